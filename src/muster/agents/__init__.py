@@ -1,0 +1,1 @@
+"""Who does the work: one file per protocol of agent programs."""

@@ -1,0 +1,1 @@
+"""What things are: values, states and rules; standard library only."""

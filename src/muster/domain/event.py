@@ -1,0 +1,70 @@
+"""An event: one immutable fact, in the order in which it became true."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+KINDS: Mapping[str, str] = {
+    "project.added": "a repository was registered",
+    "project.changed": "a setting of a project was changed",
+    "project.removed": "a project was removed; its repository is untouched",
+    "task.created": "a task was accepted and is durable",
+    "task.approved": "a person said go to a proposed task",
+    "task.blocked": "the task waits for other tasks",
+    "task.queued": "the task is ready and waits for a slot",
+    "task.preparing": "an attempt was claimed and its workspace is being made",
+    "task.running": "the attempt's agent has started",
+    "task.validating": "the agent has ended and its work is being checked",
+    "task.deciding": "the evidence is complete and the next step is being chosen",
+    "task.merging": "accepted work is on its way to the target branch",
+    "task.waiting": "a person has to decide before the task goes on",
+    "task.completed": "the work passed and is merged or needed no merge",
+    "task.failed": "the task ended without passing",
+    "task.cancelled": "a person ended the task",
+    "task.wished": "a person asked for a cancel, a retry or a merge",
+    "agent.starting": "an agent was given its run id",
+    "agent.started": "an agent's program runs",
+    "agent.fact": "something an agent reported through its structured channel",
+    "agent.ended": "an agent's program and all its processes are gone",
+    "verdict.reached": "supervision concluded an attempt",
+    "decision.made": "the next step was chosen, with its reasons",
+    "breakpoint.raised": "a question waits for a person",
+    "breakpoint.resolved": "a person answered",
+    "checkpoint.taken": "a restorable point was kept",
+    "checkpoint.restored": "a task's branch was put back to a checkpoint",
+    "merge.landed": "a target branch moved to verified work",
+    "queue.changed": "the queue's settings or its list changed",
+    "queue.stopped": "a listed task failed and holds the list",
+    "workspace.opened": "a workspace was made",
+    "workspace.closed": "a workspace was removed, after its rescue ref was written",
+}
+"""Every kind that muster itself writes; `docs/events.md` documents each, by test."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """A fact on its way into the store, which gives it its number and time."""
+
+    type: str
+    subject: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    project_id: str | None = None
+    task_id: str | None = None
+    cause: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact as stored. `rev` is its place in the one order; `time` is epoch milliseconds."""
+
+    rev: int
+    time: int
+    type: str
+    subject: str
+    payload: Mapping[str, Any]
+    project_id: str | None = None
+    task_id: str | None = None
+    cause: int | None = None
+    processed_at: int | None = None

@@ -1,0 +1,59 @@
+"""A project: a git repository that muster works on, and its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from muster.domain.task import Autonomy
+
+DEFAULT_TEST_PATHS = ("test_*", "*_test.*", "tests/", "conftest.py", "pytest.ini")
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectSettings:
+    """What can be set per project. Times are minutes, money US dollars.
+
+    `test_command` and its kin are shell lines of the project's own, run contained, never here.
+    """
+
+    autonomy: Autonomy = Autonomy.CONFIRM
+    agent: str | None = None
+    runtime: str = "process"
+    playbook: str = "solo"
+    test_command: str | None = None
+    setup_command: str | None = None
+    lint_command: str | None = None
+    type_command: str | None = None
+    test_paths: tuple[str, ...] = DEFAULT_TEST_PATHS
+    max_concurrent: int = 8
+    max_attempts: int = 3
+    budget_usd: float | None = None
+    timeout_minutes: float = 120.0
+    check_timeout_minutes: float = 30.0
+    merge_method: str = "merge"
+    ports: int = 10
+    model: str | None = None
+    git_user_name: str = "muster"
+    git_user_email: str = "muster@localhost"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A registered repository. `git_dir` and `work_tree` are absolute and fixed at registration.
+
+    `trusted_config` is the digest of the executable part of the repository's git configuration.
+    """
+
+    id: str
+    name: str
+    git_dir: str
+    work_tree: str | None
+    branch: str
+    settings: ProjectSettings
+    rev: int
+    created_at: int
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    trusted_config: str = ""
+    removed: bool = False

@@ -1,0 +1,215 @@
+"""A task: one piece of work, the states it can be in and the moves between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from muster.domain.errors import Cycle
+
+
+class TaskType(StrEnum):
+    """What kind of change is asked for; it decides which proof is owed."""
+
+    FEATURE = "feature"
+    BUG = "bug"
+    REFACTOR = "refactor"
+    TEST = "test"
+    DOCUMENTATION = "documentation"
+    CHORE = "chore"
+
+
+class Autonomy(StrEnum):
+    """How much muster may do without asking a person."""
+
+    MANUAL = "manual"
+    CONFIRM = "confirm"
+    FULL = "full"
+
+
+class Status(StrEnum):
+    """The public state of a task, as `interfaces.md` names it."""
+
+    PROPOSED = "proposed"
+    BLOCKED = "blocked"
+    QUEUED = "queued"
+    PLANNING = "planning"
+    EXECUTING = "executing"
+    MONITORING = "monitoring"
+    WAITING = "waiting"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Stage(StrEnum):
+    """The internal state: where on the walk a task stands."""
+
+    PROPOSED = "proposed"
+    BLOCKED = "blocked"
+    QUEUED = "queued"
+    PREPARING = "preparing"
+    RUNNING = "running"
+    VALIDATING = "validating"
+    DECIDING = "deciding"
+    MERGING = "merging"
+    WAITING = "waiting"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+STATUS_OF: Mapping[Stage, Status] = {
+    Stage.PROPOSED: Status.PROPOSED,
+    Stage.BLOCKED: Status.BLOCKED,
+    Stage.QUEUED: Status.QUEUED,
+    Stage.PREPARING: Status.EXECUTING,
+    Stage.RUNNING: Status.EXECUTING,
+    Stage.VALIDATING: Status.MONITORING,
+    Stage.DECIDING: Status.MONITORING,
+    Stage.MERGING: Status.MONITORING,
+    Stage.WAITING: Status.WAITING,
+    Stage.COMPLETED: Status.COMPLETED,
+    Stage.FAILED: Status.FAILED,
+    Stage.CANCELLED: Status.CANCELLED,
+}
+
+ACTIVE = frozenset(
+    {Stage.PREPARING, Stage.RUNNING, Stage.VALIDATING, Stage.DECIDING, Stage.MERGING}
+)
+"""Stages in which the engine holds the task and works on it."""
+
+HOLDS_A_SLOT = frozenset({Stage.PREPARING, Stage.RUNNING})
+"""Stages that count against `max_concurrent`: a slot is held only while an agent runs."""
+
+TERMINAL = frozenset({Stage.COMPLETED, Stage.FAILED, Stage.CANCELLED})
+
+_END = {Stage.FAILED, Stage.CANCELLED}
+MOVES: Mapping[Stage, frozenset[Stage]] = {
+    Stage.PROPOSED: frozenset({Stage.QUEUED, Stage.BLOCKED, *_END}),
+    Stage.BLOCKED: frozenset({Stage.QUEUED, *_END}),
+    Stage.QUEUED: frozenset({Stage.PREPARING, Stage.BLOCKED, Stage.WAITING, *_END}),
+    Stage.PREPARING: frozenset({Stage.RUNNING, Stage.QUEUED, Stage.WAITING, *_END}),
+    Stage.RUNNING: frozenset({Stage.VALIDATING, Stage.QUEUED, Stage.WAITING, *_END}),
+    Stage.VALIDATING: frozenset({Stage.DECIDING, Stage.QUEUED, Stage.WAITING, *_END}),
+    Stage.DECIDING: frozenset({Stage.MERGING, Stage.QUEUED, Stage.WAITING, *_END}),
+    Stage.MERGING: frozenset({Stage.COMPLETED, Stage.QUEUED, Stage.WAITING, *_END}),
+    Stage.WAITING: frozenset({Stage.MERGING, Stage.QUEUED, Stage.COMPLETED, *_END}),
+    Stage.COMPLETED: frozenset(),
+    Stage.FAILED: frozenset({Stage.QUEUED, Stage.BLOCKED}),
+    Stage.CANCELLED: frozenset({Stage.QUEUED, Stage.BLOCKED}),
+}
+"""Which stage may follow which; a retry by a person leads back from an ended task."""
+
+
+def may_move(here: Stage, there: Stage) -> bool:
+    """Whether the walk allows the step from `here` to `there`."""
+    return there in MOVES[here]
+
+
+PRIORITIES = range(0, 10)
+DEFAULT_PRIORITY = 5
+"""0 to 9; a higher number starts first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One task as the store holds it. Times are epoch milliseconds, costs US dollars.
+
+    `token` is fresh for each claim and fences every write of the attempt it belongs to.
+    `rev` is the number of the event that last changed the row.
+    """
+
+    id: str
+    number: int
+    project_id: str
+    title: str
+    description: str
+    type: TaskType
+    priority: int
+    stage: Stage
+    rev: int
+    created_at: int
+    updated_at: int
+    autonomy: Autonomy | None = None
+    agent: str | None = None
+    runtime: str | None = None
+    playbook: str | None = None
+    model: str | None = None
+    budget_usd: float | None = None
+    timeout_minutes: float | None = None
+    attempt: int = 0
+    tries: int = 0
+    token: str = ""
+    reason: str = ""
+    due_at: int | None = None
+    started_at: int | None = None
+    finished_at: int | None = None
+    base_commit: str | None = None
+    result_commit: str | None = None
+    merged_commit: str | None = None
+    paths: tuple[str, ...] = ()
+    feedback: Mapping[str, Any] | None = None
+    wish: str | None = None
+    list_position: int | None = None
+    needs: tuple[str, ...] = field(default=())
+
+    @property
+    def status(self) -> Status:
+        """The public state that the stage shows as."""
+        return STATUS_OF[self.stage]
+
+    @property
+    def label(self) -> str:
+        """The short name people use: `MU-12`."""
+        return f"MU-{self.number}"
+
+    @property
+    def branch(self) -> str:
+        """The branch that carries the work; agents' branches live under `muster/`."""
+        return f"muster/{self.id}"
+
+
+def find_cycle(edges: Mapping[str, Iterable[str]], start: str) -> list[str] | None:
+    """The first cycle reachable from `start` as a closed path, or None.
+
+    `edges[a]` are the tasks that `a` waits for. The walk keeps its own stack, so that a chain of
+    any length is fine.
+    """
+    path: list[str] = []
+    on_path: set[str] = set()
+    done: set[str] = set()
+    stack: list[tuple[str, bool]] = [(start, False)]
+    while stack:
+        node, leaving = stack.pop()
+        if leaving:
+            path.pop()
+            on_path.discard(node)
+            done.add(node)
+            continue
+        if node in done:
+            continue
+        if node in on_path:
+            return [*path[path.index(node) :], node]
+        path.append(node)
+        on_path.add(node)
+        stack.append((node, True))
+        for child in sorted(edges.get(node, ()), reverse=True):
+            if child in on_path:
+                return [*path[path.index(child) :], child]
+            stack.append((child, False))
+    return None
+
+
+def refuse_cycle(edges: Mapping[str, Iterable[str]], start: str) -> None:
+    """Raise `Cycle`, naming every task on it, if `start` waits for itself."""
+    cycle = find_cycle(edges, start)
+    if cycle:
+        named = " → ".join(cycle)
+        raise Cycle(
+            f"these tasks would wait for each other: {named}",
+            hint="leave out one of the dependencies named above",
+            cycle=cycle,
+        )

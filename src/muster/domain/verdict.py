@@ -1,0 +1,147 @@
+"""A verdict: findings from evidence, the decision they led to, and questions for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Severity(StrEnum):
+    """What a finding does to the work it is about."""
+
+    OK = "ok"
+    NOTE = "note"
+    ASK = "ask"
+    ABSTAIN = "abstain"
+    VETO = "veto"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One conclusion with the evidence it stands on.
+
+    `code` is stable (`tests.broken`), `text` a sentence for people, `evidence` small and JSON-like;
+    long outputs are referred to by run id.
+    """
+
+    code: str
+    severity: Severity
+    text: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Step(StrEnum):
+    """What happens next."""
+
+    ACCEPT = "accept"
+    RETRY = "retry"
+    ASK = "ask"
+    GIVE_UP = "give_up"
+    PARK = "park"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The next step, why, and what the next attempt or the person is told."""
+
+    step: Step
+    reasons: tuple[str, ...]
+    question: str = ""
+    kind: str = ""
+    options: tuple[str, ...] = ()
+    feedback: Mapping[str, Any] | None = None
+    park_until: int | None = None
+    counts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What supervision concluded about one attempt."""
+
+    id: str
+    task_id: str
+    attempt: int
+    agent_id: str | None
+    findings: tuple[Finding, ...]
+    decision: Decision
+    confidence: float | None
+    created_at: int
+    rev: int = 0
+
+    @property
+    def passed(self) -> bool:
+        """True only when nothing vetoed and nothing was left unknown."""
+        return not any(f.severity in {Severity.VETO, Severity.ABSTAIN} for f in self.findings)
+
+
+class BreakpointKind(StrEnum):
+    """What a person is asked about."""
+
+    MERGE = "merge"
+    EVIDENCE = "evidence"
+    EXHAUSTED = "exhausted"
+    CONFLICT = "conflict"
+    CHECKOUT = "checkout"
+    START = "start"
+    PROBLEM = "problem"
+
+
+class Answer(StrEnum):
+    """What a person can answer."""
+
+    MERGE = "merge"
+    RETRY = "retry"
+    FAIL = "fail"
+    CANCEL = "cancel"
+    APPROVE = "approve"
+    CLOSE = "close"
+
+
+OPTIONS: Mapping[BreakpointKind, tuple[Answer, ...]] = {
+    BreakpointKind.MERGE: (Answer.MERGE, Answer.RETRY, Answer.CLOSE, Answer.CANCEL),
+    BreakpointKind.EVIDENCE: (Answer.MERGE, Answer.RETRY, Answer.FAIL, Answer.CANCEL),
+    BreakpointKind.EXHAUSTED: (Answer.RETRY, Answer.FAIL, Answer.CANCEL),
+    BreakpointKind.CONFLICT: (Answer.RETRY, Answer.MERGE, Answer.FAIL, Answer.CANCEL),
+    BreakpointKind.CHECKOUT: (Answer.MERGE, Answer.FAIL, Answer.CANCEL),
+    BreakpointKind.START: (Answer.APPROVE, Answer.CANCEL),
+    BreakpointKind.PROBLEM: (Answer.RETRY, Answer.FAIL, Answer.CANCEL),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Breakpoint:
+    """A question that outlives everything until a person answers it."""
+
+    id: str
+    task_id: str
+    project_id: str
+    kind: BreakpointKind
+    question: str
+    options: tuple[str, ...]
+    evidence: Mapping[str, Any]
+    rev: int
+    created_at: int
+    resolved_at: int | None = None
+    answer: str | None = None
+    note: str = ""
+    by: str | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether it still waits."""
+        return self.resolved_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A restorable point of a task: the commit its branch can be put back to."""
+
+    task_id: str
+    n: int
+    attempt: int
+    label: str
+    commit: str
+    created_at: int
+    rev: int = 0

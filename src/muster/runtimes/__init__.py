@@ -1,0 +1,1 @@
+"""Where agents run: every place ends in the same run directory."""

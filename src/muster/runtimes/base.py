@@ -1,0 +1,132 @@
+"""What every place where processes run must be able to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+
+class Why(StrEnum):
+    """Why a run is over."""
+
+    EXIT = "exit"
+    TIMEOUT = "timeout"
+    STOPPED = "stopped"
+    KILLED = "killed"
+    MEMORY = "memory"
+    EXEC = "exec"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a run may use. Seconds, bytes and counts; all on by default.
+
+    `head_bytes` and `tail_bytes` are kept of each output stream; what lies between is dropped and
+    said so. `memory_bytes` and `processes` act where the machine's cgroups allow it.
+    """
+
+    wall_seconds: float = 7200.0
+    head_bytes: int = 10_000_000
+    tail_bytes: int = 10_000_000
+    file_bytes: int = 2_000_000_000
+    processes: int = 512
+    memory_bytes: int | None = 8_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """One program to run, once.
+
+    `env` is the whole environment. `secrets` are the values that must not reach a stored byte.
+    Neither is ever written to disk. `stdin` is fed and closed; with `interactive` it stays open
+    for `Runtime.send`.
+    """
+
+    run_id: str
+    argv: tuple[str, ...]
+    cwd: str
+    env: Mapping[str, str] = field(default_factory=dict)
+    stdin: bytes = b""
+    interactive: bool = False
+    limits: Limits = Limits()
+    secrets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a run ended. Times are epoch seconds; sizes count the whole redacted streams.
+
+    `code` is the exit status, negative for a signal, None when nobody saw it (`why` is `lost`).
+    `left` counts the processes that outlived the program and were killed.
+    """
+
+    code: int | None
+    why: Why
+    left: int = 0
+    started_at: float = 0.0
+    ended_at: float = 0.0
+    cpu_seconds: float = 0.0
+    max_rss_bytes: int = 0
+    out_bytes: int = 0
+    err_bytes: int = 0
+    detail: str = ""
+
+
+class Runtime(Protocol):
+    """A place. All methods are safe to call again after any crash; a run directory names a run."""
+
+    name: str
+
+    def available(self) -> str:
+        """An empty string when this place can be used here, else the reason why not."""
+        ...
+
+    async def start(self, spec: RunSpec, run_dir: Path) -> None:
+        """Start the program once; a run directory that was started before is left alone.
+
+        Returns when the program was started or is known to have failed to (see `wait`).
+
+        Raises:
+            Refused: the place itself cannot start anything.
+        """
+        ...
+
+    async def wait(self, run_dir: Path, on_output: Callable[[], None] | None = None) -> Exit:
+        """Return when the run is over and none of its processes is left.
+
+        Works for a run that was started by an earlier process (adoption), and for one whose shim
+        was killed: then the leftovers are killed first and `why` is `lost`. `on_output` is called
+        soon after output grew; it is a hint and may be called too often.
+        """
+        ...
+
+    async def send(self, run_dir: Path, data: bytes) -> None:
+        """Write to the standard input of an interactive run.
+
+        Raises:
+            Conflict: the run is over or takes no input.
+        """
+        ...
+
+    async def stop(self, run_dir: Path) -> None:
+        """Ask the run to end: SIGINT, 2 s later SIGTERM, 1 s later the whole tree is killed.
+
+        Returns at once; the shim does it even if the caller dies. No error when already over.
+        """
+        ...
+
+    async def kill(self, run_dir: Path) -> None:
+        """Kill the whole tree now. No error when already over."""
+        ...
+
+    def cpu_seconds(self, run_dir: Path) -> float:
+        """Processor time the live tree used so far, for the idle timer; 0.0 when unknown."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of helpers of this process; runs go on."""
+        ...

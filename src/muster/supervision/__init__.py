@@ -1,0 +1,1 @@
+"""Is it good? Supervision judges; it never writes."""

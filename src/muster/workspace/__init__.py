@@ -1,0 +1,1 @@
+"""On what agents work: workspaces, snapshots of what they did, and merges."""

@@ -1,0 +1,62 @@
+"""What every way of making a workspace must be able to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A tree of files at a commit, for one agent or one check.
+
+    `tree` is the directory that programs work in; `root` holds it and what belongs to it. `ports`
+    is the first port of the leased range and how many there are. Recorded in `root/record.json`.
+    """
+
+    id: str
+    repo_id: str
+    backend: str
+    root: Path
+    tree: Path
+    commit: str
+    ports: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A repository as the control plane reads it: its own bare mirror.
+
+    `bases` holds one immutable checkout per commit, shared by the workspaces on it.
+    """
+
+    repo_id: str
+    mirror: Path
+    bases: Path
+
+
+class Backend(Protocol):
+    """One way to put a commit's files into a directory. Blocking calls; run them in a thread."""
+
+    name: str
+
+    def available(self, where: Path) -> str:
+        """An empty string when workspaces can be made under `where`, else the reason why not."""
+        ...
+
+    def open(self, source: Source, root: Path, commit: str, near: str | None) -> Path:
+        """Make `root/…` hold the files of `commit` and return the tree; again after a crash is fine.
+
+        `near` is a commit that is already checked out for others and differs little: a backend
+        may start from it.
+        """
+        ...
+
+    def reopen(self, root: Path) -> None:
+        """Bring a workspace of an earlier process or boot back into view (mounts)."""
+        ...
+
+    def close(self, root: Path) -> None:
+        """Take the tree out of view and remove what this backend made under `root`."""
+        ...
