@@ -17,7 +17,6 @@ KINDS: Mapping[str, str] = {
     "task.preparing": "an attempt was claimed and its workspace is being made",
     "task.running": "the attempt's agent has started",
     "task.validating": "the agent has ended and its work is being checked",
-    "task.deciding": "the evidence is complete and the next step is being chosen",
     "task.merging": "accepted work is on its way to the target branch",
     "task.waiting": "a person has to decide before the task goes on",
     "task.completed": "the work passed and is merged or needed no merge",

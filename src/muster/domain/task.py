@@ -53,7 +53,6 @@ class Stage(StrEnum):
     PREPARING = "preparing"
     RUNNING = "running"
     VALIDATING = "validating"
-    DECIDING = "deciding"
     MERGING = "merging"
     WAITING = "waiting"
     COMPLETED = "completed"
@@ -68,7 +67,6 @@ STATUS_OF: Mapping[Stage, Status] = {
     Stage.PREPARING: Status.EXECUTING,
     Stage.RUNNING: Status.EXECUTING,
     Stage.VALIDATING: Status.MONITORING,
-    Stage.DECIDING: Status.MONITORING,
     Stage.MERGING: Status.MONITORING,
     Stage.WAITING: Status.WAITING,
     Stage.COMPLETED: Status.COMPLETED,
@@ -77,7 +75,7 @@ STATUS_OF: Mapping[Stage, Status] = {
 }
 
 ACTIVE = frozenset(
-    {Stage.PREPARING, Stage.RUNNING, Stage.VALIDATING, Stage.DECIDING, Stage.MERGING}
+    {Stage.PREPARING, Stage.RUNNING, Stage.VALIDATING, Stage.MERGING}
 )
 """Stages in which the engine holds the task and works on it."""
 
@@ -93,8 +91,7 @@ MOVES: Mapping[Stage, frozenset[Stage]] = {
     Stage.QUEUED: frozenset({Stage.PREPARING, Stage.BLOCKED, Stage.WAITING, *_END}),
     Stage.PREPARING: frozenset({Stage.RUNNING, Stage.QUEUED, Stage.WAITING, *_END}),
     Stage.RUNNING: frozenset({Stage.VALIDATING, Stage.QUEUED, Stage.WAITING, *_END}),
-    Stage.VALIDATING: frozenset({Stage.DECIDING, Stage.QUEUED, Stage.WAITING, *_END}),
-    Stage.DECIDING: frozenset({Stage.MERGING, Stage.QUEUED, Stage.WAITING, *_END}),
+    Stage.VALIDATING: frozenset({Stage.MERGING, Stage.QUEUED, Stage.WAITING, *_END}),
     Stage.MERGING: frozenset({Stage.COMPLETED, Stage.QUEUED, Stage.WAITING, *_END}),
     Stage.WAITING: frozenset({Stage.MERGING, Stage.QUEUED, Stage.COMPLETED, *_END}),
     Stage.COMPLETED: frozenset(),
@@ -109,7 +106,7 @@ def may_move(here: Stage, there: Stage) -> bool:
     return there in MOVES[here]
 
 
-PRIORITIES = range(0, 10)
+PRIORITIES = range(10)
 DEFAULT_PRIORITY = 5
 """0 to 9; a higher number starts first."""
 

@@ -1,0 +1,267 @@
+"""Settings: read once, from the environment, the home's `config.toml` and each project's own."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from muster.domain.errors import Invalid
+from muster.domain.project import ProjectSettings
+from muster.domain.task import Autonomy
+
+DEFAULT_PORT = 3020
+_LARGEST = 256 * 1024
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip() or "\x00" in value:
+        raise Invalid(f"{name} must be a text that is not empty", hint=f"got {value!r}")
+    return value
+
+
+def _number(low: float, high: float) -> Callable[[str, Any], float]:
+    def parse(name: str, value: Any) -> float:
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = float("nan")
+        if isinstance(value, bool) or not low <= number <= high:
+            raise Invalid(
+                f"{name} must be a number from {low:g} to {high:g}", hint=f"got {value!r}"
+            )
+        return number
+
+    return parse
+
+
+def _count(low: int, high: int) -> Callable[[str, Any], int]:
+    parse = _number(low, high)
+
+    def whole(name: str, value: Any) -> int:
+        number = parse(name, value)
+        if number != int(number):
+            raise Invalid(f"{name} must be a whole number", hint=f"got {value!r}")
+        return int(number)
+
+    return whole
+
+
+def _choice(*names: str) -> Callable[[str, Any], str]:
+    def parse(name: str, value: Any) -> str:
+        if value not in names:
+            raise Invalid(f"{name} must be one of {', '.join(names)}", hint=f"got {value!r}")
+        return str(value)
+
+    return parse
+
+
+def _globs(name: str, value: Any) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)) or not all(isinstance(p, str) for p in parts):
+        raise Invalid(f"{name} must be a list of patterns", hint='for example ["tests/", "test_*"]')
+    return tuple(p.strip() for p in parts if p.strip())
+
+
+def _autonomy(name: str, value: Any) -> Autonomy:
+    return Autonomy(_choice(*map(str, Autonomy))(name, value))
+
+
+PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
+    "autonomy": _autonomy,
+    "agent": _text,
+    "runtime": _text,
+    "playbook": _choice("solo"),
+    "test_command": _text,
+    "setup_command": _text,
+    "lint_command": _text,
+    "type_command": _text,
+    "test_paths": _globs,
+    "max_concurrent": _count(1, 1000),
+    "max_attempts": _count(1, 20),
+    "budget_usd": _number(0.0, 1_000_000.0),
+    "timeout_minutes": _number(0.001, 100_000.0),
+    "check_timeout_minutes": _number(0.001, 100_000.0),
+    "merge_method": _choice("merge", "rebase"),
+    "ports": _count(0, 1000),
+    "model": _text,
+    "git_user_name": _text,
+    "git_user_email": _text,
+}
+
+RUNS_CODE = frozenset({"test_command", "setup_command", "lint_command", "type_command", "agent"})
+"""Settings that a repository's own file may only set once the user trusts that repository."""
+
+
+def parse_project_setting(name: str, value: Any) -> Any:
+    """A project setting from outside, checked.
+
+    Raises:
+        Invalid: no such setting, or a value it cannot have.
+    """
+    if name not in PROJECT_KEYS:
+        raise Invalid(f"there is no setting '{name}'", hint=f"settings: {', '.join(PROJECT_KEYS)}")
+    return PROJECT_KEYS[name](name, value)
+
+
+def parse_project_settings(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Several project settings from outside, checked."""
+    return {name: parse_project_setting(name, value) for name, value in values.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The server's own settings. `environ` is what drivers may pick variables from, by name."""
+
+    home: Path
+    port: int = DEFAULT_PORT
+    host: str = "127.0.0.1"
+    allowed_hosts: tuple[str, ...] = ()
+    database_url: str = ""
+    workspaces_dir: Path | None = None
+    projects_dir: Path | None = None
+    event_dir: Path | None = None
+    queue_processor: bool = True
+    multi_agent_events: bool = False
+    disk_floor_mb: int = 1000
+    agents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    project_defaults: Mapping[str, Any] = field(default_factory=dict)
+    project_environment: Mapping[str, Any] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def workspaces(self) -> Path:
+        """Where agents work."""
+        return self.workspaces_dir or self.home / "workspaces"
+
+    @property
+    def runs(self) -> Path:
+        """Where run directories lie."""
+        return self.home / "runs"
+
+
+_SERVER_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
+    "port": _count(0, 65535),
+    "host": _text,
+    "allowed_hosts": _globs,
+    "database_url": _text,
+    "workspaces_dir": lambda n, v: Path(_text(n, v)).expanduser().absolute(),
+    "projects_dir": lambda n, v: Path(_text(n, v)).expanduser().absolute(),
+    "event_dir": lambda n, v: Path(_text(n, v)).expanduser().absolute(),
+    "queue_processor": lambda n, v: _flag(n, v),
+    "multi_agent_events": lambda n, v: _flag(n, v),
+    "disk_floor_mb": _count(0, 10_000_000),
+}
+
+
+def _flag(name: str, value: Any) -> bool:
+    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    found = words.get(str(value).lower())
+    if found is None:
+        raise Invalid(f"{name} must be true or false", hint=f"got {value!r}")
+    return found
+
+
+def environment() -> dict[str, str]:
+    """The process's environment, read once here and passed on by hand."""
+    return dict(os.environ)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file, or nothing when it is not there.
+
+    Raises:
+        Invalid: it is too large or not TOML; the message names the file and the line.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return {}
+    return parse_toml(data, str(path))
+
+
+def parse_toml(data: bytes, name: str) -> dict[str, Any]:
+    """The values in a TOML document called `name`.
+
+    Raises:
+        Invalid: it is too large or not TOML.
+    """
+    if len(data) > _LARGEST:
+        raise Invalid(
+            f"{name} is larger than {_LARGEST} bytes", hint="it should hold settings only"
+        )
+    try:
+        return tomllib.loads(data.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Invalid(f"{name} is not valid TOML: {error}", hint="correct the file") from error
+
+
+def load(home: Path, environ: Mapping[str, str], **flags: Any) -> Settings:
+    """The server's settings: flag, environment, home's `config.toml`, default.
+
+    Raises:
+        Invalid: a setting has a value it cannot have; the message names it.
+    """
+    document = read_toml(home / "config.toml")
+    values: dict[str, Any] = {}
+    projects: dict[str, Any] = {}
+    for name, value in document.items():
+        if name == "agents":
+            continue
+        target = values if name in _SERVER_KEYS else projects
+        target[name] = value
+    values.update(_from_environment(environ, _SERVER_KEYS))
+    values.update({k: v for k, v in flags.items() if v is not None})
+    parsed = {name: _SERVER_KEYS[name](name, value) for name, value in values.items()}
+    return Settings(
+        home=home,
+        agents=_agents(document.get("agents", {}), str(home / "config.toml")),
+        project_defaults=parse_project_settings(projects),
+        project_environment=parse_project_settings(_from_environment(environ, PROJECT_KEYS)),
+        environ=dict(environ),
+        **parsed,
+    )
+
+
+def _from_environment(environ: Mapping[str, str], keys: Mapping[str, Any]) -> dict[str, str]:
+    named = {name: environ.get(f"MUSTER_{name.upper()}") for name in keys}
+    return {name: value for name, value in named.items() if value}
+
+
+def _agents(document: Any, name: str) -> dict[str, dict[str, Any]]:
+    if not isinstance(document, dict) or not all(isinstance(v, dict) for v in document.values()):
+        raise Invalid(f"[agents] in {name} must hold tables", hint="for example [agents.mine]")
+    for agent, options in document.items():
+        if not isinstance(options.get("driver", "command"), str):
+            raise Invalid(
+                f"[agents.{agent}] driver in {name} must be a name", hint='for example "command"'
+            )
+    return document
+
+
+def resolve(
+    settings: Settings, overrides: Mapping[str, Any], file_settings: Mapping[str, Any]
+) -> tuple[ProjectSettings, dict[str, str]]:
+    """A project's settings and where each came from: environment, database, project, home, default.
+
+    `file_settings` are those of a trusted `.muster/config.toml`; pass none when it is not trusted.
+    """
+    layers: tuple[tuple[str, Mapping[str, Any]], ...] = (
+        ("environment", settings.project_environment),
+        ("database", overrides),
+        ("project", file_settings),
+        ("home", settings.project_defaults),
+    )
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for item in fields(ProjectSettings):
+        sources[item.name] = "default"
+        for source, layer in layers:
+            if layer.get(item.name) is not None:
+                values[item.name] = parse_project_setting(item.name, layer[item.name])
+                sources[item.name] = source
+                break
+    return ProjectSettings(**values), sources

@@ -1,0 +1,258 @@
+"""Verbs about agents: one row per attempt's program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+
+from muster.domain.agent import LIVE, STATUS_AFTER, Agent, AgentStatus, Outcome, Role, Usage
+from muster.domain.errors import NotFound, Stale
+from muster.domain.event import NewEvent
+from muster.domain.task import Task
+from muster.store.base import Tx
+from muster.store.rows import agent_of
+from muster.store.schema import agents, tasks
+
+
+@dataclass(frozen=True, slots=True)
+class NewAgent:
+    """What a spawned agent is; `id` is given by the engine, so that a retry names the same run."""
+
+    id: str
+    role: Role
+    driver: str
+    runtime: str
+
+
+def start_agent(tx: Tx, task: Task, new: NewAgent) -> Agent:
+    """Record the one agent of a task's attempt; the same call again gives the same agent.
+
+    Raises:
+        Stale: the attempt is no longer the task's current one.
+    """
+    _refuse_stale(tx, task)
+    row = tx.conn.execute(
+        select(agents).where(
+            agents.c.task_id == task.id,
+            agents.c.attempt == task.attempt,
+            agents.c.role == str(new.role),
+        )
+    ).first()
+    if row is not None:
+        return agent_of(row)
+    rev = tx.emit(
+        NewEvent(
+            "agent.starting",
+            new.id,
+            {"driver": new.driver, "runtime": new.runtime, "attempt": task.attempt},
+            task.project_id,
+            task.id,
+        )
+    )
+    tx.conn.execute(
+        insert(agents).values(
+            id=new.id,
+            task_id=task.id,
+            project_id=task.project_id,
+            attempt=task.attempt,
+            role=str(new.role),
+            driver=new.driver,
+            runtime=new.runtime,
+            status=str(AgentStatus.STARTING),
+            rev=rev,
+            created_at=tx.now,
+            reason="",
+            input_tokens=0,
+            output_tokens=0,
+            cost_usd=0.0,
+            cpu_seconds=0.0,
+            max_rss_bytes=0,
+            last_line="",
+        )
+    )
+    return get_agent(tx, new.id)
+
+
+def _refuse_stale(tx: Tx, task: Task) -> None:
+    held = tx.conn.execute(
+        select(tasks.c.attempt).where(tasks.c.id == task.id, tasks.c.token == task.token)
+    ).scalar_one_or_none()
+    if held != task.attempt or not task.token:
+        raise Stale(
+            f"attempt {task.attempt} of {task.label} is no longer held by this claim",
+            hint="read the task again; somebody else moved it",
+        )
+
+
+def update_agent(
+    tx: Tx, task: Task, agent_id: str, columns: Mapping[str, Any], events: Sequence[NewEvent] = ()
+) -> Agent:
+    """Set columns of an attempt's agent, fenced by the task's token.
+
+    Raises:
+        Stale: the attempt is no longer the task's current one.
+    """
+    _refuse_stale(tx, task)
+    rev = 0
+    for event in events:
+        rev = tx.emit(event)
+    values = dict(columns)
+    if rev:
+        values["rev"] = rev
+    if values:
+        tx.conn.execute(update(agents).where(agents.c.id == agent_id).values(**values))
+    return get_agent(tx, agent_id)
+
+
+def report(tx: Tx, task: Task, agent_id: str, columns: Mapping[str, Any]) -> None:
+    """What the agent does now (live line, cost so far); one event carries it to all who follow."""
+    _refuse_stale(tx, task)
+    shown = {k: v for k, v in columns.items() if k in {"last_line", "cost_usd"}}
+    rev = tx.emit(NewEvent("agent.fact", agent_id, shown, task.project_id, task.id))
+    tx.conn.execute(update(agents).where(agents.c.id == agent_id).values(**columns, rev=rev))
+    tx.conn.execute(update(tasks).where(tasks.c.id == task.id).values(rev=rev))
+
+
+def get_agent(tx: Tx, agent_id: str) -> Agent:
+    """An agent by id.
+
+    Raises:
+        NotFound: there is no such agent.
+    """
+    row = tx.conn.execute(select(agents).where(agents.c.id == agent_id)).first()
+    if row is None:
+        raise NotFound(
+            f"there is no agent '{agent_id}'", hint="muster agent list shows what there is"
+        )
+    return agent_of(row)
+
+
+def agent_of_attempt(tx: Tx, task_id: str, attempt: int) -> Agent | None:
+    """The agent that was given a run id for this attempt, if any."""
+    row = tx.conn.execute(
+        select(agents).where(agents.c.task_id == task_id, agents.c.attempt == attempt)
+    ).first()
+    return agent_of(row) if row is not None else None
+
+
+def list_agents(
+    tx: Tx,
+    *,
+    task_id: str | None = None,
+    live_only: bool = False,
+    status: str | None = None,
+    after: tuple[int, str] | None = None,
+    limit: int = 100,
+) -> list[Agent]:
+    """Agents, newest first; `after` is (created_at, id) of the last one of the page before."""
+    query = select(agents).order_by(agents.c.created_at.desc(), agents.c.id.desc()).limit(limit)
+    if task_id:
+        query = query.where(agents.c.task_id == task_id)
+    if live_only:
+        query = query.where(agents.c.status.in_([str(s) for s in LIVE]))
+    if status:
+        query = query.where(agents.c.status == status)
+    if after:
+        created, last = after
+        query = query.where(
+            (agents.c.created_at < created)
+            | ((agents.c.created_at == created) & (agents.c.id < last))
+        )
+    return [agent_of(row) for row in tx.conn.execute(query)]
+
+
+def live_by_task(tx: Tx, ids: Sequence[str]) -> dict[str, Agent]:
+    """For each of the tasks, the agent that is alive for it."""
+    if not ids:
+        return {}
+    rows = tx.conn.execute(
+        select(agents).where(agents.c.task_id.in_(ids), agents.c.status.in_([str(s) for s in LIVE]))
+    )
+    return {row.task_id: agent_of(row) for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class EndedAgent:
+    """How an agent ended, for the transaction that moves its task on."""
+
+    id: str
+    outcome: Outcome
+    reason: str
+    exit_code: int | None
+    cpu_seconds: float
+    max_rss_bytes: int
+    usage: Usage
+    left: int = 0
+
+
+def end_agent(tx: Tx, task: Task, ended: EndedAgent) -> None:
+    """Record how an agent ended; part of a move."""
+    rev = tx.emit(
+        NewEvent(
+            "agent.ended",
+            ended.id,
+            {
+                "outcome": str(ended.outcome),
+                "reason": ended.reason,
+                "exit_code": ended.exit_code,
+                "left": ended.left,
+                "cost_usd": ended.usage.cost_usd,
+            },
+            task.project_id,
+            task.id,
+        )
+    )
+    tx.conn.execute(
+        update(agents)
+        .where(agents.c.id == ended.id)
+        .values(
+            status=str(STATUS_AFTER[ended.outcome]),
+            outcome=str(ended.outcome),
+            reason=ended.reason,
+            exit_code=ended.exit_code,
+            cpu_seconds=ended.cpu_seconds,
+            max_rss_bytes=ended.max_rss_bytes,
+            input_tokens=ended.usage.input_tokens,
+            output_tokens=ended.usage.output_tokens,
+            cost_usd=ended.usage.cost_usd,
+            ended_at=tx.now,
+            rev=rev,
+        )
+    )
+
+
+def close_leftovers(tx: Tx, task: Task) -> None:
+    """No agent of an ended task is shown as alive."""
+    rows = tx.conn.execute(
+        select(agents.c.id).where(
+            agents.c.task_id == task.id, agents.c.status.in_([str(s) for s in LIVE])
+        )
+    ).scalars()
+    for agent_id in rows.all():
+        rev = tx.emit(
+            NewEvent("agent.ended", agent_id, {"outcome": "cancelled"}, task.project_id, task.id)
+        )
+        tx.conn.execute(
+            update(agents)
+            .where(agents.c.id == agent_id)
+            .values(
+                status=str(AgentStatus.KILLED),
+                outcome=str(Outcome.CANCELLED),
+                reason=task.reason or "the task ended before the agent did",
+                ended_at=tx.now,
+                rev=rev,
+            )
+        )
+
+
+def spent_since(tx: Tx, since: int, project_id: str | None = None) -> float:
+    """US dollars spent by agents created since a time (epoch milliseconds)."""
+    query = select(func.coalesce(func.sum(agents.c.cost_usd), 0.0)).where(
+        agents.c.created_at >= since
+    )
+    if project_id:
+        query = query.where(agents.c.project_id == project_id)
+    return float(tx.conn.execute(query).scalar_one())

@@ -1,0 +1,56 @@
+"""The feed: wakes those who follow the store when something was committed.
+
+A wake-up is only a hint; whoever waits reads the store again and would also find the change by
+asking now and then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+
+class Feed:
+    """The number of the newest committed event, and a way to wait for a newer one."""
+
+    def __init__(self) -> None:
+        """Start at nothing, bound to no loop yet."""
+        self._rev = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    @property
+    def rev(self) -> int:
+        """The newest number known here."""
+        return self._rev
+
+    def bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Deliver wake-ups on this loop."""
+        self._loop = loop
+
+    def advance(self, rev: int) -> None:
+        """Tell that events up to `rev` are committed; may be called from any thread."""
+        if rev <= self._rev:
+            return
+        self._rev = rev
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, set()
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+    async def wait(self, rev: int, seconds: float) -> int:
+        """Return the newest number as soon as it is above `rev`, or after `seconds`."""
+        if self._rev > rev:
+            return self._rev
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(future)
+        try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(future, seconds)
+        finally:
+            self._waiting.discard(future)
+        return self._rev

@@ -1,0 +1,280 @@
+"""Verbs about what was judged and asked: verdicts, breakpoints, checkpoints, the queue's holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+
+from muster.domain.errors import Conflict, NotFound
+from muster.domain.event import NewEvent
+from muster.domain.ids import new_id
+from muster.domain.queue import QueueSettings
+from muster.domain.task import Task
+from muster.domain.verdict import Breakpoint, BreakpointKind, Checkpoint, Verdict
+from muster.store import schema
+from muster.store.base import Tx
+from muster.store.rows import (
+    breakpoint_of,
+    checkpoint_of,
+    decision_json,
+    finding_json,
+    queue_of,
+    verdict_of,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewBreakpoint:
+    """A question on its way to a person."""
+
+    kind: BreakpointKind
+    question: str
+    options: tuple[str, ...]
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+def add_verdict(tx: Tx, task: Task, verdict: Verdict) -> int:
+    """Keep a verdict with its two events: what was concluded, and what happens next."""
+    rev = tx.emit(
+        NewEvent(
+            "verdict.reached",
+            verdict.id,
+            {
+                "attempt": verdict.attempt,
+                "passed": verdict.passed,
+                "findings": [
+                    {"code": f.code, "severity": str(f.severity), "text": f.text}
+                    for f in verdict.findings
+                ],
+            },
+            task.project_id,
+            task.id,
+        )
+    )
+    decision = verdict.decision
+    tx.emit(
+        NewEvent(
+            "decision.made",
+            task.id,
+            {
+                "attempt": verdict.attempt,
+                "step": str(decision.step),
+                "reasons": list(decision.reasons),
+            },
+            task.project_id,
+            task.id,
+            cause=rev,
+        )
+    )
+    tx.conn.execute(
+        insert(schema.verdicts).values(
+            id=verdict.id,
+            task_id=task.id,
+            attempt=verdict.attempt,
+            agent_id=verdict.agent_id,
+            findings=[finding_json(f) for f in verdict.findings],
+            decision=decision_json(decision),
+            confidence=verdict.confidence,
+            created_at=tx.now,
+            rev=rev,
+        )
+    )
+    return rev
+
+
+def verdicts_of(tx: Tx, task_id: str) -> list[Verdict]:
+    """All verdicts about a task, oldest first."""
+    table = schema.verdicts
+    rows = tx.conn.execute(select(table).where(table.c.task_id == task_id).order_by(table.c.rev))
+    return [verdict_of(row) for row in rows]
+
+
+def raise_breakpoint(tx: Tx, task: Task, new: NewBreakpoint) -> Breakpoint:
+    """Ask a person; the task waits."""
+    breakpoint_id = new_id("bp")
+    rev = tx.emit(
+        NewEvent(
+            "breakpoint.raised",
+            breakpoint_id,
+            {"kind": str(new.kind), "question": new.question, "options": list(new.options)},
+            task.project_id,
+            task.id,
+        )
+    )
+    tx.conn.execute(
+        insert(schema.breakpoints).values(
+            id=breakpoint_id,
+            task_id=task.id,
+            project_id=task.project_id,
+            kind=str(new.kind),
+            question=new.question,
+            options=list(new.options),
+            evidence=dict(new.evidence),
+            rev=rev,
+            created_at=tx.now,
+            note="",
+        )
+    )
+    return get_breakpoint(tx, breakpoint_id)
+
+
+def get_breakpoint(tx: Tx, breakpoint_id: str) -> Breakpoint:
+    """A breakpoint by id.
+
+    Raises:
+        NotFound: there is no such breakpoint.
+    """
+    table = schema.breakpoints
+    row = tx.conn.execute(select(table).where(table.c.id == breakpoint_id)).first()
+    if row is None:
+        raise NotFound(
+            f"there is no breakpoint '{breakpoint_id}'", hint="muster inbox shows what waits"
+        )
+    return breakpoint_of(row)
+
+
+def list_breakpoints(
+    tx: Tx, *, open_only: bool = True, task_id: str | None = None, limit: int = 200
+) -> list[Breakpoint]:
+    """Breakpoints, oldest first."""
+    table = schema.breakpoints
+    query = select(table).order_by(table.c.created_at, table.c.id).limit(limit)
+    if open_only:
+        query = query.where(table.c.resolved_at.is_(None))
+    if task_id:
+        query = query.where(table.c.task_id == task_id)
+    return [breakpoint_of(row) for row in tx.conn.execute(query)]
+
+
+def open_by_task(tx: Tx, ids: Sequence[str]) -> dict[str, str]:
+    """For each of the tasks, the id of its open breakpoint."""
+    if not ids:
+        return {}
+    table = schema.breakpoints
+    rows = tx.conn.execute(
+        select(table.c.task_id, table.c.id).where(
+            table.c.task_id.in_(ids), table.c.resolved_at.is_(None)
+        )
+    ).tuples()
+    return dict(rows.all())
+
+
+def breakpoints_since(tx: Tx, rev: int) -> list[Breakpoint]:
+    """Breakpoints that changed after event `rev`."""
+    table = schema.breakpoints
+    rows = tx.conn.execute(select(table).where(table.c.rev > rev).order_by(table.c.rev))
+    return [breakpoint_of(row) for row in rows]
+
+
+def refuse_resolved(tx: Tx, breakpoint_id: str) -> None:
+    """Raise `Conflict`, saying by whom and how, if the breakpoint was answered before."""
+    found = get_breakpoint(tx, breakpoint_id)
+    if not found.open:
+        raise Conflict(
+            f"this was already answered with '{found.answer}' by {found.by or 'muster'}",
+            hint="muster task show tells what came of it",
+            answer=found.answer,
+            by=found.by,
+        )
+
+
+def resolve_of_task(tx: Tx, task: Task, answer: str, note: str, by: str | None) -> None:
+    """Close what was asked about a task, because the task goes on."""
+    table = schema.breakpoints
+    for found in list_breakpoints(tx, task_id=task.id):
+        rev = tx.emit(
+            NewEvent(
+                "breakpoint.resolved",
+                found.id,
+                {"answer": answer, "note": note, "by": by},
+                task.project_id,
+                task.id,
+            )
+        )
+        tx.conn.execute(
+            update(table)
+            .where(table.c.id == found.id, table.c.resolved_at.is_(None))
+            .values(resolved_at=tx.now, answer=answer, note=note, by=by, rev=rev)
+        )
+
+
+def add_checkpoint(tx: Tx, task: Task, label: str, commit: str) -> Checkpoint:
+    """Keep a restorable point; the same commit under the same label is kept once."""
+    table = schema.checkpoints
+    same = tx.conn.execute(
+        select(table).where(
+            table.c.task_id == task.id, table.c.commit == commit, table.c.label == label
+        )
+    ).first()
+    if same is not None:
+        return checkpoint_of(same)
+    last = tx.conn.execute(
+        select(func.coalesce(func.max(table.c.n), 0)).where(table.c.task_id == task.id)
+    ).scalar_one()
+    n = int(last) + 1
+    rev = tx.emit(
+        NewEvent(
+            "checkpoint.taken",
+            task.id,
+            {"n": n, "label": label, "commit": commit},
+            task.project_id,
+            task.id,
+        )
+    )
+    tx.conn.execute(
+        insert(table).values(
+            task_id=task.id,
+            n=n,
+            attempt=task.attempt,
+            label=label,
+            commit=commit,
+            created_at=tx.now,
+            rev=rev,
+        )
+    )
+    return checkpoint_of(
+        tx.conn.execute(select(table).where(table.c.task_id == task.id, table.c.n == n)).one()
+    )
+
+
+def checkpoints_of(tx: Tx, task_id: str) -> list[Checkpoint]:
+    """A task's checkpoints, oldest first."""
+    table = schema.checkpoints
+    rows = tx.conn.execute(select(table).where(table.c.task_id == task_id).order_by(table.c.n))
+    return [checkpoint_of(row) for row in rows]
+
+
+def queue_settings(tx: Tx) -> QueueSettings:
+    """What holds work back now."""
+    return queue_of(
+        tx.conn.execute(
+            select(
+                schema.queue_settings.c.paused,
+                schema.queue_settings.c.stop_on_failure,
+                schema.queue_settings.c.max_concurrent,
+                schema.queue_settings.c.stopped_by,
+                schema.queue_settings.c.rev,
+            )
+        ).one()
+    )
+
+
+def change_queue(
+    tx: Tx, columns: Mapping[str, Any], *, kind: str = "queue.changed", task: Task | None = None
+) -> QueueSettings:
+    """Set what holds work back."""
+    rev = tx.emit(
+        NewEvent(
+            kind,
+            task.id if task else "queue",
+            dict(columns),
+            task.project_id if task else None,
+            task.id if task else None,
+        )
+    )
+    stored = {k: int(v) if isinstance(v, bool) else v for k, v in columns.items()}
+    tx.conn.execute(update(schema.queue_settings).values(**stored, rev=rev))
+    return queue_settings(tx)

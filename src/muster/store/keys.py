@@ -1,0 +1,51 @@
+"""Verbs about idempotency keys: the same key gives the same answer once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+
+from muster.domain.errors import KeyReused
+from muster.store.base import Tx
+from muster.store.schema import idempotency
+
+KEPT_MS = 24 * 3600 * 1000
+
+
+def digest_of(body: Any) -> str:
+    """What makes two requests the same: their JSON with sorted keys."""
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def once(
+    tx: Tx, key: str | None, body: Any, verb: Callable[[Tx], dict[str, Any]]
+) -> tuple[dict[str, Any], bool]:
+    """Run `verb` unless the key was used before; then give the first answer again, with True.
+
+    The key and what the verb did are one transaction.
+
+    Raises:
+        KeyReused: the key came with another body before.
+    """
+    if key is None:
+        return verb(tx), False
+    tx.conn.execute(delete(idempotency).where(idempotency.c.created_at < tx.now - KEPT_MS))
+    row = tx.conn.execute(select(idempotency).where(idempotency.c.key == key)).first()
+    digest = digest_of(body)
+    if row is not None:
+        if row.digest != digest:
+            raise KeyReused(
+                "this Idempotency-Key was used for a different request",
+                hint="use a fresh key for each new request",
+            )
+        return dict(row.answer), True
+    answer = verb(tx)
+    tx.conn.execute(
+        insert(idempotency).values(key=key, digest=digest, answer=answer, created_at=tx.now)
+    )
+    return answer, False

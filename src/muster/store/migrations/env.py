@@ -1,0 +1,1 @@
+"""Alembic's own entry; muster runs its migrations through `run.py`."""

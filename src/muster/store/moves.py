@@ -1,0 +1,308 @@
+"""The one way a task moves: compare-and-set on who believes what, its event beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import func, select, update
+
+from muster.domain.errors import Conflict, Stale
+from muster.domain.event import NewEvent
+from muster.domain.ids import new_token
+from muster.domain.task import ACTIVE, HOLDS_A_SLOT, TERMINAL, Stage, Task, may_move
+from muster.domain.verdict import Breakpoint, Verdict
+from muster.failpoint import failpoint
+from muster.store import agents as agent_verbs
+from muster.store import judgements
+from muster.store.agents import EndedAgent
+from muster.store.base import Tx
+from muster.store.judgements import NewBreakpoint
+from muster.store.schema import projects, task_needs, tasks
+from muster.store.tasks import get_task, unfinished_needs, with_needs
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """What a writer believes of a task; any difference means that its claim has passed on."""
+
+    task_id: str
+    stage: Stage
+    attempt: int
+    token: str
+
+    @classmethod
+    def of(cls, task: Task) -> Fence:
+        """The fence of somebody who has just read or claimed the task."""
+        return cls(task.id, task.stage, task.attempt, task.token)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One step of the walk and everything that becomes true with it, in one transaction."""
+
+    fence: Fence
+    to: Stage
+    reason: str = ""
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    events: tuple[NewEvent, ...] = ()
+    verdict: Verdict | None = None
+    ask: NewBreakpoint | None = None
+    checkpoint: tuple[str, str] | None = None
+    ended: EndedAgent | None = None
+    answer: str | None = None
+    note: str = ""
+    by: str | None = None
+
+
+def move(tx: Tx, step: Move) -> Task:
+    """Move a task.
+
+    A task that comes into the engine's hands gets a fresh token; one that leaves them has none.
+
+    Raises:
+        Stale: the task is no longer what the fence says.
+        Conflict: the walk does not allow this step.
+    """
+    fence = step.fence
+    if not may_move(fence.stage, step.to):
+        raise Conflict(
+            f"a task that is {fence.stage} cannot become {step.to}",
+            hint="muster task show tells where it stands",
+        )
+    token = _token_after(fence, step.to)
+    values = _ending(tx, step) | dict(step.columns)
+    rev = tx.emit(_event(tx, step))
+    failpoint("move.before_update")
+    changed = tx.conn.execute(
+        update(tasks)
+        .where(
+            tasks.c.id == fence.task_id,
+            tasks.c.stage == str(fence.stage),
+            tasks.c.attempt == fence.attempt,
+            tasks.c.token == fence.token,
+        )
+        .values(
+            stage=str(step.to),
+            token=token,
+            reason=step.reason,
+            rev=rev,
+            updated_at=tx.now,
+            **values,
+        )
+    )
+    if changed.rowcount != 1:
+        raise _stale(tx, fence)
+    task = get_task(tx, fence.task_id)
+    _beside(tx, step, task)
+    if step.to in TERMINAL:
+        _after_the_end(tx, task)
+    return get_task(tx, fence.task_id)
+
+
+def _stale(tx: Tx, fence: Fence) -> Stale:
+    now = get_task(tx, fence.task_id)
+    return Stale(
+        f"{now.label} is {now.stage} in attempt {now.attempt} and no longer held by this claim",
+        hint="read the task again; somebody else moved it",
+    )
+
+
+def _token_after(fence: Fence, to: Stage) -> str:
+    if to not in ACTIVE:
+        return ""
+    return fence.token if fence.stage in ACTIVE else new_token()
+
+
+def _ending(tx: Tx, step: Move) -> dict[str, Any]:
+    if step.to in TERMINAL:
+        return {"finished_at": tx.now, "wish": None, "due_at": None}
+    if step.fence.stage in TERMINAL:
+        return {"finished_at": None, "wish": None}
+    return {}
+
+
+def _event(tx: Tx, step: Move) -> NewEvent:
+    fence = step.fence
+    project_id = tx.conn.execute(
+        select(tasks.c.project_id).where(tasks.c.id == fence.task_id)
+    ).scalar_one_or_none()
+    return NewEvent(
+        f"task.{step.to}",
+        fence.task_id,
+        {
+            "from": str(fence.stage),
+            "to": str(step.to),
+            "attempt": fence.attempt,
+            "reason": step.reason,
+            **step.payload,
+        },
+        project_id,
+        fence.task_id,
+    )
+
+
+def _beside(tx: Tx, step: Move, task: Task) -> None:
+    for event in step.events:
+        tx.emit(event)
+    if step.ended is not None:
+        agent_verbs.end_agent(tx, task, step.ended)
+    if step.fence.stage in {Stage.WAITING, Stage.PROPOSED}:
+        judgements.resolve_of_task(tx, task, step.answer or str(step.to), step.note, step.by)
+    if step.verdict is not None:
+        judgements.add_verdict(tx, task, step.verdict)
+    if step.checkpoint is not None:
+        judgements.add_checkpoint(tx, task, *step.checkpoint)
+    if step.ask is not None:
+        judgements.raise_breakpoint(tx, task, step.ask)
+
+
+def _after_the_end(tx: Tx, task: Task) -> None:
+    """Let go of those that waited: they are ready, or they can never start."""
+    agent_verbs.close_leftovers(tx, task)
+    waiting = tx.conn.execute(
+        select(tasks)
+        .join(task_needs, task_needs.c.task_id == tasks.c.id)
+        .where(task_needs.c.needs_id == task.id, tasks.c.stage == str(Stage.BLOCKED))
+    ).all()
+    for other in with_needs(tx, waiting):
+        if task.stage is not Stage.COMPLETED:
+            reason = f"needs {task.label}, which {_ended(task.stage)}"
+            move(tx, Move(Fence.of(other), Stage.FAILED, reason))
+        elif not unfinished_needs(tx, other.needs):
+            move(tx, Move(Fence.of(other), Stage.QUEUED))
+
+
+def _ended(stage: Stage) -> str:
+    return "was cancelled" if stage is Stage.CANCELLED else "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may run at once; per project by id, with a default for those not named."""
+
+    fleet: int
+    per_project: Mapping[str, int]
+    default: int
+
+
+def admit(tx: Tx, limits: Limits) -> list[Task]:
+    """Claim every task that may start now, the most urgent first.
+
+    Ready means: queued, its time has come, the fleet is not paused, the list is not stopped (for
+    listed tasks), and both limits leave a slot. Each claimed task has a fresh token and a new
+    attempt number.
+    """
+    settings = judgements.queue_settings(tx)
+    if settings.paused:
+        return []
+    room = limits.fleet - _slots_held(tx, None)
+    if room <= 0:
+        return []
+    claimed: list[Task] = []
+    held: dict[str, int] = {}
+    for task in _ready(tx, listed_too=settings.stopped_by is None):
+        if len(claimed) >= room:
+            break
+        limit = limits.per_project.get(task.project_id, limits.default)
+        if task.project_id not in held:
+            held[task.project_id] = _slots_held(tx, task.project_id)
+        if held[task.project_id] >= limit:
+            continue
+        held[task.project_id] += 1
+        claimed.append(_claim(tx, task))
+    return claimed
+
+
+def _ready(tx: Tx, *, listed_too: bool) -> Sequence[Task]:
+    query = (
+        select(tasks)
+        .join(projects, projects.c.id == tasks.c.project_id)
+        .where(
+            tasks.c.stage == str(Stage.QUEUED),
+            func.coalesce(tasks.c.due_at, 0) <= tx.now,
+        )
+        .order_by(
+            tasks.c.priority.desc(),
+            func.coalesce(tasks.c.list_position, 0),
+            tasks.c.number,
+        )
+        .limit(200)
+    )
+    if not listed_too:
+        query = query.where(tasks.c.list_position.is_(None))
+    return with_needs(tx, tx.conn.execute(query).all())
+
+
+def _slots_held(tx: Tx, project_id: str | None) -> int:
+    query = (
+        select(func.count())
+        .select_from(tasks)
+        .where(tasks.c.stage.in_([str(s) for s in HOLDS_A_SLOT]))
+    )
+    if project_id is not None:
+        query = query.where(tasks.c.project_id == project_id)
+    return int(tx.conn.execute(query).scalar_one())
+
+
+def _claim(tx: Tx, task: Task) -> Task:
+    failpoint("claim.before_commit")
+    return move(
+        tx,
+        Move(
+            Fence.of(task),
+            Stage.PREPARING,
+            columns={
+                "attempt": task.attempt + 1,
+                "tries": task.tries + 1,
+                "started_at": task.started_at or tx.now,
+                "due_at": None,
+            },
+            payload={"attempt": task.attempt + 1},
+        ),
+    )
+
+
+def take_over(tx: Tx) -> list[Task]:
+    """Claim anew every task that an earlier process of this home still held.
+
+    The fresh token fences out whatever is left of that process.
+    """
+    rows = tx.conn.execute(
+        select(tasks).where(tasks.c.stage.in_([str(s) for s in ACTIVE])).order_by(tasks.c.number)
+    ).all()
+    for row in rows:
+        tx.conn.execute(
+            update(tasks)
+            .where(tasks.c.id == row.id, tasks.c.token == row.token)
+            .values(token=new_token())
+        )
+    return [get_task(tx, row.id) for row in rows]
+
+
+def next_due(tx: Tx) -> int | None:
+    """When the next parked task becomes ready, as epoch milliseconds."""
+    value = tx.conn.execute(
+        select(func.min(tasks.c.due_at)).where(tasks.c.stage == str(Stage.QUEUED))
+    ).scalar_one_or_none()
+    return int(value) if value is not None else None
+
+
+def resolve(tx: Tx, breakpoint_id: str, step: Move) -> tuple[Breakpoint, Task]:
+    """Answer a breakpoint and move its task, in one transaction.
+
+    Raises:
+        Conflict: it was answered before; the error says by whom and how.
+    """
+    judgements.refuse_resolved(tx, breakpoint_id)
+    task = move(tx, step)
+    return judgements.get_breakpoint(tx, breakpoint_id), task
+
+
+def stop_list(tx: Tx, task: Task) -> None:
+    """Hold the ordered list because a listed task failed, if the settings say so."""
+    settings = judgements.queue_settings(tx)
+    if settings.stop_on_failure and task.list_position is not None and not settings.stopped_by:
+        judgements.change_queue(tx, {"stopped_by": task.id}, kind="queue.stopped", task=task)
