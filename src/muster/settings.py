@@ -96,14 +96,19 @@ RUNS_CODE = frozenset({"test_command", "setup_command", "lint_command", "type_co
 """Settings that a repository's own file may only set once the user trusts that repository."""
 
 
+def refuse_unknown_setting(name: str) -> None:
+    """Raise `Invalid`, listing the settings there are, if there is none of this name."""
+    if name not in PROJECT_KEYS:
+        raise Invalid(f"there is no setting '{name}'", hint=f"settings: {', '.join(PROJECT_KEYS)}")
+
+
 def parse_project_setting(name: str, value: Any) -> Any:
     """A project setting from outside, checked.
 
     Raises:
         Invalid: no such setting, or a value it cannot have.
     """
-    if name not in PROJECT_KEYS:
-        raise Invalid(f"there is no setting '{name}'", hint=f"settings: {', '.join(PROJECT_KEYS)}")
+    refuse_unknown_setting(name)
     return PROJECT_KEYS[name](name, value)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from muster.domain.agent import Outcome
+from muster.domain.agent import Outcome, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,10 @@ class Job:
 
     `home` is private to the agent and outside the workspace; `prompt_file` holds `prompt`;
     `result_file` is where a structured result may appear. `options` come from `[agents.NAME]`.
-    `environ` is the environment of the server, from which a driver may pick by name.
+    `environ` is the environment of the server, from which a driver may pick by name. `attempt`
+    counts from 1. `resume_usage` is what the session to resume had used up before, all its runs
+    together: some programs report totals of the session, and a run is only charged its own part.
+    None says that it is not known.
     """
 
     run_id: str
@@ -41,6 +44,8 @@ class Job:
     model: str | None = None
     budget_usd: float | None = None
     resume_session: str | None = None
+    resume_usage: Usage | None = None
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True)

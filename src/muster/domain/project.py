@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from muster.domain.task import Autonomy
 
@@ -41,9 +39,10 @@ class ProjectSettings:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A registered repository. `git_dir` and `work_tree` are absolute and fixed at registration.
+    """A registered repository with the settings that hold for it now.
 
-    `trusted_config` is the digest of the executable part of the repository's git configuration.
+    `git_dir` and `work_tree` are absolute and fixed at registration. `trusted_config` is the digest
+    of the executable part of the repository's git configuration.
     """
 
     id: str
@@ -52,8 +51,4 @@ class Project:
     work_tree: str | None
     branch: str
     settings: ProjectSettings
-    rev: int
-    created_at: int
-    overrides: Mapping[str, Any] = field(default_factory=dict)
     trusted_config: str = ""
-    removed: bool = False

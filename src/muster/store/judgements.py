@@ -158,7 +158,7 @@ def open_by_task(tx: Tx, ids: Sequence[str]) -> dict[str, str]:
         select(table.c.task_id, table.c.id).where(
             table.c.task_id.in_(ids), table.c.resolved_at.is_(None)
         )
-    ).tuples()
+    )
     return dict(rows.all())
 
 

@@ -162,6 +162,8 @@ def _beside(tx: Tx, step: Move, task: Task) -> None:
 def _after_the_end(tx: Tx, task: Task) -> None:
     """Let go of those that waited: they are ready, or they can never start."""
     agent_verbs.close_leftovers(tx, task)
+    if task.stage is Stage.FAILED:
+        stop_list(tx, task)
     waiting = tx.conn.execute(
         select(tasks)
         .join(task_needs, task_needs.c.task_id == tasks.c.id)
@@ -282,10 +284,32 @@ def take_over(tx: Tx) -> list[Task]:
     return [get_task(tx, row.id) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What the engine has to know each time it looks.
+
+    `held` are claimed tasks, `wished` those that a person wants to end, `due` when the next
+    queued task becomes ready (epoch milliseconds; None when nothing is queued).
+    """
+
+    held: tuple[Task, ...]
+    wished: tuple[str, ...]
+    due: int | None
+
+
+def outlook(tx: Tx) -> Outlook:
+    """Claimed tasks, wishes and what is queued, in one read."""
+    active = [str(s) for s in ACTIVE]
+    rows = tx.conn.execute(select(tasks).where(tasks.c.stage.in_(active))).all()
+    held = tuple(with_needs(tx, rows))
+    wished = tuple(task.id for task in held if task.wish == "cancel")
+    return Outlook(held, wished, next_due(tx))
+
+
 def next_due(tx: Tx) -> int | None:
-    """When the next parked task becomes ready, as epoch milliseconds."""
+    """When the next queued task is ready, as epoch milliseconds; 0 for at once."""
     value = tx.conn.execute(
-        select(func.min(tasks.c.due_at)).where(tasks.c.stage == str(Stage.QUEUED))
+        select(func.min(func.coalesce(tasks.c.due_at, 0))).where(tasks.c.stage == str(Stage.QUEUED))
     ).scalar_one_or_none()
     return int(value) if value is not None else None
 
@@ -306,3 +330,24 @@ def stop_list(tx: Tx, task: Task) -> None:
     settings = judgements.queue_settings(tx)
     if settings.stop_on_failure and task.list_position is not None and not settings.stopped_by:
         judgements.change_queue(tx, {"stopped_by": task.id}, kind="queue.stopped", task=task)
+
+
+def hold(tx: Tx, fence: Fence, columns: Mapping[str, Any]) -> Task:
+    """Set columns of a task that stays where it is, fenced like a move.
+
+    Raises:
+        Stale: the task is no longer what the fence says.
+    """
+    changed = tx.conn.execute(
+        update(tasks)
+        .where(
+            tasks.c.id == fence.task_id,
+            tasks.c.stage == str(fence.stage),
+            tasks.c.attempt == fence.attempt,
+            tasks.c.token == fence.token,
+        )
+        .values(**columns, updated_at=tx.now)
+    )
+    if changed.rowcount != 1:
+        raise _stale(tx, fence)
+    return get_task(tx, fence.task_id)

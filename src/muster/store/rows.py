@@ -108,7 +108,7 @@ def checkpoint_of(row: AnyRow) -> Checkpoint:
     return Checkpoint(**row._mapping)
 
 
-def queue_of(row: AnyRow) -> QueueSettings:
+def queue_of(row: Any) -> QueueSettings:
     """The one row of queue settings."""
     return QueueSettings(
         paused=bool(row.paused),

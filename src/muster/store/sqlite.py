@@ -26,7 +26,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from muster.domain.errors import MusterError, NoRoom, Unavailable
+from muster.domain.errors import NoRoom, Unavailable
 from muster.store import events, migrate
 from muster.store.base import Tx
 from muster.store.feed import Feed
@@ -79,18 +79,22 @@ def _engine(path: Path, *, readers: bool) -> Engine:
     return engine
 
 
-def _mended(error: DBAPIError) -> MusterError | DBAPIError:
-    text = str(error.orig)
-    if "full" in text or "disk I/O error" in text:
-        return NoRoom(
-            f"nothing was written: the disk says '{text}'",
-            hint="free some space where MUSTER_HOME lies; then try again",
-        )
-    if "readonly" in text or "read-only" in text:
-        return Unavailable(
-            "nothing was written: the database is read-only",
-            hint="make MUSTER_HOME writable for the user that runs muster",
-        )
+def _mended(error: BaseException) -> BaseException:
+    """The error a person can act on; a full disk also breaks the savepoint it is met in."""
+    cause: BaseException | None = error
+    while cause is not None:
+        text = str(cause.orig) if isinstance(cause, DBAPIError) else ""
+        if "full" in text or "disk I/O error" in text:
+            return NoRoom(
+                f"nothing was written: the disk says '{text}'",
+                hint="free some space where MUSTER_HOME lies; then try again",
+            )
+        if "readonly" in text or "read-only" in text:
+            return Unavailable(
+                "nothing was written: the database is read-only",
+                hint="make MUSTER_HOME writable for the user that runs muster",
+            )
+        cause = cause.__context__
     return error
 
 

@@ -236,7 +236,7 @@ def count_stages(tx: Tx, project_id: str | None = None) -> dict[Stage, int]:
     query = select(tasks.c.stage, func.count()).group_by(tasks.c.stage)
     if project_id:
         query = query.where(tasks.c.project_id == project_id)
-    return {Stage(stage): count for stage, count in tx.conn.execute(query).tuples()}
+    return {Stage(stage): count for stage, count in tx.conn.execute(query)}
 
 
 def holds_back(tx: Tx, task_id: str) -> int:
@@ -315,7 +315,7 @@ def cost_of(tx: Tx, ids: Sequence[str]) -> dict[str, tuple[float, int, int]]:
         )
         .where(agents.c.task_id.in_(ids))
         .group_by(agents.c.task_id)
-    ).tuples()
+    )
     return {task: (float(cost), int(tin), int(tout)) for task, cost, tin, tout in rows}
 
 

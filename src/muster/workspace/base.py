@@ -45,11 +45,19 @@ class Backend(Protocol):
         """An empty string when workspaces can be made under `where`, else the reason why not."""
         ...
 
-    def open(self, source: Source, root: Path, commit: str, near: str | None) -> Path:
-        """Make `root/…` hold the files of `commit` and return the tree; again after a crash is fine.
+    def open(
+        self,
+        source: Source,
+        root: Path,
+        commit: str,
+        near: str | None = None,
+        layer: Path | None = None,
+    ) -> Path:
+        """Make `root/…` hold the files of `commit` and return the tree; redo an unfinished.
 
         `near` is a commit that is already checked out for others and differs little: a backend
-        may start from it.
+        may start from it. `layer` is a folder whose files are laid under the tree's. What git knows
+        of the files is left in `root/control` (`muster.workspace.checkout`).
         """
         ...
 
@@ -59,4 +67,8 @@ class Backend(Protocol):
 
     def close(self, root: Path) -> None:
         """Take the tree out of view and remove what this backend made under `root`."""
+        ...
+
+    def touched(self, root: Path) -> list[str] | None:
+        """Paths at or below which anything may differ from what was opened; None: look."""
         ...

@@ -1,0 +1,83 @@
+"""Programs that muster knows by name and that a general driver runs, as data.
+
+aider (tested range of its flags: 0.86): status 0 says nothing, it also ends so when the service
+refused; it leaves `.aider*` files and commits by itself. It would load `.env` and `.aider.conf.yml`
+of the repository: the first is switched off here, the second cannot be.
+mini (mini-swe-agent 2.4): takes its task only as an argument, so that a prompt over 128 kB fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from muster.agents.base import Found
+from muster.agents.program import find_program, version_of
+
+_KEYS = (
+    *("OPENAI_API_KEY", "OPENAI_API_BASE", "ANTHROPIC_API_KEY", "ANTHROPIC_API_BASE"),
+    *("GEMINI_API_KEY", "OPENROUTER_API_KEY", "DEEPSEEK_API_KEY", "OLLAMA_API_BASE"),
+    *("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A program, the driver that runs it, and the options it is run with."""
+
+    name: str
+    driver: str
+    program: str
+    install: str
+    options: Mapping[str, Any]
+
+
+PRESETS: Mapping[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            name="aider",
+            driver="command",
+            program="aider",
+            install="pip install aider-chat",
+            options={
+                "command": [
+                    *("aider", "--message-file", "{prompt_file}", "--edit-format", "diff"),
+                    *("--yes-always", "--no-stream", "--no-pretty", "--no-gitignore"),
+                    *("--no-check-update", "--analytics-disable", "--no-show-release-notes"),
+                    *("--no-show-model-warnings", "--env-file", "/dev/null"),
+                ],
+                "model_args": ["--model", "{model}"],
+                "prompt": "file",
+                "env": {"LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+                "pass_env": list(_KEYS),
+            },
+        ),
+        Preset(
+            name="mini",
+            driver="command",
+            program="mini",
+            install="pip install mini-swe-agent mcp==2.3.0",
+            options={
+                "command": [
+                    *("sh", "-c"),
+                    'exec mini -y --exit-immediately --task="$(cat "$MUSTER_PROMPT_FILE")" "$@"',
+                    "mini",
+                ],
+                "model_args": ["-m", "{model}"],
+                "prompt": "file",
+                "env": {"MSWEA_CONFIGURED": "true", "MSWEA_COST_TRACKING": "ignore_errors"},
+                "pass_env": list(_KEYS),
+            },
+        ),
+    )
+}
+
+
+def find_preset(preset: Preset, environ: Mapping[str, str]) -> Found:
+    """Whether a preset's program is here; whether it is signed in cannot be told."""
+    path = find_program(preset.program, environ)
+    if path is None:
+        return Found(None, hint=preset.install)
+    return Found(path, version_of(path, environ))

@@ -1,0 +1,83 @@
+"""The driver that plays a recorded run instead of asking a model.
+
+Facts: the player is a child program of this Python (`replay.py`), so that a rehearsal runs in its
+place like any other agent: with its limits, its log, its stop and its kill. A cassette is named by
+`cassette` in `[agents.NAME]`; it may hold a take for each attempt, or `cassettes` names a file for
+each. `speed` makes it faster (0: no waiting), `dialect` says how the output reads when the cassette
+does not say it itself. Nothing is signed in, nothing is spent: what a recording says of cost is
+what the recorded run cost.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from muster.agents import options
+from muster.agents.base import Capabilities, Found, Job, Launch, Reader
+from muster.agents.cassette import DIALECTS, Cassette, read
+from muster.agents.plain_text import PlainTextReader
+from muster.agents.stream_json import StreamJsonReader
+from muster.domain.errors import Invalid
+
+_KNOWN = frozenset({"cassette", "cassettes", "speed", "dialect"})
+_FASTEST = 1000.0
+
+
+class RehearsalDriver:
+    """Drives the player of cassettes."""
+
+    name = "rehearsal"
+    capabilities = Capabilities()
+
+    def find(self, environ: Mapping[str, str]) -> Found:
+        """Always here: it needs nothing but this Python."""
+        return Found(sys.executable, sys.version.split()[0], hint="needs a cassette, and no model")
+
+    def launch(self, job: Job) -> Launch:
+        """The player with the take of this attempt."""
+        options.refuse_unknown(job.options, _KNOWN)
+        path, take = _chosen(job)
+        cassette = read(path)
+        _dialect(job, cassette)
+        speed = options.number(job.options, "speed", 1.0, 0.0, _FASTEST)
+        argv = ("-I", "-B", "-m", "muster.agents.replay", str(path))
+        rest = ("--take", str(min(take, len(cassette.takes))), "--speed", f"{speed:g}")
+        return Launch(argv=(sys.executable, *argv, *rest), env={"PWD": str(job.workspace)})
+
+    def reader(self, job: Job) -> Reader:
+        """The reader of the dialect that was recorded."""
+        if _dialect(job, read(_chosen(job)[0])) == "claude":
+            return StreamJsonReader(str(job.workspace))
+        return PlainTextReader()
+
+
+def _chosen(job: Job) -> tuple[Path, int]:
+    """The file for this attempt, and the take within it."""
+    several = options.words(job.options, "cassettes")
+    one = options.text(job.options, "cassette")
+    if bool(several) == bool(one):
+        raise Invalid(
+            "a rehearsal needs a cassette (or cassettes, one for each attempt)",
+            hint='for example [agents.NAME] cassette = "~/demo.jsonl"; see muster record',
+        )
+    if one:
+        return _whole_path(one, job.environ), job.attempt
+    number = min(max(job.attempt, 1), len(several))
+    return _whole_path(several[number - 1], job.environ), 1
+
+
+def _whole_path(name: str, environ: Mapping[str, str]) -> Path:
+    """Where a cassette lies: as given, below HOME after `~/`, else below muster's own home."""
+    base = "HOME" if name.startswith("~/") else "MUSTER_HOME"
+    path = Path(environ.get(base) or "", name.removeprefix("~/"))
+    if not path.is_absolute():
+        raise Invalid(f"the cassette '{name}' is not a whole path", hint="begin it with / or ~/")
+    return path
+
+
+def _dialect(job: Job, cassette: Cassette) -> str:
+    if "dialect" in job.options:
+        return options.choice(job.options, "dialect", *DIALECTS)
+    return cassette.dialect

@@ -1,0 +1,65 @@
+"""What a program said, made fit to show: whole lines, valid text, no control characters."""
+
+from __future__ import annotations
+
+import re
+
+LONGEST_LINE = 64 * 1024 * 1024
+"""Bytes of one line that are kept; single lines of hundreds of kilobytes are ordinary."""
+
+TEXT = 4000
+"""Characters of a text that a fact carries at most."""
+
+SUMMARY = 160
+"""Characters of a live line at most."""
+
+_ESCAPES = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])"
+)
+# C0 but for tab and newline, DEL, C1, what changes the direction of text, and lone surrogates.
+_UNFIT = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+class Lines:
+    """Cuts a stream of bytes that comes in pieces of any size into lines."""
+
+    def __init__(self, longest: int = LONGEST_LINE) -> None:
+        self._longest = longest
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The lines completed by these bytes, without their ends."""
+        *whole, rest = data.split(b"\n")
+        lines = []
+        for part in whole:
+            self._keep(part)
+            lines.append(self.rest())
+        self._keep(rest)
+        return lines
+
+    def rest(self) -> bytes:
+        """What stands after the last line's end; it is forgotten here."""
+        line = b"".join(self._parts)
+        self._parts, self._size = [], 0
+        return line
+
+    def _keep(self, part: bytes) -> None:
+        kept = part[: self._longest - self._size]
+        if kept:
+            self._parts.append(kept)
+            self._size += len(kept)
+
+
+def readable(text: str, longest: int = TEXT) -> str:
+    """A text without escape sequences and control characters, cut to `longest` characters."""
+    # Cut twice, so that a text of megabytes is not searched through for what is thrown away.
+    plain = _UNFIT.sub("", _ESCAPES.sub("", text[: 4 * longest])).strip()
+    return plain if len(plain) <= longest else f"{plain[: longest - 1]}…"
+
+
+def one_line(text: str, longest: int = SUMMARY) -> str:
+    """A text on one line, for a live view."""
+    return readable(" ".join(readable(text, 4 * longest).split()), longest)

@@ -1,0 +1,46 @@
+"""The REST door: every route of `docs/api.md`, each one call to the counter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from muster.api.agents import agent_act_routes, agents_routes
+from muster.api.events import events_routes
+from muster.api.problems import Json, answer_problems
+from muster.api.projects import projects_routes
+from muster.api.queue import breakpoints_routes, queue_routes
+from muster.api.tasks import task_act_routes, tasks_routes
+from muster.service.counter import Service
+
+
+def make_app(service: Service, version: str) -> FastAPI:
+    """The app with every route; the gate in front of it decides who may come in."""
+    app = FastAPI(
+        title="muster",
+        version=version,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        default_response_class=Json,
+    )
+    answer_problems(app)
+
+    @app.get("/api/health", tags=["health"])
+    async def health() -> Any:
+        """Whether muster works; open to everybody, so that it says little."""
+        return await service.health()
+
+    for routes in (
+        projects_routes,
+        tasks_routes,
+        task_act_routes,
+        agents_routes,
+        agent_act_routes,
+        events_routes,
+        queue_routes,
+        breakpoints_routes,
+    ):
+        app.include_router(routes(service), prefix="/api")
+    return app

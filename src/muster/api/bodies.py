@@ -1,0 +1,98 @@
+"""What requests carry, for the parser and for OpenAPI; the counter checks the meaning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Body(BaseModel):
+    """A request body: unknown fields are refused by name."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    def sent(self) -> dict[str, Any]:
+        """Only what the caller sent."""
+        return self.model_dump(exclude_unset=True)
+
+
+class NewTask(Body):
+    """A piece of work in plain words."""
+
+    project: str = Field(description="id or name of the project")
+    description: str = Field(description="what should be done, in plain words")
+    title: str | None = Field(None, description="the first line of the description unless given")
+    type: str | None = Field(
+        None, description="feature, bug, refactor, test, documentation or chore"
+    )
+    priority: int | None = Field(None, description="0 to 9; a higher number starts first")
+    after: list[str] | None = Field(None, description="tasks that must complete first")
+    autonomy: str | None = Field(None, description="manual, confirm or full")
+    agent: str | None = None
+    runtime: str | None = None
+    playbook: str | None = None
+    model: str | None = None
+    budget_usd: float | None = None
+    timeout_minutes: float | None = None
+    paths: list[str] | None = Field(None, description="patterns the work should stay within")
+
+
+class TaskChange(Body):
+    """What can be changed of a task that has not started."""
+
+    after: list[str] = Field(description="further tasks that must complete first")
+
+
+class Retry(Body):
+    """A word from the person to the next attempt."""
+
+    note: str = ""
+
+
+class NewProject(Body):
+    """A repository to register."""
+
+    path: str = Field(description="absolute path of the repository or its work tree")
+    name: str | None = None
+    branch: str | None = Field(None, description="the branch that accepted work is merged into")
+    settings: dict[str, Any] | None = None
+    trust: bool = Field(False, description="let the repository's .muster/config.toml set commands")
+
+
+class ProjectChange(Body):
+    """Settings to set, or to clear with null."""
+
+    settings: dict[str, Any] | None = None
+    branch: str | None = None
+
+
+class NewEvent(Body):
+    """A fact from outside."""
+
+    type: str
+    subject: str | None = None
+    payload: dict[str, Any] | None = None
+    project_id: str | None = None
+    task_id: str | None = None
+
+
+class QueueChange(Body):
+    """What holds work back."""
+
+    paused: bool | None = None
+    stop_on_failure: bool | None = None
+    max_concurrent: int | None = None
+
+
+class Resolution(Body):
+    """An answer to a question."""
+
+    answer: str
+    note: str = ""
+
+
+class Spawn(Body):
+    """The task that an agent is wanted for."""
+
+    task: str

@@ -1,0 +1,114 @@
+"""Routes of tasks: look, submit, and act on one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from muster.api import bodies
+from muster.api.parameters import Key, Limit, Match, NoneMatch, Offset
+from muster.api.problems import Json
+from muster.domain.errors import MusterError
+from muster.service.counter import Service
+
+
+class Precondition(MusterError):
+    """The thing has changed since the caller looked."""
+
+    code, title, status, exit_code = "changed-meanwhile", "Changed meanwhile", 412, 5
+
+
+def tasks_routes(service: Service) -> APIRouter:
+    """The routes, bound to the counter."""
+    router = APIRouter(prefix="/tasks", tags=["tasks"])
+
+    @router.get("")
+    async def list_tasks(
+        project: str | None = None,
+        status: str | None = None,
+        limit: Limit = 100,
+        after: Offset = None,
+    ) -> Any:
+        """Tasks, newest first."""
+        return await service.list_tasks(project, status, limit, after)
+
+    @router.post("", status_code=201)
+    async def create_task(body: bodies.NewTask, key: Key = None) -> Any:
+        """Submit a task; durable once this answers."""
+        shape, replayed = await service.create_task(body.sent(), key)
+        headers = {"Location": f"/api/tasks/{shape['id']}"}
+        if replayed:
+            headers["Idempotent-Replayed"] = "true"
+        return Json(shape, status_code=201, headers=headers)
+
+    @router.get("/{ref}")
+    async def get_task(ref: str, none_match: NoneMatch = None) -> Any:
+        """A task with its verdicts, decisions and cost."""
+        shape = await service.get_task(ref)
+        tag = f'"{shape["rev"]}"'
+        if none_match == tag:
+            return Response(status_code=304, headers={"ETag": tag})
+        return Json(shape, headers={"ETag": tag})
+
+    @router.patch("/{ref}")
+    async def change_task(ref: str, body: bodies.TaskChange) -> Any:
+        """Let a task wait for more tasks."""
+        return await service.change_task(ref, body.sent())
+
+    @router.get("/{ref}/diff")
+    async def task_diff(ref: str) -> Any:
+        """The change a task has made."""
+        return await service.task_diff(ref)
+
+    @router.get("/{ref}/checkpoints")
+    async def checkpoints(ref: str) -> Any:
+        """A task's restorable points."""
+        return await service.list_checkpoints(ref)
+
+    @router.post("/{ref}/checkpoints/{n}/restore")
+    async def restore(ref: str, n: int) -> Any:
+        """Put a task's work back to a checkpoint."""
+        return await service.restore_checkpoint(ref, n)
+
+    return router
+
+
+def task_act_routes(service: Service) -> APIRouter:
+    """The routes that act on one task, bound to the counter."""
+    router = APIRouter(prefix="/tasks", tags=["tasks"])
+
+    async def unchanged(ref: str, match: str | None) -> None:
+        if match is None or match == "*":
+            return
+        now = await service.get_task(ref)
+        if match != f'"{now["rev"]}"':
+            raise Precondition(
+                f"{now['label']} has changed since you looked", hint="read it again, then decide"
+            )
+
+    @router.post("/{ref}/cancel")
+    async def cancel(ref: str, match: Match = None) -> Any:
+        """End a task."""
+        await unchanged(ref, match)
+        return await service.cancel_task(ref)
+
+    @router.post("/{ref}/retry")
+    async def retry(ref: str, body: bodies.Retry | None = None, match: Match = None) -> Any:
+        """Give a task a fresh set of attempts."""
+        await unchanged(ref, match)
+        return await service.retry_task(ref, body.note if body else "")
+
+    @router.post("/{ref}/merge")
+    async def merge(ref: str, match: Match = None) -> Any:
+        """Merge a waiting task's work."""
+        await unchanged(ref, match)
+        return await service.merge_task(ref)
+
+    @router.post("/{ref}/approve")
+    async def approve(ref: str, match: Match = None) -> Any:
+        """Say go to a proposed task."""
+        await unchanged(ref, match)
+        return await service.approve_task(ref)
+
+    return router

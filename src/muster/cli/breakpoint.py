@@ -1,0 +1,139 @@
+"""`muster inbox` and `muster breakpoint`: what waits for a person, and the answers."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from muster.cli import out
+from muster.cli.line import Line, command, group
+from muster.cli.look import Ink, ago, facts, indented, some, table
+from muster.cli.task_page import finding_lines, question_lines
+from muster.cli.which import breakpoint_named
+from muster.client.shapes import Breakpoint
+from muster.domain.plain import plain
+
+
+@command()
+def inbox(line: Line) -> None:
+    """List what waits for a person, with the commands that answer."""
+    with line.muster() as muster:
+        page = muster.list_breakpoints()
+    if line.json:
+        out.document(page)
+        return
+    if not page["items"]:
+        out.tell(line, "Nothing waits for you.")
+        return
+    ink = Ink(line.colour)
+    out.say(line, "\n\n".join(_entry(ink, item) for item in page["items"]))
+
+
+def _entry(ink: Ink, item: Breakpoint) -> str:
+    head = f"{some(item['task_label'])}  {some(item['task_title'])}"
+    age = ink.paint("dim", f"{some(item['kind'])}, {ago(item['created_at'])}")
+    return f"{ink.paint('bold', head)}  {age}\n{question_lines(ink, item)}"
+
+
+@group("breakpoint")
+def breakpoint_() -> None:
+    """List, show and answer questions.
+
+    A question is named by its id; a task's name stands for the one that is open on it.
+    """
+
+
+@command("list")
+@click.option("--all", "everything", is_flag=True, help="Also those that were answered.")
+def list_(line: Line, everything: bool) -> None:
+    """List questions."""
+    with line.muster() as muster:
+        page = muster.list_breakpoints(open_only=not everything)
+    if line.json:
+        out.document(page)
+        return
+    if not page["items"]:
+        out.tell(line, "No questions.")
+        return
+    ink = Ink(line.colour)
+    rows = [
+        [
+            some(item["id"]),
+            some(item["task_label"]),
+            some(item["kind"]),
+            ink.state("waiting") if item["open"] else some(item["answer"] or "closed"),
+            ago(item["created_at"]),
+            some(item["question"]),
+        ]
+        for item in page["items"]
+    ]
+    out.say(line, table(ink, ["ID", "TASK", "KIND", "STATE", "ASKED", "QUESTION"], rows))
+
+
+@command()
+@click.argument("name", metavar="ID")
+def show(line: Line, name: str) -> None:
+    """Show a question with its evidence."""
+    with line.muster() as muster:
+        found = muster.get_breakpoint(breakpoint_named(muster, name))
+    if line.json:
+        out.document(found)
+        return
+    ink = Ink(line.colour)
+    head = f"{some(found['task_label'])}  {some(found['task_title'])}"
+    parts = [ink.paint("bold", head), _answered(ink, found), _evidence(ink, found)]
+    out.say(line, "\n".join(part for part in parts if part))
+
+
+def _answered(ink: Ink, item: Breakpoint) -> str:
+    if item["open"]:
+        return question_lines(ink, item)
+    pairs = [
+        ("asked", some(item["question"])),
+        ("answer", some(item["answer"])),
+        ("by", some(item["by"])),
+        ("note", some(item["note"])),
+        ("when", ago(item["resolved_at"])),
+    ]
+    return facts(ink, pairs)
+
+
+def _evidence(ink: Ink, item: Breakpoint) -> str:
+    evidence = dict(item["evidence"])
+    lines: list[str] = []
+    findings = evidence.pop("findings", None)
+    for finding in findings if isinstance(findings, list) else []:
+        lines += finding_lines(ink, finding)
+    paths = evidence.pop("paths", None)
+    for path in paths if isinstance(paths, list) else []:
+        if isinstance(path, dict):
+            lines.append(f"  conflict in {some(path.get('path'))}")
+            lines.append(indented(plain(str(path.get("conflict") or "")), "    "))
+        else:
+            lines.append(f"  {some(path)}")
+    lines += [f"  {some(name)}: {_value(value)}" for name, value in evidence.items()]
+    return "\n".join(["Evidence", *lines]) if lines else ""
+
+
+def _value(value: object) -> str:
+    return some(value) if isinstance(value, (str, int, float)) else json.dumps(value)
+
+
+@command()
+@click.argument("name", metavar="ID")
+@click.argument("answer")
+@click.option("--note", default="", metavar="TEXT", help="Why, or what the agent should know.")
+def resolve(line: Line, name: str, answer: str, note: str) -> None:
+    """Answer a question with one of its options."""
+    with line.muster() as muster:
+        done = muster.resolve_breakpoint(breakpoint_named(muster, name), answer, note)
+    if line.json:
+        out.document(done)
+    else:
+        out.say(line, f"{some(done['task_label'])}: {some(done['answer'] or answer)}")
+        out.tell(line, f"Follow it: muster task show {some(done['task_label'])}")
+
+
+for _command in (list_, show, resolve):
+    breakpoint_.add_command(_command)

@@ -1,0 +1,103 @@
+"""`muster do`: submit a task, and wait for it if asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from muster.cli import out
+from muster.cli.line import Line, command
+from muster.cli.look import Ink
+from muster.cli.task import task_line
+from muster.cli.watch import ENDS, wait_for, what_now
+from muster.cli.which import project_or_here
+from muster.client import Muster
+from muster.client.shapes import Task
+from muster.domain.errors import Invalid
+from muster.domain.task import Autonomy, TaskType
+
+
+@command("do")
+@click.argument("text", required=False)
+@click.option("-f", "--file", metavar="FILE", help="Read the text from a file, or - for stdin.")
+@click.option("--project", metavar="NAME", help="The project [the current directory's].")
+@click.option("--agent", metavar="NAME", help="A driver, a preset or an own agent.")
+@click.option("--runtime", metavar="NAME", help="Where the agent runs.")
+@click.option("--playbook", metavar="NAME", help="Which roles the task goes through.")
+@click.option("--autonomy", type=click.Choice([*Autonomy]), help="How much may be done unasked.")
+@click.option("--after", multiple=True, metavar="TASK", help="Wait for this task (repeatable).")
+@click.option("--priority", type=click.IntRange(0, 9), help="0 to 9; higher starts first.")
+@click.option("--budget", "budget_usd", type=click.FloatRange(min=0), metavar="USD")
+@click.option("--model", metavar="NAME", help="The model the agent should use.")
+@click.option("--type", "type_", type=click.Choice([*TaskType]), help="What kind of change.")
+@click.option("--title", metavar="TEXT", help="A short name [the first line of the text].")
+@click.option("--path", "paths", multiple=True, metavar="GLOB", help="Only these may change.")
+@click.option("--timeout", "timeout_minutes", type=click.FloatRange(min=0), metavar="MINUTES")
+@click.option("--key", metavar="KEY", help="The same key makes the same task only once.")
+@click.option("--wait", is_flag=True, help="Wait until it is done or needs a person.")
+@click.option("--wait-timeout", type=click.FloatRange(min=0), metavar="SECONDS")
+def do(
+    line: Line,
+    text: str | None,
+    file: str | None,
+    project: str | None,
+    key: str | None,
+    wait: bool,
+    wait_timeout: float | None,
+    type_: str | None,
+    **fields: Any,
+) -> int:
+    """Submit a task: TEXT says what should be done.
+
+    With --wait the exit status says how it ended: 0 completed, 1 failed or cancelled, 7 a person
+    has to decide, 8 the --wait-timeout is over. The task goes on when you stop waiting.
+    """
+    description = _description(text, file)
+    given = {name: _value(value) for name, value in fields.items() if value not in (None, ())}
+    with line.muster() as muster:
+        task = muster.create_task(
+            project_or_here(muster, project), description, key=key, type=type_, **given
+        )
+        if wait or wait_timeout is not None:
+            return _wait(line, muster, task, wait_timeout)
+    if line.json:
+        out.document(task)
+    else:
+        out.say(line, task_line(Ink(line.colour), task))
+        out.tell(line, f"Follow it: muster task show {task['label']}")
+    return 0
+
+
+def _value(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _wait(line: Line, muster: Muster, task: Task, seconds: float | None) -> int:
+    ended = wait_for(muster, task["id"], out.Progress(line), seconds)
+    if line.json:
+        out.document(ended)
+    else:
+        out.say(line, task_line(Ink(line.colour), ended))
+        out.tell(line, what_now(ended))
+    return ENDS[ended["status"]]
+
+
+def _description(text: str | None, file: str | None) -> str:
+    if (text is None) == (file is None):
+        raise click.UsageError("say what should be done: either TEXT or --file FILE")
+    if text is None:
+        text = _read(file or "-")
+    if not text.strip():
+        raise Invalid("the text is empty", hint='muster do "what should be done"')
+    return text
+
+
+def _read(file: str) -> str:
+    try:
+        if file == "-":
+            return click.get_text_stream("stdin").read()
+        return Path(file).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(f"{file} cannot be read: {error}", hint="name a text file") from error

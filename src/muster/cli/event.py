@@ -1,0 +1,111 @@
+"""`muster event`: list, follow and emit events."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+
+import click
+
+from muster.cli import out
+from muster.cli.line import Line, command, group
+from muster.cli.look import Ink, ago, cut, some, table
+from muster.client.shapes import Event
+from muster.domain.errors import Invalid
+
+_PAYLOAD_COLUMNS = 100
+
+
+@group("event")
+def event() -> None:
+    """List, follow and emit events.
+
+    An event is one fact; its number is its place in the one order of all events.
+    """
+
+
+@command("list")
+@click.option("--after", type=click.IntRange(min=0), default=0, help="Only after this number.")
+@click.option("--limit", type=click.IntRange(1, 200), default=100, show_default=True)
+@click.option("--type", "type_", metavar="TYPE", help="Only this type.")
+@click.option("--task", metavar="TASK", help="Only about this task.")
+def list_(line: Line, after: int, limit: int, type_: str | None, task: str | None) -> None:
+    """List events in their order."""
+    with line.muster() as muster:
+        page = muster.list_events(after=after, limit=limit, type=type_, task=task)
+    if line.json:
+        out.document(page)
+        return
+    ink = Ink(line.colour)
+    rows = [
+        [some(e["rev"]), ago(e["time"]), some(e["type"]), some(e["subject"]), _payload(e)]
+        for e in page["items"]
+    ]
+    out.say(line, table(ink, ["REV", "WHEN", "TYPE", "SUBJECT", "PAYLOAD"], rows))
+    if page["next"]:
+        out.tell(line, f"There are more: muster event list --after {some(page['next'])}")
+
+
+def _payload(item: Event) -> str:
+    return cut(json.dumps(item["payload"]), _PAYLOAD_COLUMNS) if item["payload"] else ""
+
+
+@command()
+@click.option("--after", type=click.IntRange(min=0), help="Start after this number [from now].")
+@click.option("--type", "type_", metavar="TYPE", help="Only this type.")
+@click.option("--task", metavar="TASK", help="Only about this task.")
+@click.option("-n", "--count", type=click.IntRange(min=1), help="Stop after this many.")
+def tail(
+    line: Line, after: int | None, type_: str | None, task: str | None, count: int | None
+) -> None:
+    """Follow events as they happen, across restarts of the server."""
+    with line.muster() as muster:
+        task_id = muster.get_task(task)["id"] if task else None
+        wanted = (
+            item
+            for item in muster.events(after=after)
+            if (not type_ or item["type"] == type_)
+            and (not task_id or item.get("task_id") == task_id)
+        )
+        for item in islice(wanted, count):
+            if line.json:
+                out.json_line(item)
+            else:
+                head = [item.get("rev"), item.get("time"), item["type"], item.get("subject")]
+                payload = json.dumps(item.get("payload") or {})
+                out.say(line, "  ".join(map(some, [*head, payload])))
+
+
+@command()
+@click.argument("type_", metavar="TYPE")
+@click.argument("subject", default="")
+@click.option("--payload", default="{}", metavar="JSON", help="An object with what is to be said.")
+@click.option("--project", "project_id", metavar="ID", help="The project it is about.")
+@click.option("--task", "task_id", metavar="TASK", help="The task it is about.")
+def emit(
+    line: Line,
+    type_: str,
+    subject: str,
+    payload: str,
+    project_id: str | None,
+    task_id: str | None,
+) -> None:
+    """Put an event of your own into the stream."""
+    try:
+        value = json.loads(payload)
+    except ValueError as error:
+        raise Invalid(
+            f"the payload is not JSON: {error}", hint="""--payload '{"a": 1}'"""
+        ) from error
+    if not isinstance(value, dict):
+        raise Invalid("the payload is not an object", hint="""--payload '{"a": 1}'""")
+    with line.muster() as muster:
+        done = muster.emit_event(type_, subject, value, project_id=project_id, task_id=task_id)
+    if line.json:
+        out.document(done)
+    else:
+        out.say(line, f"event {some(done['rev'])}  {some(done['type'])}")
+
+
+for _command in (list_, tail, emit):
+    event.add_command(_command)

@@ -1,0 +1,125 @@
+"""The door of the command line: which commands there are, and how each run ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from muster import __version__
+from muster.cli.line import LazyGroup, Line
+from muster.cli.out import show_error
+from muster.domain.errors import Invalid, MusterError, Unreachable
+
+
+class TimedOut(MusterError):
+    """The time that was given is over; what was waited for goes on."""
+
+    code, title, status, exit_code = "timeout", "Out of time", 408, 8
+
+
+class Interrupted(MusterError):
+    """A person pressed Ctrl-C here."""
+
+    code, title, status, exit_code = "interrupted", "Interrupted", 499, 130
+
+
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "demo": ("muster.cli.demo", "demo", "See the main job done on a sample repository."),
+    "up": ("muster.cli.up", "up", "Run the server."),
+    "down": ("muster.cli.server", "down", "Stop the server; running agents go on."),
+    "open": ("muster.cli.server", "open_page", "Open the web page, signed in."),
+    "status": ("muster.cli.server", "status", "Show what the server is doing."),
+    "doctor": ("muster.cli.doctor", "doctor", "Find what is missing and how to get it."),
+    "init": ("muster.cli.init", "init", "Register a repository."),
+    "project": ("muster.cli.project", "project", "List and change projects."),
+    "do": ("muster.cli.do", "do", "Submit a task."),
+    "task": ("muster.cli.task", "task", "List, show and act on tasks."),
+    "agent": ("muster.cli.agent", "agent", "List, show and stop agents; read their logs."),
+    "inbox": ("muster.cli.breakpoint", "inbox", "List what waits for a person."),
+    "breakpoint": ("muster.cli.breakpoint", "breakpoint_", "List, show and answer questions."),
+    "queue": ("muster.cli.queue", "queue", "Show and steer the queue."),
+    "event": ("muster.cli.event", "event", "List, follow and emit events."),
+    "record": ("muster.cli.record", "record", "Save an agent's transcript as a cassette."),
+    "help": ("muster.cli.help", "help_", "Explain a topic, such as exit-codes."),
+}
+
+
+def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        print(f"muster {__version__}")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    table=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
+    epilog="Global options work anywhere on the line. Exit codes: muster help exit-codes.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    help="Show the version.",
+)
+@click.pass_context
+def root(ctx: click.Context) -> None:
+    """A control plane for fleets of AI coding agents: it merges only what passes muster."""
+    if ctx.invoked_subcommand is None:
+        print(ctx.get_help())
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command line and return its exit status."""
+    given = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that lacks a character shows a question mark; it is no reason to fail.
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    line = Line()
+    try:
+        ended = root.main(args=given, prog_name="muster", standalone_mode=False, obj=line)
+        sys.stdout.flush()
+    except (MusterError, click.ClickException) as error:
+        # The flag itself counts when the line is too wrong to be parsed.
+        return _refuse(error, line, as_json=line.json or "--json" in given)
+    except TimeoutError as error:
+        show_error(TimedOut(str(error)), as_json=line.json)
+        return TimedOut.exit_code
+    except (KeyboardInterrupt, click.Abort) as error:
+        show_error(Interrupted(str(error) or "interrupted"), as_json=line.json)
+        return Interrupted.exit_code
+    except BrokenPipeError:
+        # The reader has had enough. Python would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return ended if isinstance(ended, int) else 0
+
+
+def _refuse(error: MusterError | click.ClickException, line: Line, *, as_json: bool) -> int:
+    if isinstance(error, click.ClickException):
+        return _refuse_usage(error, as_json=as_json)
+    if isinstance(error, Unreachable):
+        start = f"start it: {line.start_command}"
+        error.hint = f"{start} (or check the address {line.url})" if line.url else start
+    show_error(error, as_json=as_json)
+    return error.exit_code
+
+
+def _refuse_usage(error: click.ClickException, *, as_json: bool) -> int:
+    ctx = error.ctx if isinstance(error, click.UsageError) else None
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        if not as_json:
+            click.echo(error.format_message(), err=True)
+            return 2
+        detail = "which command is missing"
+    else:
+        detail = error.format_message()
+    wrong = Invalid(detail, hint=f"{ctx.command_path if ctx else 'muster'} --help")
+    wrong.code, wrong.title, wrong.status = "usage", "Wrong usage", 400
+    show_error(wrong, as_json=as_json)
+    return wrong.exit_code

@@ -1,0 +1,75 @@
+"""A task's changes as people read them, or as an exact patch."""
+
+from __future__ import annotations
+
+import sys
+
+from muster.cli import out
+from muster.cli.line import Line
+from muster.cli.look import Ink, some, table
+from muster.client.shapes import Diff, FileChange
+from muster.domain.errors import Invalid, Unavailable
+from muster.domain.plain import plain
+
+_STYLES = {"+": "green", "-": "red", "@": "blue"}
+
+
+def show_diff(line: Line, name: str, diff: Diff, *, stat: bool, patch: bool) -> None:
+    """Print the changes in the form asked for."""
+    if patch:
+        out.say_part(exact_patch(name, diff))
+        return
+    ink = Ink(line.colour)
+    if not diff["files"]:
+        out.tell(line, f"{name} has changed nothing yet.")
+        return
+    out.say(line, _summary(ink, diff))
+    if not stat:
+        for change in diff["files"]:
+            out.say(line, "\n" + _file(ink, change))
+
+
+def exact_patch(name: str, diff: Diff) -> str:
+    """The patches as they are, byte for byte.
+
+    Raises:
+        Invalid: standard output is a terminal, which would obey what is in them.
+        Unavailable: the server left out part of a patch.
+    """
+    if sys.stdout.isatty():
+        raise Invalid(
+            "an exact patch goes into a file or a program, not on a terminal",
+            hint=f"muster task diff {name} --patch > change.patch",
+        )
+    for change in diff["files"]:
+        if change["truncated"] or change["binary"]:
+            what = "is binary" if change["binary"] else "is too large to be sent whole"
+            raise Unavailable(
+                f"the patch of {change['path']} {what}", hint=f"muster task diff {name} --stat"
+            )
+    return "".join(_ended(change["patch"]) for change in diff["files"])
+
+
+def _ended(patch: str) -> str:
+    return patch if not patch or patch.endswith("\n") else patch + "\n"
+
+
+def _summary(ink: Ink, diff: Diff) -> str:
+    rows = []
+    for change in diff["files"]:
+        old = f" (was {some(change['old_path'])})" if change["old_path"] else ""
+        size = "binary" if change["binary"] else f"+{change['added']} -{change['removed']}"
+        rows.append([some(change["status"]), size, some(change["path"]) + old])
+    return table(ink, ["CHANGE", f"+{diff['added']} -{diff['removed']}", "FILE"], rows)
+
+
+def _file(ink: Ink, change: FileChange) -> str:
+    lines = [ink.paint("bold", some(change["path"]))]
+    for text in plain(change["patch"]).splitlines():
+        style = "" if text.startswith(("+++", "---")) else _STYLES.get(text[:1], "")
+        lines.append(ink.paint(style, text) if style else text)
+    if change["binary"]:
+        lines.append("(binary)")
+    if change["truncated"]:
+        lines.append("(more was left out)")
+    return "\n".join(lines)

@@ -1,0 +1,93 @@
+"""Waiting for a task: its stages as they come, until it ends or needs a person."""
+
+from __future__ import annotations
+
+import time
+
+from muster.cli.look import Ink, some
+from muster.cli.out import Progress
+from muster.cli.task_page import answer_command
+from muster.client import Muster
+from muster.client.shapes import Event, TaskDetail
+
+ENDS = {"completed": 0, "failed": 1, "cancelled": 1, "waiting": 7, "proposed": 7}
+"""The exit status for each state in which waiting is over."""
+
+_TELLING = ("task.", "breakpoint.", "agent.", "resync")
+
+
+def wait_for(
+    muster: Muster, label: str, progress: Progress, seconds: float | None = None
+) -> TaskDetail:
+    """Follow a task until it is in one of the states of `ENDS`.
+
+    Raises:
+        TimeoutError: `seconds` have passed; the task goes on.
+    """
+    until = None if seconds is None else time.monotonic() + seconds
+    watch = _Watch(progress)
+    task = muster.get_task(label)
+    try:
+        watch.see(task)
+        if task["status"] in ENDS:
+            return task
+        for event in muster.events(after=task["rev"], until=until):
+            if not _concerns(event, task):
+                continue
+            task = muster.get_task(label)
+            watch.see(task)
+            if task["status"] in ENDS:
+                return task
+    except TimeoutError:
+        state = some(task["status"])
+        raise TimeoutError(f"{some(task['label'])} is still {state} after {seconds:g} s") from None
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"stopped watching; {some(task['label'])} goes on") from None
+    finally:
+        progress.done()
+    raise AssertionError  # pragma: no cover (the stream of events has no end)
+
+
+def _concerns(event: Event, task: TaskDetail) -> bool:
+    own = event.get("task_id") == task["id"] or event["type"] == "resync"
+    return own and event["type"].startswith(_TELLING)
+
+
+class _Watch:
+    """Turns each new state of the task into a line."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._ink = Ink(False)
+        self._last = ""
+
+    def see(self, task: TaskDetail) -> None:
+        """Show what is new."""
+        parts = [some(task["label"]), self._ink.state(task["status"])]
+        if task["stage"] != task["status"]:
+            parts.append(some(task["stage"]))
+        if task["attempt"]:
+            parts.append(f"attempt {task['attempt']} of {task['max_attempts']}")
+        if task["reason"]:
+            parts.append(some(task["reason"]))
+        text = " · ".join(parts)
+        if text != self._last:
+            self._progress.step(text)
+            self._last = text
+        live = task["live_agent"]
+        if live:
+            self._progress.now(some(live["last_line"]))
+
+
+def what_now(task: TaskDetail) -> str:
+    """What a person reads when waiting is over: the question and how to answer, or how it ended."""
+    label = some(task["label"])
+    asked = task["breakpoint"]
+    if asked and asked["open"]:
+        options = "\n".join(f"  {answer_command(asked['id'], o)}" for o in asked["options"])
+        return f"{label} needs you: {some(asked['question'])}\n{options}"
+    if task["status"] == "proposed":
+        return f"{label} waits for your go:\n  muster task approve {label}"
+    if task["status"] == "completed":
+        return f"See what it changed: muster task diff {label}"
+    return f"See why: muster task show {label}"

@@ -1,0 +1,372 @@
+"""Every route of the HTTP API as a method."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+from muster.client.follow import follow
+from muster.client.home import find_server, read_token
+from muster.client.shapes import (
+    Agent,
+    Agents,
+    Breakpoint,
+    Breakpoints,
+    Checkpoint,
+    Checkpoints,
+    Diff,
+    Event,
+    Events,
+    Health,
+    LogMessage,
+    LogPage,
+    Project,
+    Projects,
+    Queue,
+    QueueSettings,
+    Task,
+    TaskDetail,
+    Tasks,
+)
+from muster.client.wire import REAL_TIME, STEADY, Clock, Patience, Wire, path_of
+
+
+class Muster:
+    """A muster server, spoken to over HTTP.
+
+    A task is named by its id or its label (`MU-12`), a project by its id or its name. Every call
+    may raise `Unreachable` and the errors of `muster.domain.errors` that the server answered.
+    Use one client per thread.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str = "",
+        *,
+        patience: Patience = STEADY,
+        clock: Clock = REAL_TIME,
+    ) -> None:
+        self._wire = Wire(url, token, patience, clock)
+
+    @classmethod
+    def from_home(cls, home: Path | str, *, patience: Patience = STEADY) -> Self:
+        """The server that runs on this home, with the token of its first user.
+
+        Raises:
+            Unreachable: no server runs for it.
+            NotSignedIn: the token cannot be read.
+        """
+        folder = Path(home)
+        return cls(find_server(folder).url, read_token(folder), patience=patience)
+
+    @property
+    def url(self) -> str:
+        """The server's address."""
+        return self._wire.url
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._wire.close()
+
+    def __enter__(self) -> Self:
+        """The client itself; leaving closes it."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def _get(self, *parts: str | int, **query: Any) -> Any:
+        return self._wire.call("GET", path_of(*parts), query=query)
+
+    def _post(
+        self, *parts: str | int, body: Mapping[str, Any] | None = None, key: str | None = None
+    ) -> Any:
+        return self._wire.call("POST", path_of(*parts), body=body, key=key)
+
+    # --- server ---
+
+    def health(self) -> Health:
+        """Whether the server works; needs no token."""
+        return cast(Health, self._get("health"))
+
+    # --- projects ---
+
+    def list_projects(self, path: Path | str | None = None) -> Projects:
+        """All projects, or those whose work tree holds `path`."""
+        return cast(Projects, self._get("projects", path=path))
+
+    def get_project(self, project: str) -> Project:
+        """One project with its settings and where each came from."""
+        return cast(Project, self._get("projects", project))
+
+    def add_project(
+        self,
+        path: Path | str,
+        *,
+        name: str | None = None,
+        branch: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        trust: bool = False,
+        key: str | None = None,
+    ) -> Project:
+        """Register a repository; `trust` lets its own files set what runs commands."""
+        body = _given(path=str(path), name=name, branch=branch, settings=settings, trust=trust)
+        return cast(Project, self._post("projects", body=body, key=key))
+
+    def change_project(self, project: str, settings: Mapping[str, Any]) -> Project:
+        """Set settings of a project; None takes one back to what is below it."""
+        path = path_of("projects", project)
+        return cast(Project, self._wire.call("PATCH", path, body={"settings": settings}))
+
+    def remove_project(self, project: str) -> Any:
+        """Forget a project; its repository is not touched."""
+        return self._wire.call("DELETE", path_of("projects", project))
+
+    # --- tasks ---
+
+    def list_tasks(
+        self,
+        *,
+        project: str | None = None,
+        status: str | None = None,
+        limit: int = 100,
+        after: str | None = None,
+    ) -> Tasks:
+        """A page of tasks; `after` is the `next` of the page before."""
+        query = {"project": project, "status": status, "limit": limit, "after": after}
+        return cast(Tasks, self._get("tasks", **query))
+
+    def get_task(self, task: str) -> TaskDetail:
+        """A task with its agents, verdicts, decisions, checkpoints and trail."""
+        return cast(TaskDetail, self._get("tasks", task))
+
+    def create_task(
+        self, project: str, description: str, *, key: str | None = None, **fields: Any
+    ) -> Task:
+        """Submit work; the same `key` makes the same task only once.
+
+        `fields` may be title, type, agent, runtime, playbook, autonomy, after, priority,
+        budget_usd, model, timeout_minutes, paths.
+        """
+        body = _given(project=project, description=description, **fields)
+        return cast(Task, self._post("tasks", body=body, key=key))
+
+    def approve_task(self, task: str) -> Task:
+        """Say go to a proposed task."""
+        return cast(Task, self._post("tasks", task, "approve"))
+
+    def cancel_task(self, task: str) -> Task:
+        """End a task and whatever of it runs."""
+        return cast(Task, self._post("tasks", task, "cancel"))
+
+    def retry_task(self, task: str, note: str = "") -> Task:
+        """Have a task tried again; the agent is told the note."""
+        return cast(Task, self._post("tasks", task, "retry", body=_given(note=note or None)))
+
+    def merge_task(self, task: str) -> Task:
+        """Merge accepted work into the project's branch."""
+        return cast(Task, self._post("tasks", task, "merge"))
+
+    def task_diff(self, task: str) -> Diff:
+        """What the task changed, file by file."""
+        return cast(Diff, self._get("tasks", task, "diff"))
+
+    def list_checkpoints(self, task: str) -> Checkpoints:
+        """The points that the task's branch can be put back to."""
+        return cast(Checkpoints, self._get("tasks", task, "checkpoints"))
+
+    def restore_checkpoint(self, task: str, n: int) -> Checkpoint:
+        """Put the task's branch back to a checkpoint."""
+        return cast(Checkpoint, self._post("tasks", task, "checkpoints", n, "restore"))
+
+    # --- agents ---
+
+    def list_agents(
+        self,
+        *,
+        task: str | None = None,
+        status: str | None = None,
+        limit: int = 100,
+        after: str | None = None,
+    ) -> Agents:
+        """A page of agents."""
+        query = {"task": task, "status": status, "limit": limit, "after": after}
+        return cast(Agents, self._get("agents", **query))
+
+    def active_agents(self) -> Agents:
+        """The agents that run now."""
+        return cast(Agents, self._get("agents", "active"))
+
+    def get_agent(self, agent: str) -> Agent:
+        """One agent."""
+        return cast(Agent, self._get("agents", agent))
+
+    def spawn_agent(self, task: str) -> Any:
+        """Start a queued or proposed task now."""
+        return self._post("agents", "spawn", body={"task": task})
+
+    def kill_agent(self, agent: str) -> Agent:
+        """End an agent and every process of it."""
+        return cast(Agent, self._post("agents", agent, "kill"))
+
+    def retry_agent(self, agent: str) -> Any:
+        """Start the agent's step again."""
+        return self._post("agents", agent, "retry")
+
+    def agent_logs(
+        self,
+        agent: str,
+        offset: int | None = None,
+        limit: int | None = None,
+        tail: int | None = None,
+    ) -> LogPage:
+        """A stretch of an agent's output; `offset`, `limit` and `tail` count bytes."""
+        query = {"offset": offset, "limit": limit, "tail": tail}
+        return cast(LogPage, self._get("agents", agent, "logs", **query))
+
+    def logs(
+        self, agent: str, offset: int = 0, *, until: float | None = None
+    ) -> Iterator[LogMessage]:
+        """An agent's output as it comes, from `offset` to its `end`, which is the last message.
+
+        Raises:
+            TimeoutError: the clock reached `until`.
+        """
+        path = path_of("agents", agent, "logs")
+        for message in follow(self._wire, path, last_id=str(offset), until=until):
+            data = _object(message.data)
+            yield LogMessage(event=message.event, id=message.id, data=data)
+
+    def cassette(self, agent: str) -> str:
+        """An agent's transcript in the form that `rehearsal` replays: JSON lines."""
+        return self._wire.text(path_of("agents", agent, "cassette"))
+
+    # --- events ---
+
+    def list_events(
+        self,
+        *,
+        after: int = 0,
+        limit: int = 100,
+        type: str | None = None,
+        task: str | None = None,
+    ) -> Events:
+        """Events in order, those after the number `after`."""
+        query = {"after": after, "limit": limit, "type": type, "task": task}
+        return cast(Events, self._get("events", **query))
+
+    def get_event(self, rev: int) -> Event:
+        """One event by its number."""
+        return cast(Event, self._get("events", rev))
+
+    def emit_event(
+        self,
+        type: str,
+        subject: str,
+        payload: Mapping[str, Any] | None = None,
+        *,
+        project_id: str | None = None,
+        task_id: str | None = None,
+        key: str | None = None,
+    ) -> Event:
+        """Put an event of one's own into the stream."""
+        body = _given(
+            type=type,
+            subject=subject,
+            payload=dict(payload or {}),
+            project_id=project_id,
+            task_id=task_id,
+        )
+        return cast(Event, self._post("events", body=body, key=key))
+
+    def mark_processed(self, rev: int) -> Any:
+        """Say that an event was dealt with."""
+        return self._post("events", rev, "processed")
+
+    def events(self, after: int = 0, *, until: float | None = None) -> Iterator[Event]:
+        """Every event after the number `after`, each once, in order, for ever.
+
+        When the server no longer has them all it sends one of type `resync`: read the state anew.
+
+        Raises:
+            TimeoutError: the clock reached `until`.
+            Gone: the events after `after` are no longer kept.
+        """
+        stream = follow(self._wire, path_of("events", "stream"), last_id=str(after), until=until)
+        for message in stream:
+            event = cast(Event, _object(message.data))
+            event.setdefault("type", message.event)
+            if message.event == "resync":
+                event["type"] = "resync"
+            yield event
+
+    # --- queue ---
+
+    def get_queue(self) -> Queue:
+        """The ordered list, what is done of it, and the settings."""
+        return cast(Queue, self._get("queue"))
+
+    def queue_settings(self) -> QueueSettings:
+        """What holds work back."""
+        return cast(QueueSettings, self._get("queue", "settings"))
+
+    def set_queue(
+        self,
+        *,
+        paused: bool | None = None,
+        stop_on_failure: bool | None = None,
+        max_concurrent: int | None = None,
+    ) -> QueueSettings:
+        """Change what holds work back; what is not given stays."""
+        body = _given(paused=paused, stop_on_failure=stop_on_failure, max_concurrent=max_concurrent)
+        return cast(QueueSettings, self._post("queue", "settings", body=body))
+
+    def queue_add(self, task: str) -> Any:
+        """Put a task at the end of the ordered list."""
+        return self._post("queue", "add", task)
+
+    def queue_remove(self, task: str) -> Any:
+        """Take a task off the ordered list."""
+        return self._wire.call("DELETE", path_of("queue", task))
+
+    def queue_clear(self) -> Any:
+        """Take the completed tasks off the ordered list."""
+        return self._post("queue", "clear")
+
+    # --- breakpoints ---
+
+    def list_breakpoints(self, *, open_only: bool = True) -> Breakpoints:
+        """What waits for a person; with `open_only` false, also what was answered."""
+        return cast(Breakpoints, self._get("breakpoints", open=True if open_only else None))
+
+    def get_breakpoint(self, breakpoint_id: str) -> Breakpoint:
+        """One question with its evidence."""
+        return cast(Breakpoint, self._get("breakpoints", breakpoint_id))
+
+    def resolve_breakpoint(self, breakpoint_id: str, answer: str, note: str = "") -> Breakpoint:
+        """Answer a question with one of its options."""
+        body = _given(answer=answer, note=note or None)
+        return cast(Breakpoint, self._post("breakpoints", breakpoint_id, "resolve", body=body))
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _object(data: str) -> dict[str, Any]:
+    """A message's data as an object; anything else is kept under `text`."""
+    try:
+        found = json.loads(data) if data else {}
+    except ValueError:
+        found = data
+    return found if isinstance(found, dict) else {"text": found}

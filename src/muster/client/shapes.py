@@ -1,0 +1,359 @@
+"""What the server answers, as types: the JSON bodies of the HTTP API."""
+
+from typing import Any, NotRequired, TypedDict
+
+# Without postponed annotations: the fields' types are then plain objects, and importing this
+# file costs a third of what it would (each postponed one is compiled when its class is made).
+
+
+class Problem(TypedDict):
+    """An RFC 9457 problem document; `code` is stable."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    hint: str
+    code: str
+
+
+class Store(TypedDict):
+    """The database behind the server."""
+
+    backend: str
+    schema: Any
+    journal_mode: str
+    synchronous: Any
+
+
+class Engine(TypedDict):
+    """What the engine is busy with."""
+
+    running: Any
+    active: int
+    queued: int
+    waiting: int
+    adopted: int
+
+
+class Health(TypedDict):
+    """Whether the server works, and on what."""
+
+    status: str
+    version: str
+    pid: int
+    started_at: str
+    store: Store
+    engine: Engine
+
+
+class Project(TypedDict):
+    """A registered repository; `sources` says where each setting came from."""
+
+    id: str
+    name: str
+    git_dir: str
+    work_tree: str | None
+    branch: str
+    settings: dict[str, Any]
+    sources: dict[str, str]
+    created_at: str
+    rev: int
+
+
+class Agent(TypedDict):
+    """One attempt's program."""
+
+    id: str
+    task_id: str
+    task_label: str
+    project_id: str
+    attempt: int
+    role: str
+    driver: str
+    runtime: str
+    status: str
+    outcome: str | None
+    reason: str
+    exit_code: int | None
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+    cpu_seconds: float
+    max_rss_bytes: int
+    session_id: str | None
+    workspace: str | None
+    last_line: str
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    rev: int
+
+
+class Task(TypedDict):
+    """One piece of work; `reason` says why it stands where it stands."""
+
+    id: str
+    label: str
+    number: int
+    project_id: str
+    project: str
+    title: str
+    description: str
+    type: str
+    priority: int
+    status: str
+    stage: str
+    reason: str
+    autonomy: str | None
+    agent: str | None
+    runtime: str | None
+    playbook: str | None
+    model: str | None
+    budget_usd: float | None
+    timeout_minutes: float | None
+    attempt: int
+    tries: int
+    max_attempts: int
+    needs: list[str]
+    needs_labels: list[str]
+    branch: str
+    base_commit: str | None
+    result_commit: str | None
+    merged_commit: str | None
+    cost_usd: float
+    input_tokens: int
+    output_tokens: int
+    paths: list[str]
+    wish: str | None
+    list_position: int | None
+    added: int
+    removed: int
+    files_changed: int
+    live_agent: Agent | None
+    breakpoint_id: str | None
+    created_at: str
+    updated_at: str
+    started_at: str | None
+    finished_at: str | None
+    rev: int
+
+
+class Finding(TypedDict):
+    """One conclusion; `severity` is ok, note, ask, abstain or veto."""
+
+    code: str
+    severity: str
+    text: str
+    evidence: dict[str, Any]
+
+
+class Decision(TypedDict):
+    """The next step that a verdict led to."""
+
+    step: str
+    reasons: list[str]
+    question: NotRequired[str]
+    kind: NotRequired[str]
+    options: NotRequired[list[str]]
+
+
+class Verdict(TypedDict):
+    """What supervision concluded about one attempt."""
+
+    id: str
+    task_id: str
+    attempt: int
+    agent_id: str | None
+    passed: bool
+    confidence: float | None
+    findings: list[Finding]
+    decision: Decision
+    created_at: str
+
+
+class DecisionTaken(TypedDict):
+    """A decision as a task's history lists it."""
+
+    attempt: int
+    step: str
+    reasons: list[str]
+    time: str
+
+
+class Breakpoint(TypedDict):
+    """A question that waits for a person, or waited."""
+
+    id: str
+    task_id: str
+    task_label: str
+    task_title: str
+    project_id: str
+    kind: str
+    question: str
+    options: list[str]
+    evidence: dict[str, Any]
+    holds_back: int
+    open: bool
+    answer: str | None
+    note: str
+    by: str | None
+    created_at: str
+    resolved_at: str | None
+    rev: int
+
+
+class Checkpoint(TypedDict):
+    """A commit that a task's branch can be put back to."""
+
+    task_id: str
+    n: int
+    attempt: int
+    label: str
+    commit: str
+    created_at: str
+
+
+class Footprint(TypedDict):
+    """One line of a task's decision trail; `state` is ok, fail, note or wait."""
+
+    rev: int
+    time: str
+    type: str
+    text: str
+    state: str
+
+
+class TaskDetail(Task):
+    """A task with all that is known about it."""
+
+    agents: list[Agent]
+    verdicts: list[Verdict]
+    decisions: list[DecisionTaken]
+    breakpoint: Breakpoint | None
+    checkpoints: list[Checkpoint]
+    trail: list[Footprint]
+
+
+class FileChange(TypedDict):
+    """One file of a diff; `status` is added, modified, deleted or renamed."""
+
+    path: str
+    old_path: str | None
+    status: str
+    added: int
+    removed: int
+    binary: bool
+    patch: str
+    truncated: bool
+
+
+class Diff(TypedDict):
+    """What a task changed."""
+
+    base: str | None
+    head: str | None
+    added: int
+    removed: int
+    files: list[FileChange]
+
+
+class Event(TypedDict):
+    """One immutable fact."""
+
+    rev: int
+    time: str
+    type: str
+    subject: str
+    payload: dict[str, Any]
+    project_id: str | None
+    task_id: str | None
+    cause: int | None
+    processed_at: str | None
+
+
+class LogLine(TypedDict):
+    """A piece of an agent's output; `offset` counts bytes of the whole stream."""
+
+    offset: int
+    time: str
+    stream: str
+    text: str
+
+
+class LogPage(TypedDict):
+    """A stretch of an agent's output and where the next one begins."""
+
+    items: list[LogLine]
+    next: int
+    truncated: dict[str, int] | None
+    ended: bool
+
+
+class LogMessage(TypedDict):
+    """One message of a live log: `log`, `truncated` or, last, `end`."""
+
+    event: str
+    id: str
+    data: dict[str, Any]
+
+
+class QueueSettings(TypedDict):
+    """What holds work back."""
+
+    paused: bool
+    stop_on_failure: bool
+    max_concurrent: int
+    stopped_by: str | None
+
+
+class Queue(TypedDict):
+    """The ordered list and what holds it."""
+
+    items: list[Task]
+    completed: list[Task]
+    settings: QueueSettings
+    running: int
+    waiting: int
+
+
+class Tasks(TypedDict):
+    """A page of tasks."""
+
+    items: list[Task]
+    next: str | None
+
+
+class Agents(TypedDict):
+    """A page of agents."""
+
+    items: list[Agent]
+    next: str | None
+
+
+class Projects(TypedDict):
+    """A page of projects."""
+
+    items: list[Project]
+    next: str | None
+
+
+class Events(TypedDict):
+    """A page of events."""
+
+    items: list[Event]
+    next: Any
+
+
+class Breakpoints(TypedDict):
+    """A page of questions."""
+
+    items: list[Breakpoint]
+    next: str | None
+
+
+class Checkpoints(TypedDict):
+    """A page of checkpoints."""
+
+    items: list[Checkpoint]
+    next: str | None

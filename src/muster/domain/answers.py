@@ -1,0 +1,81 @@
+"""What a person's answer to a breakpoint does to the task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+from muster.domain.errors import Invalid
+from muster.domain.task import Stage, Task
+from muster.domain.verdict import OPTIONS, Answer, BreakpointKind
+
+
+@dataclass(frozen=True, slots=True)
+class Consequence:
+    """Where the task goes and what it takes along.
+
+    `fresh_tries` sets the count of tries back to zero. `feedback` is what the next attempt is
+    told; None leaves nothing to tell.
+    """
+
+    stage: Stage
+    reason: str
+    fresh_tries: bool = False
+    feedback: Mapping[str, Any] | None = None
+
+
+def after_answer(
+    kind: BreakpointKind, answer: str, task: Task, *, note: str = "", by: str = ""
+) -> Consequence:
+    """The consequence of answering a breakpoint of `kind` about `task`.
+
+    Raises:
+        Invalid: the question does not take this answer; the hint lists those it takes.
+    """
+    chosen = _chosen(kind, answer, task)
+    who = f" by {by}" if by else ""
+    match chosen:
+        case Answer.MERGE:
+            return Consequence(Stage.MERGING, f"Merge was chosen{who}.")
+        case Answer.RETRY:
+            return Consequence(
+                Stage.QUEUED, f"Another try was chosen{who}.", True, _with_note(task, note)
+            )
+        case Answer.APPROVE:
+            return Consequence(Stage.QUEUED, f"The start was approved{who}.")
+        case Answer.FAIL:
+            return Consequence(Stage.FAILED, _said(f"The task was given up{who}.", note))
+        case Answer.CANCEL:
+            return Consequence(Stage.CANCELLED, _said(f"The task was cancelled{who}.", note))
+        case Answer.CLOSE:
+            return Consequence(
+                Stage.COMPLETED, _said(f"The task was closed without merging{who}.", note)
+            )
+        case _:  # pragma: no cover
+            assert_never(chosen)
+
+
+def _chosen(kind: BreakpointKind, answer: str, task: Task) -> Answer:
+    options = OPTIONS[kind]
+    wanted = answer.strip().lower()
+    for option in options:
+        if option.value == wanted:
+            return option
+    raise Invalid(
+        f"'{answer[:60]}' does not answer the question about {task.label}",
+        hint=f"answer with one of: {', '.join(options)}",
+        options=[str(option) for option in options],
+    )
+
+
+def _with_note(task: Task, note: str) -> Mapping[str, Any] | None:
+    feedback = dict(task.feedback or {})
+    feedback.pop("note", None)
+    if note.strip():
+        feedback["note"] = note
+    return feedback or None
+
+
+def _said(reason: str, note: str) -> str:
+    return f"{reason} {note.strip()}".strip()

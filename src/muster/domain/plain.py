@@ -1,0 +1,81 @@
+"""Text of strangers made harmless to show: what a terminal would obey is taken out."""
+
+from __future__ import annotations
+
+import re
+
+RESET = "\x1b[0m"
+
+_INTRODUCER = r"(?:\x1b\[|\x9b)"
+_STRING = r"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])"  # OSC, DCS, SOS, PM, APC and their C1 forms
+_INVISIBLE = (
+    r"\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    r"\U000e0000-\U000e007f"
+)
+_OBEYED = re.compile(
+    r"(?P<sgr>\x1b\[[0-9;:]{0,64}m)"
+    rf"|{_STRING}[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)?"  # its payload ends with its line at most
+    rf"|{_INTRODUCER}[0-?]*[ -/]*[@-~]"
+    r"|\x1b[ -/]*[0-~]"
+    r"|(?P<line>\r\n|\r|\x85|\u2028|\u2029|\x0b|\x0c)"
+    r"|(?P<broken>[\ud800-\udfff])"
+    rf"|[\x00-\x08\x0e-\x1f\x7f-\x9f{_INVISIBLE}]"
+)
+_UNFINISHED = re.compile(
+    rf"(?:{_STRING}[^\x07\x1b\x9c\n]*\x1b?|{_INTRODUCER}[0-?]*[ -/]*|\x1b[ -/]*|\r)\Z"
+)
+_LONGEST_HELD = 8192
+
+
+def plain(text: str, *, colour: bool = False) -> str:
+    """`text` without anything that moves a cursor, answers back, hides or reorders what is read.
+
+    Kept are printable characters, tabs and line ends; a carriage return becomes a line end, so
+    that nothing can be overwritten on a terminal. Removed are escape sequences, C0 and C1
+    controls, direction marks and characters that show as nothing; half of a surrogate pair
+    becomes U+FFFD. With `colour` the sequences that select graphic rendition stay, and a reset
+    closes them.
+    """
+    if text.isprintable():
+        return text
+    kept = False
+
+    def stay(found: re.Match[str]) -> str:
+        nonlocal kept
+        if found["line"]:
+            return "\n"
+        if found["broken"]:
+            return "\ufffd"
+        if found["sgr"] and colour:
+            kept = True
+            return found["sgr"]
+        return ""
+
+    shown = _OBEYED.sub(stay, text)
+    return shown + RESET if kept and not shown.endswith(RESET) else shown
+
+
+def plain_line(text: str, limit: int = 300) -> str:
+    """`text` as one harmless line of at most `limit` characters; a cut ends in an ellipsis."""
+    line = " ".join(plain(text[: limit * 8]).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+class Cleaner:
+    """`plain` for a stream whose pieces may end in the middle of an escape sequence."""
+
+    def __init__(self, *, colour: bool = False) -> None:
+        self._colour = colour
+        self._held = ""
+
+    def feed(self, text: str) -> str:
+        """What can be shown by now; the start of an unfinished sequence is held for the next."""
+        text = self._held + text
+        cut = _UNFINISHED.search(text, max(0, len(text) - _LONGEST_HELD))
+        self._held = text[cut.start() :] if cut else ""
+        return plain(text[: cut.start()] if cut else text, colour=self._colour)
+
+    def rest(self) -> str:
+        """What was held when the stream ended."""
+        held, self._held = self._held, ""
+        return plain(held, colour=self._colour)

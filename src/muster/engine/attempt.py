@@ -1,0 +1,249 @@
+"""ONE AGENT, START TO END: a workspace, a prompt, a program, and how it ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from muster.agents.base import Driver, Ending
+from muster.agents.base import Job as AgentJob
+from muster.domain.agent import Agent, AgentStatus, Outcome, Role, Usage
+from muster.domain.event import NewEvent
+from muster.domain.ids import new_agent_id
+from muster.domain.task import Stage, Task
+from muster.engine.follow import Follower
+from muster.engine.setup import ensure_layer
+from muster.engine.tools import Job, Tools, in_thread, job_of
+from muster.engine.watch import Watch
+from muster.failpoint import failpoint
+from muster.knowledge.brief import brief
+from muster.runtimes.base import Exit, Limits, RunSpec
+from muster.store import agents as agent_verbs
+from muster.store.agents import EndedAgent, NewAgent
+from muster.store.moves import Fence, Move, move
+from muster.vault import environment, secrets_in
+from muster.workspace.base import Workspace
+
+_SHORTEST_SECRET = 6
+
+
+async def prepare(tools: Tools, task: Task) -> Task:
+    """Give the attempt its agent, its workspace and its prompt; then it is running."""
+    job = await job_of(tools, task)
+    driver, options = tools.driver(_agent_name(tools, job))
+    runtime = tools.runtime(task.runtime or job.settings.runtime)
+    agent = await tools.store.write(
+        agent_verbs.start_agent,
+        task,
+        NewAgent(new_agent_id(Role.CODING), Role.CODING, driver.name, runtime.name),
+    )
+    if tools.wish(task.id).is_set() or task.wish == "cancel":
+        return await _cancelled(tools, task, agent)
+    base = await _base_commit(tools, job)
+    workspace = await _open(tools, job, agent, base)
+    await in_thread(_write_prompt, tools, job, agent, workspace)
+    driver.launch(_agent_job(tools, job, agent, workspace, options))
+    failpoint("attempt.prepared")
+    return await tools.store.write(
+        move,
+        Move(
+            Fence.of(task),
+            Stage.RUNNING,
+            columns={"base_commit": base},
+            payload={"agent": agent.id, "base": base},
+            events=(
+                NewEvent(
+                    "workspace.opened",
+                    agent.id,
+                    {"backend": workspace.backend, "commit": workspace.commit},
+                    task.project_id,
+                    task.id,
+                ),
+            ),
+        ),
+    )
+
+
+async def run(tools: Tools, task: Task) -> Task:
+    """Start the attempt's program, or find it running, and stay with it until it has ended."""
+    job = await job_of(tools, task)
+    agent = await _agent(tools, task)
+    driver, options = tools.driver(_agent_name(tools, job))
+    runtime = tools.runtime(agent.runtime)
+    run_dir = tools.run_dir(agent.id)
+    workspace = await in_thread(tools.workspaces.reopen, agent.id)
+    agent_job = _agent_job(tools, job, agent, workspace, options)
+    failpoint("run.before_spawn")
+    await runtime.start(_spec(tools, job, driver, agent_job, workspace), run_dir)
+    failpoint("run.after_spawn")
+    if agent.status is AgentStatus.STARTING:
+        await _started(tools, task, agent)
+    follower = Follower(runtime, run_dir, tools.wish(task.id))
+    watch = Watch(tools, task, agent, driver, driver.reader(agent_job), follower, budget_of(job))
+    ending, exit_ = await watch.until_over()
+    return await _ended(tools, task, watch, ending, exit_)
+
+
+async def _started(tools: Tools, task: Task, agent: Agent) -> None:
+    await tools.store.write(
+        agent_verbs.update_agent,
+        task,
+        agent.id,
+        {
+            "status": str(AgentStatus.RUNNING),
+            "started_at": int(tools.clock() * 1000),
+            "workspace": str(tools.workspaces.get(agent.id).tree),
+        },
+        (NewEvent("agent.started", agent.id, {"driver": agent.driver}, task.project_id, task.id),),
+    )
+
+
+async def _ended(tools: Tools, task: Task, watch: Watch, ending: Ending, exit_: Exit) -> Task:
+    cancelled = ending.outcome is Outcome.CANCELLED
+    ended = EndedAgent(
+        watch.agent.id,
+        ending.outcome,
+        ending.reason,
+        exit_.code,
+        exit_.cpu_seconds,
+        exit_.max_rss_bytes,
+        watch.usage,
+        exit_.left,
+    )
+    feedback = dict(task.feedback or {})
+    feedback["ending"] = {
+        "outcome": str(ending.outcome),
+        "reason": ending.reason,
+        "retry_at": ending.retry_at,
+    }
+    moved = await tools.store.write(
+        move,
+        Move(
+            Fence.of(task),
+            Stage.CANCELLED if cancelled else Stage.VALIDATING,
+            reason=ending.reason if cancelled else "",
+            columns={} if cancelled else {"feedback": feedback},
+            payload={"agent": watch.agent.id, "outcome": str(ending.outcome)},
+            ended=ended,
+        ),
+    )
+    if cancelled:
+        await in_thread(tools.workspaces.close, tools.workspaces.get(watch.agent.id))
+    return moved
+
+
+async def _cancelled(tools: Tools, task: Task, agent: Agent) -> Task:
+    ended = EndedAgent(
+        agent.id, Outcome.CANCELLED, "cancelled before it started", None, 0.0, 0, Usage()
+    )
+    return await tools.store.write(
+        move, Move(Fence.of(task), Stage.CANCELLED, "cancelled by a person", ended=ended)
+    )
+
+
+async def _agent(tools: Tools, task: Task) -> Agent:
+    agent = await tools.store.read(agent_verbs.agent_of_attempt, task.id, task.attempt)
+    if agent is None:
+        raise RuntimeError(f"attempt {task.attempt} of {task.label} has no agent")
+    return agent
+
+
+def _agent_name(tools: Tools, job: Job) -> str:
+    return job.task.agent or job.settings.agent or tools.default_agent()
+
+
+async def _base_commit(tools: Tools, job: Job) -> str:
+    """The target branch's head; a repeated attempt stays on the base its work stands on."""
+    if job.task.result_commit and job.task.base_commit:
+        return job.task.base_commit
+    mirror = tools.workspaces.mirror(job.repo)
+    return await in_thread(mirror.fetch, Path(job.project.git_dir), job.project.branch)
+
+
+async def _open(tools: Tools, job: Job, agent: Agent, base: str) -> Workspace:
+    layer = await ensure_layer(tools, job, base, tools.run_dir(agent.id))
+    return await in_thread(
+        tools.workspaces.open,
+        agent.id,
+        job.repo,
+        job.task.result_commit or base,
+        near=base,
+        ports=job.settings.ports,
+        branch=job.task.branch,
+        layer=layer,
+    )
+
+
+def _write_prompt(tools: Tools, job: Job, agent: Agent, workspace: Workspace) -> None:
+    del workspace
+    folder = _private(tools, agent.id)
+    (folder / "home" / "tmp").mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / "prompt.md"
+    path.write_text(brief(job.task, job.project, job.task.feedback), "utf-8", "replace")
+
+
+def _private(tools: Tools, agent_id: str) -> Path:
+    """What belongs to an agent and is neither its workspace nor its run's record."""
+    return tools.run_dir(agent_id) / "agent"
+
+
+def _agent_job(
+    tools: Tools, job: Job, agent: Agent, workspace: Workspace, options: dict[str, Any]
+) -> AgentJob:
+    folder = _private(tools, agent.id)
+    prompt_file = folder / "prompt.md"
+    return AgentJob(
+        run_id=agent.id,
+        prompt=prompt_file.read_text("utf-8"),
+        workspace=workspace.tree,
+        home=folder / "home",
+        prompt_file=prompt_file,
+        result_file=folder / "result.json",
+        environ=tools.settings.environ,
+        options=options,
+        model=job.task.model or job.settings.model,
+        budget_usd=budget_of(job),
+        attempt=job.task.attempt,
+    )
+
+
+def budget_of(job: Job) -> float | None:
+    """The most a task may cost in US dollars: its own limit, else the project's."""
+    return job.task.budget_usd if job.task.budget_usd is not None else job.settings.budget_usd
+
+
+def _spec(
+    tools: Tools, job: Job, driver: Driver, agent_job: AgentJob, workspace: Workspace
+) -> RunSpec:
+    launch = driver.launch(agent_job)
+    for path, text in launch.files.items():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.write_text(text, "utf-8")
+        path.chmod(0o600)
+    first, count = workspace.ports
+    env = environment(
+        tools.settings.environ,
+        agent_job.home,
+        {
+            "MUSTER_TASK": job.task.label,
+            "MUSTER_PORT_BASE": str(first),
+            "MUSTER_PORT_COUNT": str(count),
+            "GIT_AUTHOR_NAME": job.settings.git_user_name,
+            "GIT_AUTHOR_EMAIL": job.settings.git_user_email,
+            "GIT_COMMITTER_NAME": job.settings.git_user_name,
+            "GIT_COMMITTER_EMAIL": job.settings.git_user_email,
+            **launch.env,
+        },
+    )
+    minutes = job.task.timeout_minutes or job.settings.timeout_minutes
+    known = {s for s in launch.secrets if len(s) >= _SHORTEST_SECRET}
+    return RunSpec(
+        run_id=agent_job.run_id,
+        argv=launch.argv,
+        cwd=str(workspace.tree),
+        env=env,
+        stdin=launch.stdin,
+        interactive=launch.interactive,
+        limits=Limits(wall_seconds=minutes * 60),
+        secrets=tuple(sorted(known | set(secrets_in(tools.settings.environ)))),
+    )

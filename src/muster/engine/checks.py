@@ -1,0 +1,158 @@
+"""Running a project's own commands: in a clean workspace, contained like an agent, once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from muster.domain.errors import Invalid
+from muster.engine.follow import run_to_end
+from muster.engine.tools import Job, Tools, in_thread
+from muster.runtimes.base import Exit, Limits, RunSpec, Why
+from muster.runtimes.rundir import RunDir
+from muster.supervision import junit
+from muster.supervision.checks import junit_environment
+from muster.supervision.evidence import CheckResult
+from muster.vault import environment, secrets_in
+
+_TAIL = 4096
+_MOST_OUTPUT = 400_000
+_LARGEST_REPORT = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command at one commit. `name` is its place in the evidence (`base`, `result`, …).
+
+    With `save_layer` what the command leaves in its workspace is kept under that key.
+    """
+
+    name: str
+    command: str
+    commit: str
+    near: str | None = None
+    layer: str | None = None
+    save_layer: str | None = None
+
+
+def cache_key(job: Job, command: Command) -> str:
+    """What makes two runs of a command the same: its text, the commit and the layer under it."""
+    parts = (job.repo, command.commit, command.command, command.layer or "")
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+async def run_cached(tools: Tools, job: Job, command: Command, where: Path) -> CheckResult:
+    """Run a command whose outcome depends on nothing but a commit, or tell how it went before.
+
+    Only runs that ended by themselves are kept. Two tasks that need the same one share it.
+    """
+    kept = tools.settings.home / "cache" / "checks" / f"{cache_key(job, command)}.json"
+    async with tools.lock(f"check {kept.name}"):
+        if kept.exists():
+            return _result_of(command, json.loads(kept.read_text("utf-8")))
+        result = await run_command(tools, job, command, where)
+        if result.why == Why.EXIT:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            draft = kept.with_suffix(f".{job.task.id}")
+            draft.write_text(json.dumps(asdict(result)), "utf-8")
+            draft.replace(kept)
+    return result
+
+
+def _result_of(command: Command, kept: dict[str, Any]) -> CheckResult:
+    return CheckResult(**{**kept, "name": command.name})
+
+
+async def run_command(tools: Tools, job: Job, command: Command, where: Path) -> CheckResult:
+    """Run a command in a workspace of its own under the shim; again after a crash is fine.
+
+    The run directory below `where` names the run: one that is going on is adopted, one that has
+    ended is read.
+    """
+    run_dir = where / _folder(command)
+    run_id = f"{job.task.id}-{job.task.attempt}-{run_dir.name}"
+    runtime = tools.runtime(job.task.runtime or job.settings.runtime)
+    workspace = await in_thread(
+        tools.workspaces.open,
+        f"{run_id}-check",
+        job.repo,
+        command.commit,
+        near=command.near,
+        ports=job.settings.ports,
+        layer=command.layer,
+    )
+    private = where / f"{run_dir.name}.home"
+    report = private / "junit.xml"
+    await in_thread((private / "tmp").mkdir, parents=True, exist_ok=True)
+    spec = RunSpec(
+        run_id=run_id,
+        argv=("/bin/sh", "-c", command.command),
+        cwd=str(workspace.tree),
+        env=environment(
+            tools.settings.environ,
+            private,
+            {
+                "MUSTER_PORT_BASE": str(workspace.ports[0]),
+                "MUSTER_PORT_COUNT": str(workspace.ports[1]),
+                **junit_environment(command.command, str(report)),
+            },
+        ),
+        limits=Limits(wall_seconds=job.settings.check_timeout_minutes * 60),
+        secrets=secrets_in(tools.settings.environ),
+    )
+    await runtime.start(spec, run_dir)
+    exit_ = await run_to_end(runtime, run_dir, tools.wish(job.task.id), _nothing)
+    if command.save_layer and exit_.code == 0:
+        await in_thread(tools.workspaces.save_layer, workspace, command.save_layer)
+    result = await in_thread(_read, command, run_id, run_dir, report, exit_, str(workspace.tree))
+    await in_thread(tools.workspaces.discard, workspace)
+    await in_thread(shutil.rmtree, private / "tmp", ignore_errors=True)
+    return result
+
+
+def _nothing(_data: bytes) -> None:
+    """The output is read from the run directory when the run is over."""
+
+
+def _folder(command: Command) -> str:
+    name = "".join(c if c.isalnum() else "-" for c in command.name)
+    return (
+        f"{name}-{command.commit[:12]}-{hashlib.sha256(command.command.encode()).hexdigest()[:8]}"
+    )
+
+
+def _read(
+    command: Command, run_id: str, run_dir: Path, report: Path, exit_: Exit, root: str
+) -> CheckResult:
+    output = _end(run_dir, _MOST_OUTPUT)
+    return CheckResult(
+        name=command.name,
+        command=command.command,
+        exit_code=exit_.code,
+        why=str(exit_.why),
+        seconds=round(max(0.0, exit_.ended_at - exit_.started_at), 3),
+        run_id=run_id,
+        tail=output[-_TAIL:],
+        tests=_tests(report),
+        output=output,
+        root=root,
+    )
+
+
+def _end(run_dir: Path, most: int) -> str:
+    reader = RunDir(run_dir)
+    page = reader.log(max(0, reader.log_size() - most), most)
+    return "".join(item.text for item in page.items)
+
+
+def _tests(report: Path) -> dict[str, str] | None:
+    try:
+        if report.is_symlink() or report.stat().st_size > _LARGEST_REPORT:
+            return None
+        return junit.parse(report.read_bytes())
+    except (FileNotFoundError, Invalid):
+        return None

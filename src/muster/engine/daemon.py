@@ -1,0 +1,108 @@
+"""The loops: recover what an earlier process left, then follow the store and keep tasks moving."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from muster.domain.errors import MusterError
+from muster.domain.task import Stage, Task
+from muster.domain.verdict import OPTIONS, BreakpointKind
+from muster.engine import attempt, conclude, dispatch, landing
+from muster.engine.durable import Durable
+from muster.engine.tools import Tools, job_of
+from muster.store import moves, tasks
+from muster.store.judgements import NewBreakpoint
+from muster.store.moves import Fence, Move, move
+
+log = logging.getLogger("muster.engine")
+
+LOOK_AGAIN = 5.0
+"""Seconds between looks at the store when nothing wakes the daemon; wake-ups are only hints."""
+
+
+async def hand_over(tools: Tools, task: Task, fault: Exception) -> None:
+    """Ask a person about a task whose stage keeps failing; under `full` it fails."""
+    now = await tools.store.read(tasks.get_task, task.id)
+    job = await job_of(tools, now)
+    words = fault.detail if isinstance(fault, MusterError) else f"{type(fault).__name__}: {fault}"
+    hint = fault.hint if isinstance(fault, MusterError) else "the server's log has the details"
+    question = f"{now.label} could not go on ({now.stage}): {words}"
+    full = job.autonomy == "full"
+    kind = BreakpointKind.PROBLEM
+    ask = NewBreakpoint(kind, question, tuple(map(str, OPTIONS[kind])), {"hint": hint})
+    await tools.store.write(
+        move,
+        Move(
+            Fence.of(now),
+            Stage.FAILED if full else Stage.WAITING,
+            words if not hint else f"{words}. {hint}",
+            ask=None if full else ask,
+        ),
+    )
+
+
+class Daemon:
+    """The engine at work in one process."""
+
+    def __init__(self, tools: Tools, durable: Durable) -> None:
+        """Join the stages to what they do."""
+        self._tools = tools
+        self._durable = durable
+        self._loop: asyncio.Task[None] | None = None
+        self.adopted = 0
+        durable.register(Stage.PREPARING, lambda task: attempt.prepare(tools, task))
+        durable.register(Stage.RUNNING, lambda task: attempt.run(tools, task))
+        durable.register(Stage.VALIDATING, lambda task: conclude.conclude(tools, task))
+        durable.register(Stage.MERGING, lambda task: landing.land(tools, task))
+
+    @property
+    def live(self) -> int:
+        """How many tasks are being worked on."""
+        return len(self._durable.live())
+
+    async def start(self) -> None:
+        """Take over what an earlier process held, then begin to follow the store."""
+        self.adopted = await self._durable.takeover()
+        self._loop = asyncio.create_task(self._follow(), name="engine")
+
+    async def stop(self) -> None:
+        """Let go of everything; agents go on under their shims until the next start adopts them."""
+        if self._loop is not None:
+            self._loop.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._loop
+        await self._durable.close()
+        for runtime in self._tools.runtimes.values():
+            await runtime.close()
+
+    async def _follow(self) -> None:
+        seen = 0
+        while True:
+            seen = self._tools.store.feed.rev
+            try:
+                wait = await self._look()
+            except Exception:  # the engine must outlive any one fault
+                log.exception("the engine's loop met a fault; it goes on")
+                wait = 1.0
+            await self._tools.store.feed.wait(seen, wait)
+
+    async def _look(self) -> float:
+        """Pass wishes on, start what may start, find claims nobody works on; seconds to wait."""
+        outlook = await self._tools.store.read(moves.outlook)
+        for task_id in outlook.wished:
+            self._tools.wish(task_id).set()
+        working = self._durable.live()
+        for task in outlook.held:
+            if task.id not in working:
+                self._durable.enqueue(task)
+        if outlook.due is None:
+            return LOOK_AGAIN
+        away = outlook.due / 1000 - self._tools.clock()
+        if away > 0:
+            return min(LOOK_AGAIN, max(0.02, away))
+        for task in await dispatch.admit(self._tools):
+            self._tools.wishes.pop(task.id, None)
+            self._durable.enqueue(task)
+        return LOOK_AGAIN

@@ -1,0 +1,200 @@
+"""The merge: verified work onto the project's branch, one at a time per branch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from muster.domain.errors import Conflict, GitFailed
+from muster.domain.event import NewEvent
+from muster.domain.ids import new_id
+from muster.domain.task import Autonomy, Stage, Task
+from muster.domain.verdict import (
+    OPTIONS,
+    BreakpointKind,
+    Decision,
+    Finding,
+    Severity,
+    Step,
+    Verdict,
+)
+from muster.engine import route
+from muster.engine.conclude import as_changes, evidence, show_branch
+from muster.engine.tools import Job, Tools, in_thread, job_of
+from muster.failpoint import failpoint
+from muster.store.judgements import NewBreakpoint
+from muster.store.moves import Fence, Move, hold, move
+from muster.workspace.workspaces import Conflicted, Merged
+
+_RACES_ALLOWED = 5
+
+
+async def land(tools: Tools, task: Task) -> Task:
+    """Merge accepted work and complete the task, or ask a person what stands in the way."""
+    job = await job_of(tools, task)
+    async with tools.lock(f"branch {job.project.git_dir} {job.project.branch}"):
+        for _ in range(_RACES_ALLOWED):
+            moved = await _try(tools, job)
+            if moved is not None:
+                return moved
+    raise GitFailed(
+        f"{job.project.branch} kept moving while {task.label} was being merged",
+        hint=f"wait until it is quiet, then: muster task merge {task.label}",
+    )
+
+
+async def _try(tools: Tools, job: Job) -> Task | None:
+    """One try against the branch as it is now; None when it moved meanwhile."""
+    task = job.task
+    mirror = tools.workspaces.mirror(job.repo)
+    target = await in_thread(mirror.fetch, Path(job.project.git_dir), job.project.branch)
+    if task.merged_commit and await in_thread(
+        tools.workspaces.is_ancestor, job.repo, task.merged_commit, target
+    ):
+        return await _landed(tools, job, task.merged_commit)
+    outcome = await in_thread(
+        tools.workspaces.merge,
+        job.repo,
+        target,
+        str(task.result_commit),
+        job.settings.merge_method,
+        f"Merge {task.label}: {task.title}",
+        job.settings.git_user_name,
+        job.settings.git_user_email,
+    )
+    if isinstance(outcome, Conflicted):
+        return await _conflict(tools, job, outcome, target)
+    if target != task.base_commit:
+        refused = await _verify_again(tools, job, target, outcome)
+        if refused is not None:
+            return refused
+    return await _move_branch(tools, job, target, outcome.commit)
+
+
+async def _verify_again(tools: Tools, job: Job, target: str, merged: Merged) -> Task | None:
+    """Check the merged result when the branch has moved since the base; None when it passes."""
+    changes = await in_thread(tools.workspaces.changes, job.repo, target, merged.commit)
+    changed = as_changes(changes)
+    where = tools.run_dir(f"merge-{job.task.id}-{job.task.attempt}") / "checks"
+    found = await evidence(tools, job, target, merged.commit, changed, where)
+    if tools.wish(job.task.id).is_set():
+        return await tools.store.write(
+            move, Move(Fence.of(job.task), Stage.CANCELLED, "cancelled by a person")
+        )
+    if not any(f.severity is Severity.VETO for f in found):
+        return None
+    verdict = _refusal(tools, job, found)
+    return await tools.store.write(move, route.after_verdict(job, verdict, job.task.result_commit))
+
+
+def _refusal(tools: Tools, job: Job, found: tuple[Finding, ...]) -> Verdict:
+    task = job.task
+    vetoes = [f.text for f in found if f.severity is Severity.VETO]
+    reason = f"merged onto {job.project.branch} as it is now it no longer passes: {vetoes[0]}"
+    again = job.autonomy is Autonomy.FULL and task.tries < job.settings.max_attempts
+    ends = job.autonomy is Autonomy.FULL and not again
+    kind = BreakpointKind.CONFLICT
+    decision = Decision(
+        Step.RETRY if again else Step.GIVE_UP if ends else Step.ASK,
+        (reason, *vetoes[1:]),
+        question=f"{task.label} passes alone but not together with {job.project.branch}",
+        kind=str(kind),
+        options=tuple(map(str, OPTIONS[kind])),
+        feedback={"reasons": [reason, *vetoes[1:]], "restart": True},
+    )
+    return Verdict(
+        id=new_id("vdt"),
+        task_id=task.id,
+        attempt=task.attempt,
+        agent_id=None,
+        findings=found,
+        decision=decision,
+        confidence=None,
+        created_at=int(tools.clock() * 1000),
+    )
+
+
+async def _conflict(tools: Tools, job: Job, outcome: Conflicted, target: str) -> Task:
+    paths = [
+        {"path": p.path, "base": p.base, "ours": p.ours, "theirs": p.theirs, "conflict": p.marked}
+        for p in outcome.paths
+    ]
+    names = ", ".join(p.path for p in outcome.paths[:5])
+    await show_branch(tools, job, str(job.task.result_commit))
+    return await tools.store.write(
+        move,
+        Move(
+            Fence.of(job.task),
+            Stage.WAITING,
+            f"it conflicts with {job.project.branch} in {names}",
+            ask=NewBreakpoint(
+                BreakpointKind.CONFLICT,
+                f"{job.task.label} and {job.project.branch} changed the same lines of {names}",
+                tuple(map(str, OPTIONS[BreakpointKind.CONFLICT])),
+                {"paths": paths, "target": target, "branch": job.task.branch},
+            ),
+        ),
+    )
+
+
+async def _move_branch(tools: Tools, job: Job, target: str, merged: str) -> Task | None:
+    """Record the commit, then move the branch to it; again after a crash finds it moved."""
+    task = await tools.store.write(hold, Fence.of(job.task), {"merged_commit": merged})
+    held = Job(task, job.project, job.autonomy)
+    await show_branch(tools, held, str(task.result_commit))
+    failpoint("merge.before_ref")
+    try:
+        moved = await in_thread(
+            tools.workspaces.land,
+            job.repo,
+            Path(job.project.git_dir),
+            Path(job.project.work_tree) if job.project.work_tree else None,
+            job.project.branch,
+            target,
+            merged,
+            trusted_config=job.project.trusted_config,
+        )
+    except Conflict as error:
+        return await _checkout_in_the_way(tools, held, error)
+    failpoint("merge.after_ref")
+    if not moved:
+        return None
+    return await _landed(tools, held, merged)
+
+
+async def _checkout_in_the_way(tools: Tools, job: Job, error: Conflict) -> Task:
+    return await tools.store.write(
+        move,
+        Move(
+            Fence.of(job.task),
+            Stage.WAITING,
+            error.detail,
+            ask=NewBreakpoint(
+                BreakpointKind.CHECKOUT,
+                f"{error.detail}. {error.hint}",
+                tuple(map(str, OPTIONS[BreakpointKind.CHECKOUT])),
+                {"branch": job.task.branch, "detail": error.detail, **error.extra},
+            ),
+        ),
+    )
+
+
+async def _landed(tools: Tools, job: Job, merged: str) -> Task:
+    return await tools.store.write(
+        move,
+        Move(
+            Fence.of(job.task),
+            Stage.COMPLETED,
+            f"merged into {job.project.branch}",
+            columns={"merged_commit": merged},
+            events=(
+                NewEvent(
+                    "merge.landed",
+                    job.task.id,
+                    {"branch": job.project.branch, "commit": merged},
+                    job.task.project_id,
+                    job.task.id,
+                ),
+            ),
+            checkpoint=("merged", merged),
+        ),
+    )

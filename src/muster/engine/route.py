@@ -1,0 +1,71 @@
+"""After a verdict or an answer: which step of the walk follows; pure."""
+
+from __future__ import annotations
+
+from typing import Any, assert_never
+
+from muster.domain.task import Stage
+from muster.domain.verdict import BreakpointKind, Decision, Step, Verdict
+from muster.engine.tools import Job
+from muster.store.judgements import NewBreakpoint
+from muster.store.moves import Fence, Move
+
+RESTART = {"base_commit": None, "result_commit": None, "merged_commit": None}
+"""Columns of a task whose next attempt starts from the target branch as it is then."""
+
+
+def after_verdict(job: Job, verdict: Verdict, commit: str | None) -> Move:
+    """The move that a verdict leads to, with the verdict and its question in one transaction."""
+    task, decision = job.task, verdict.decision
+    columns: dict[str, Any] = {"result_commit": commit or task.result_commit}
+    stage = _stage(decision)
+    match decision.step:
+        case Step.RETRY:
+            columns["feedback"] = dict(decision.feedback or {})
+            if columns["feedback"].pop("restart", False):
+                columns |= RESTART
+        case Step.PARK:
+            columns |= {"due_at": decision.park_until, "tries": max(0, task.tries - 1)}
+        case Step.ACCEPT | Step.ASK | Step.GIVE_UP:
+            pass
+        case _:
+            assert_never(decision.step)
+    return Move(
+        Fence.of(task),
+        stage,
+        decision.reasons[0] if decision.reasons else "",
+        columns=columns,
+        verdict=verdict,
+        ask=_question(decision, verdict) if stage is Stage.WAITING else None,
+        checkpoint=(f"attempt {task.attempt}", commit) if commit else None,
+    )
+
+
+def _stage(decision: Decision) -> Stage:
+    match decision.step:
+        case Step.ACCEPT:
+            return Stage.MERGING
+        case Step.RETRY | Step.PARK:
+            return Stage.QUEUED
+        case Step.ASK:
+            return Stage.WAITING
+        case Step.GIVE_UP:
+            return Stage.FAILED
+        case _:
+            assert_never(decision.step)
+
+
+def _question(decision: Decision, verdict: Verdict) -> NewBreakpoint:
+    return NewBreakpoint(
+        BreakpointKind(decision.kind),
+        decision.question,
+        decision.options,
+        {
+            "verdict": verdict.id,
+            "reasons": list(decision.reasons),
+            "findings": [
+                {"code": f.code, "severity": str(f.severity), "text": f.text}
+                for f in verdict.findings
+            ],
+        },
+    )

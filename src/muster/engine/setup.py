@@ -1,0 +1,36 @@
+"""A project's setup command: run once for its inputs, its result laid under every workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from muster.domain.errors import Refused
+from muster.engine.checks import Command, run_command
+from muster.engine.tools import Job, Tools, in_thread
+
+
+async def ensure_layer(tools: Tools, job: Job, commit: str, run_dir: Path) -> str | None:
+    """The key of the layer that the setup command makes at `commit`; None without a command.
+
+    The command runs in a clean workspace that no agent touched. A second caller waits for the
+    first.
+
+    Raises:
+        Refused: the command failed; the message has its last words.
+    """
+    command = job.settings.setup_command
+    if not command:
+        return None
+    key = await in_thread(tools.workspaces.layer_key, job.repo, commit, command)
+    async with tools.lock(f"layer {key}"):
+        if await in_thread(tools.workspaces.has_layer, key):
+            return str(key)
+        result = await run_command(
+            tools, job, Command("setup", command, commit, save_layer=key), run_dir / "checks"
+        )
+    if result.exit_code != 0:
+        raise Refused(
+            f"the setup command ended with {result.exit_code}: {result.tail[-500:]}",
+            hint="correct it: muster project set setup_command '…'",
+        )
+    return str(key)

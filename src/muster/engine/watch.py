@@ -1,0 +1,126 @@
+"""The eyes on one running agent: its facts, its account, and the reasons to end it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from muster.agents.base import Driver, Ending, Fact, Reader
+from muster.domain.agent import Agent, Outcome, Usage
+from muster.domain.task import Task
+from muster.engine.follow import Follower
+from muster.engine.tools import Tools
+from muster.runtimes.base import Exit, Why
+from muster.store import agents as agent_verbs
+
+IDLE_SECONDS = 120.0
+_REPORT_EVERY = 0.25
+
+
+@dataclass(slots=True)
+class Watch:
+    """The eyes on one running agent: reads its facts, keeps its account, and ends it if it must."""
+
+    tools: Tools
+    task: Task
+    agent: Agent
+    driver: Driver
+    reader: Reader
+    follower: Follower
+    budget: float | None = None
+    usage: Usage = field(default_factory=Usage)
+    session_id: str | None = None
+    line: str = ""
+    _open_tools: int = 0
+    _heard_at: float = field(default_factory=time.monotonic)
+    _cpu: float = 0.0
+    _told: tuple[str, float] = ("", 0.0)
+    _told_at: float = 0.0
+
+    async def until_over(self) -> tuple[Ending, Exit]:
+        """Follow the run to its end and say how it ended."""
+        async for data in self.follower.pieces():
+            for fact in self.reader.feed(data) if data else ():
+                self._take(fact)
+            await self._report()
+            await self._enforce()
+        exit_ = self.follower.exit
+        return self._ending(exit_), exit_
+
+    def _take(self, fact: Fact) -> None:
+        self._heard_at = time.monotonic()
+        data = fact.data
+        match fact.kind:
+            case "usage":
+                self.usage = Usage(
+                    int(data.get("input_tokens", 0)),
+                    int(data.get("output_tokens", 0)),
+                    float(data.get("cost_usd", 0.0)),
+                )
+            case "session":
+                self.session_id = str(data.get("session_id", "")) or None
+            case "tool_started":
+                self._open_tools += 1
+            case "tool_finished":
+                self._open_tools = max(0, self._open_tools - 1)
+        words = data.get("summary") or data.get("text") or data.get("path")
+        if words and fact.kind != "raw":
+            self.line = str(words).strip().splitlines()[-1][:200] if str(words).strip() else ""
+
+    async def _report(self) -> None:
+        now = time.monotonic()
+        state = (self.line, self.usage.cost_usd)
+        if state == self._told or now - self._told_at < _REPORT_EVERY:
+            return
+        self._told, self._told_at = state, now
+        await self.tools.store.write(
+            agent_verbs.report,
+            self.task,
+            self.agent.id,
+            {
+                "last_line": self.line,
+                "cost_usd": self.usage.cost_usd,
+                "input_tokens": self.usage.input_tokens,
+                "output_tokens": self.usage.output_tokens,
+                "session_id": self.session_id,
+            },
+        )
+
+    async def _enforce(self) -> None:
+        if self.budget is not None and self.usage.cost_usd > self.budget:
+            await self.follower.stop("budget")
+        if self.driver.capabilities.structured and self._idle():
+            await self.follower.stop("idle")
+
+    def _idle(self) -> bool:
+        """Silent for long, with no tool at work and no processor time used."""
+        if self._open_tools or time.monotonic() - self._heard_at < IDLE_SECONDS:
+            return False
+        used = self.follower.runtime.cpu_seconds(self.follower.run_dir)
+        if used > self._cpu + 0.5:
+            self._cpu, self._heard_at = used, time.monotonic()
+            return False
+        return True
+
+    def _ending(self, exit_: Exit) -> Ending:
+        """Why muster ended it, else why its place did, else the program's own account."""
+        spent = f"${self.usage.cost_usd:.2f} of ${self.budget or 0.0:.2f}"
+        by_muster = {
+            "cancelled": Ending(Outcome.CANCELLED, "cancelled by a person"),
+            "budget": Ending(Outcome.BUDGET, f"stopped at its budget: {spent} spent"),
+            "idle": Ending(
+                Outcome.TIMEOUT, f"said nothing for {IDLE_SECONDS:.0f} s and did nothing"
+            ),
+        }
+        own = self.reader.end(exit_.code, str(exit_.why))
+        if self.follower.stopped:
+            return by_muster[self.follower.stopped]
+        by_place = {
+            Why.TIMEOUT: Ending(Outcome.TIMEOUT, "ran longer than its time limit"),
+            Why.MEMORY: Ending(Outcome.CRASHED, "used more memory than its limit"),
+            Why.LOST: Ending(Outcome.LOST, "its supervisor was killed; nothing of it is left"),
+            Why.EXEC: Ending(Outcome.FAILED, exit_.detail or "its program could not be started"),
+            Why.KILLED: Ending(Outcome.CANCELLED, "stopped by a person"),
+            Why.STOPPED: Ending(Outcome.CANCELLED, "stopped by a person"),
+        }
+        return by_place.get(exit_.why, own)

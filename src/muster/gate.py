@@ -1,0 +1,233 @@
+"""The guard that every door shares: who may come in, from where, and how much they may carry.
+
+Pure ASGI, before any routing, for HTTP and WebSocket alike. It denies by default: only the paths
+named in `OPEN` answer without a token or a web session.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import urlsplit
+
+from muster.domain.errors import Invalid, MusterError, NotAllowed, NotSignedIn
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+OPEN = frozenset({"/api/health", "/login", "/favicon.svg", "/favicon.ico"})
+OPEN_BELOW = ("/static/",)
+COOKIE = "muster_session"
+SESSION_SECONDS = 12 * 3600
+MOST_BODY = 80_000_000
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_SHORTEST_TOKEN = 32
+
+
+class WrongHost(MusterError):
+    """A Host header that names somebody else: how rebinding shows itself."""
+
+    code, title, status, exit_code = "wrong-host", "Wrong host", 421, 4
+
+
+class TooLarge(MusterError):
+    """A body beyond what any request needs."""
+
+    code, title, status, exit_code = "too-large", "Too large", 413, 2
+
+
+class WrongType(MusterError):
+    """A body that is not JSON."""
+
+    code, title, status, exit_code = "wrong-type", "Wrong content type", 415, 2
+
+
+class Session:
+    """Web sessions without a table: a cookie that only the holder of the token's key can make."""
+
+    cookie_name = COOKIE
+
+    def __init__(self, token: str, clock: Callable[[], float] = time.time) -> None:
+        """Sign with a key derived from the first user's token, so a new token ends all sessions."""
+        self._token = token
+        self._key = hashlib.sha256(b"muster session " + token.encode()).digest()
+        self._clock = clock
+
+    def sign_in(self, token: str) -> str | None:
+        """A fresh cookie value for the right token, else None."""
+        if not hmac.compare_digest(token.encode("utf-8", "replace"), self._token.encode()):
+            return None
+        return self.fresh()
+
+    def fresh(self) -> str:
+        """A cookie value that is good for twelve hours."""
+        body = f"{int(self._clock()) + SESSION_SECONDS}.{secrets.token_urlsafe(12)}"
+        return f"{body}.{self._sign(body)}"
+
+    def valid(self, cookie: str) -> bool:
+        """Whether the cookie was made here and has not expired."""
+        body, _, mac = cookie.rpartition(".")
+        if not body or not hmac.compare_digest(self._sign(body), mac):
+            return False
+        expiry = body.partition(".")[0]
+        return expiry.isdigit() and int(expiry) > self._clock()
+
+    def csrf(self, cookie: str) -> str:
+        """What a page must send back with every act, so that no other site can act for it."""
+        return self._sign(f"csrf {cookie}")
+
+    def _sign(self, text: str) -> str:
+        mac = hmac.new(self._key, text.encode("utf-8", "replace"), hashlib.sha256)
+        return mac.hexdigest()[:40]
+
+
+class Gate:
+    """The guard in front of an app."""
+
+    def __init__(
+        self, app: App, token: str, session: Session, hosts: Iterable[str], port: int
+    ) -> None:
+        """Guard `app`; `hosts` are the names it may be called by besides the loopback ones.
+
+        Raises:
+            Invalid: the token is too short to be one.
+        """
+        if len(token) < _SHORTEST_TOKEN:
+            raise Invalid(
+                "the token is empty or too short", hint="delete the file 'token' and start again"
+            )
+        self._app = app
+        self._token = token.encode()
+        self._session = session
+        loopback = {f"{name}:{port}" for name in ("localhost", "127.0.0.1", "[::1]")}
+        named = {host.lower() for host in hosts}
+        self._hosts = loopback | named | {f"{name}:{port}" for name in named}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or answer it with a problem document."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        headers = _headers(scope)
+        try:
+            self._check_origin(scope, headers)
+            self._check_caller(scope, headers)
+            _check_body(scope, headers)
+        except MusterError as error:
+            await _refuse(scope, receive, send, error, headers)
+            return
+        await self._app(scope, _capped(receive), send)
+
+    def _check_origin(self, scope: Scope, headers: dict[str, str]) -> None:
+        host = headers.get("host", "").lower()
+        if host not in self._hosts:
+            raise WrongHost(
+                f"this server does not answer to '{host[:100]}'",
+                hint="name the host with: muster up --allow-host NAME",
+            )
+        if scope["type"] == "http" and scope["method"] in _SAFE:
+            return
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc.lower() != host:
+            raise NotAllowed("another site may not act here", hint="use muster's own pages")
+        if headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
+            raise NotAllowed("another site may not act here", hint="use muster's own pages")
+
+    def _check_caller(self, scope: Scope, headers: dict[str, str]) -> None:
+        path = scope["path"]
+        if path in OPEN or path.startswith(OPEN_BELOW):
+            return
+        kind, _, given = headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer":
+            if hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._token):
+                return
+            raise NotSignedIn(
+                "the token is not right", hint="the file 'token' in MUSTER_HOME has it"
+            )
+        cookie = session_cookie(headers.get("cookie", ""))
+        if cookie is None or not self._session.valid(cookie):
+            raise NotSignedIn("nobody is signed in", hint="run: muster open")
+        acts = scope["type"] == "http" and scope["method"] not in _SAFE
+        if acts and not hmac.compare_digest(
+            headers.get("x-csrf-token", ""), self._session.csrf(cookie)
+        ):
+            raise NotAllowed("the page's own mark is missing", hint="reload the page")
+
+
+def session_cookie(header: str) -> str | None:
+    """The session's value in a Cookie header."""
+    try:
+        found = SimpleCookie(header).get(COOKIE)
+    except CookieError:
+        return None
+    return found.value if found is not None else None
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        found.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+    return found
+
+
+def _check_body(scope: Scope, headers: dict[str, str]) -> None:
+    if scope["type"] != "http" or scope["method"] in _SAFE:
+        return
+    length = headers.get("content-length", "0")
+    if length.isdigit() and int(length) > MOST_BODY:
+        raise TooLarge(
+            f"the body has {length} bytes, more than {MOST_BODY}",
+            hint="put large material in files",
+        )
+    has_body = length not in {"", "0"} or "transfer-encoding" in headers
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if has_body and kind != "application/json":
+        raise WrongType("the body must be JSON", hint="send Content-Type: application/json")
+
+
+def _capped(receive: Receive) -> Receive:
+    """Count what comes in, for those who do not say how much they send."""
+    total = 0
+
+    async def counted() -> MutableMapping[str, Any]:
+        nonlocal total
+        message = await receive()
+        total += len(message.get("body", b""))
+        if total > MOST_BODY:
+            raise TooLarge("the body is too large", hint="put large material in files")
+        return message
+
+    return counted
+
+
+async def _refuse(
+    scope: Scope, receive: Receive, send: Send, error: MusterError, headers: dict[str, str]
+) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        code = 4401 if error.status == NotSignedIn.status else 4403
+        await send({"type": "websocket.close", "code": code, "reason": error.title})
+        return
+    wants_page = "text/html" in headers.get("accept", "") and scope["method"] == "GET"
+    if wants_page and isinstance(error, NotSignedIn) and not scope["path"].startswith("/api/"):
+        await _answer(send, 303, b"", [(b"location", b"/login")])
+        return
+    body = json.dumps(error.problem()).encode()
+    extra = [(b"content-type", b"application/problem+json")]
+    if isinstance(error, NotSignedIn):
+        extra.append((b"www-authenticate", b"Bearer"))
+    await _answer(send, error.status, body, extra)
+
+
+async def _answer(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": body})

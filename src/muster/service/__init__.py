@@ -1,0 +1,1 @@
+"""The counter behind every door: each request, whichever way it came in."""

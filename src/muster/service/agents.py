@@ -1,0 +1,202 @@
+"""The counter's part for agents: who works, what they said, and how to stop them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from muster.domain.agent import LIVE, Agent
+from muster.domain.errors import Conflict, Invalid, NotFound
+from muster.domain.plain import plain
+from muster.domain.task import ACTIVE
+from muster.runtimes.rundir import LogPage, RunDir
+from muster.service import shapes
+from muster.service.desk import Desk
+from muster.store import agents, tasks
+from muster.store.base import Tx
+
+PAGE_BYTES = 65_536
+MOST_BYTES = 1_048_576
+_LOOK_AGAIN = 1.0
+
+
+class Agents(Desk):
+    """Everything a door can ask about agents."""
+
+    async def list_agents(
+        self,
+        task: str | None = None,
+        status: str | None = None,
+        limit: int = 100,
+        after: str | None = None,
+    ) -> dict[str, Any]:
+        """A page of agents, newest first."""
+
+        def read(tx: Tx) -> dict[str, Any]:
+            task_id = tasks.get_task(tx, task).id if task else None
+            cursor = _cursor(tx, after)
+            found = agents.list_agents(
+                tx, task_id=task_id, status=status, after=cursor, limit=limit + 1
+            )
+            page = found[:limit]
+            items = [self._agent_shape(tx, a) for a in page]
+            return {"items": items, "next": page[-1].id if found[limit:] else None}
+
+        return await self._store.read(read)
+
+    async def active_agents(self) -> dict[str, Any]:
+        """The agents that are starting or running now."""
+
+        def read(tx: Tx) -> dict[str, Any]:
+            found = agents.list_agents(tx, live_only=True, limit=1000)
+            return {"items": [self._agent_shape(tx, a) for a in found], "next": None}
+
+        return await self._store.read(read)
+
+    async def get_agent(self, agent_id: str) -> dict[str, Any]:
+        """One agent."""
+        return await self._store.read(
+            lambda tx: self._agent_shape(tx, agents.get_agent(tx, agent_id))
+        )
+
+    def _agent_shape(self, tx: Tx, agent: Agent) -> dict[str, Any]:
+        return shapes.agent_shape(agent, tasks.get_task(tx, agent.task_id).label)
+
+    async def agent_logs(
+        self,
+        agent_id: str,
+        offset: int | None = None,
+        limit: int = PAGE_BYTES,
+        tail: int | None = None,
+    ) -> dict[str, Any]:
+        """A page of what an agent wrote, by byte offset; `tail` counts bytes from the end.
+
+        Raises:
+            NotFound: there is no such agent.
+        """
+        agent = await self._store.read(agents.get_agent, agent_id)
+        run = self._run(agent.id)
+        size = await asyncio.to_thread(run.log_size)
+        start = offset if offset is not None else max(0, size - tail) if tail is not None else 0
+        if start > size:
+            raise Invalid(
+                f"offset {start} is past the end ({size})", hint="go on from the last 'next'"
+            )
+        page = await asyncio.to_thread(run.log, start, max(1, min(limit, MOST_BYTES)))
+        return {
+            "items": [_item_shape(i) for i in page.items],
+            "next": page.next,
+            "truncated": _gap_shape(page),
+            "ended": agent.status not in LIVE and page.next >= size,
+        }
+
+    async def follow_logs(
+        self, agent_id: str, offset: int | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """What an agent writes, as it writes it, from a byte offset (else the last 64 KiB).
+
+        Gives `{event, id, data}`: `log` pieces, `truncated` gaps, and one `end`.
+        """
+        agent = await self._store.read(agents.get_agent, agent_id)
+        run = self._run(agent.id)
+        size = await asyncio.to_thread(run.log_size)
+        position = max(0, size - PAGE_BYTES) if offset is None else min(offset, size)
+        while True:
+            seen = self._store.feed.rev
+            agent = await self._store.read(agents.get_agent, agent_id)
+            while (page := await asyncio.to_thread(run.log, position, PAGE_BYTES)).next > position:
+                gap = _gap_shape(page)
+                if gap is not None:
+                    yield {"event": "truncated", "id": gap["to"], "data": gap}
+                for item in page.items:
+                    shape = _item_shape(item)
+                    yield {"event": "log", "id": item.end, "data": shape}
+                position = page.next
+            if agent.status not in LIVE:
+                yield {"event": "end", "id": position, "data": _end_shape(agent)}
+                return
+            await self._grown(run, position, seen)
+
+    async def _grown(self, run: RunDir, position: int, seen: int) -> None:
+        """Wait until the log is longer or the store has news."""
+        for _ in range(int(_LOOK_AGAIN / 0.05)):
+            if self._store.feed.rev > seen or await asyncio.to_thread(run.log_size) > position:
+                return
+            await self._store.feed.wait(seen, 0.05)
+
+    async def kill_agent(self, agent_id: str) -> dict[str, Any]:
+        """Stop an agent; its task is cancelled.
+
+        Raises:
+            Conflict: the agent has ended.
+        """
+
+        def write(tx: Tx) -> dict[str, Any]:
+            agent = agents.get_agent(tx, agent_id)
+            task = tasks.get_task(tx, agent.task_id)
+            if agent.status not in LIVE or task.stage not in ACTIVE:
+                raise Conflict(
+                    f"{agent_id} has already {agent.status}", hint="an ended agent stays as it is"
+                )
+            tasks.wish(tx, task.id, "cancel")
+            return self._agent_shape(tx, agent)
+
+        return await self._store.write(write)
+
+    async def cassette_parts(self, agent_id: str) -> tuple[Agent, list[Any]]:
+        """An agent with everything it wrote, for `muster record`.
+
+        Raises:
+            Conflict: the agent still runs.
+        """
+        agent = await self._store.read(agents.get_agent, agent_id)
+        if agent.status in LIVE:
+            raise Conflict(f"{agent_id} still runs", hint="record it when it has ended")
+        run = self._run(agent.id)
+
+        def read() -> list[Any]:
+            items: list[Any] = []
+            position = 0
+            while (page := run.log(position, MOST_BYTES)).next > position:
+                items.extend(page.items)
+                position = page.next
+            return items
+
+        return agent, await asyncio.to_thread(read)
+
+    def _run(self, agent_id: str) -> RunDir:
+        return RunDir(self._own.settings.runs / agent_id)
+
+
+def _cursor(tx: Tx, after: str | None) -> tuple[int, str] | None:
+    if not after:
+        return None
+    try:
+        last = agents.get_agent(tx, after)
+    except NotFound as error:
+        raise Invalid(f"'{after}' is no place in this list", hint="use the 'next' of a page") from (
+            error
+        )
+    return last.created_at, last.id
+
+
+def _item_shape(item: Any) -> dict[str, Any]:
+    return {
+        "offset": item.offset,
+        "time": shapes.moment(int(item.time * 1000)),
+        "stream": item.stream,
+        "text": item.text,
+    }
+
+
+def _gap_shape(page: LogPage) -> dict[str, int] | None:
+    return {"from": page.truncated[0], "to": page.truncated[1]} if page.truncated else None
+
+
+def _end_shape(agent: Agent) -> dict[str, Any]:
+    return {
+        "exit_code": agent.exit_code,
+        "why": plain(agent.reason),
+        "outcome": str(agent.outcome) if agent.outcome else None,
+    }

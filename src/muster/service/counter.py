@@ -1,0 +1,11 @@
+"""The counter as one thing: what every door is given."""
+
+from __future__ import annotations
+
+from muster.service.diffs import Diffs
+from muster.service.projects import Projects
+from muster.service.watching import Watching
+
+
+class Service(Diffs, Projects, Watching):
+    """Every request a door can make, as one object."""

@@ -1,0 +1,153 @@
+"""The counter's part for projects: register a repository, look at it, set it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from muster.domain.errors import Invalid
+from muster.service import shapes
+from muster.service.desk import Desk
+from muster.service.requests import text
+from muster.settings import (
+    RUNS_CODE,
+    parse_project_settings,
+    parse_toml,
+    refuse_unknown_setting,
+    resolve,
+)
+from muster.store import projects
+from muster.store.base import Tx
+from muster.store.projects import NewProject, ProjectRow
+from muster.workspace.inspect import inspect
+
+CONFIG = ".muster/config.toml"
+
+
+class Projects(Desk):
+    """Everything a door can ask about projects."""
+
+    async def list_projects(self, path: str | None = None) -> dict[str, Any]:
+        """All projects; with `path` only the one whose work tree or repository holds it."""
+
+        def read(tx: Tx) -> dict[str, Any]:
+            found = projects.list_projects(tx)
+            if path is not None:
+                found = [p for p in found if _holds(p, Path(path))]
+                found.sort(key=lambda p: -len(p.work_tree or p.git_dir))
+            return {"items": [self._project_shape(p) for p in found], "next": None}
+
+        return await self._store.read(read)
+
+    async def get_project(self, ref: str) -> dict[str, Any]:
+        """One project by id or name."""
+        return await self._store.read(lambda tx: self._project_shape(projects.get_project(tx, ref)))
+
+    def _project_shape(self, project: ProjectRow) -> dict[str, Any]:
+        settings, sources = resolve(self._own.settings, project.overrides, project.file_settings)
+        return shapes.project_shape(project, settings, sources)
+
+    async def add_project(self, body: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+        """Register a repository; one that is registered is given back, with False.
+
+        With `trust` the repository's own `.muster/config.toml` counts as it is at the branch's
+        head; without it, or when it changes, what it says about commands is left out.
+
+        Raises:
+            Invalid: the path is no repository, has no commits, or a setting is wrong.
+        """
+        path = Path(text(body, "path", 4096))
+        if not path.is_absolute():
+            raise Invalid(f"'{path}' is not an absolute path", hint="send the whole path")
+        found = await asyncio.to_thread(inspect, path, body.get("branch"))
+        overrides = parse_project_settings(_table(body, "settings"))
+        file_settings, digest = await asyncio.to_thread(
+            self._file_settings, found.git_dir, found.branch, bool(body.get("trust"))
+        )
+        name = text(body, "name", 200) if body.get("name") is not None else found.name
+        new = NewProject(
+            name=name,
+            git_dir=str(found.git_dir),
+            work_tree=str(found.work_tree) if found.work_tree else None,
+            branch=found.branch,
+            overrides={k: _plain_value(v) for k, v in overrides.items()},
+            file_settings=file_settings,
+            trusted_file=digest,
+            trusted_config=found.trusted_config,
+        )
+
+        def write(tx: Tx) -> tuple[dict[str, Any], bool]:
+            project, added = projects.add_project(tx, new)
+            return self._project_shape(project), added
+
+        return await self._store.write(write)
+
+    def _file_settings(self, git_dir: Path, branch: str, trust: bool) -> tuple[dict[str, Any], str]:
+        data = self._own.workspaces.file_at_branch(git_dir, branch, CONFIG)
+        if data is None:
+            return {}, ""
+        document = {k: v for k, v in parse_toml(data, CONFIG).items() if k != "agents"}
+        parsed = parse_project_settings(document)
+        kept = {k: _plain_value(v) for k, v in parsed.items() if trust or k not in RUNS_CODE}
+        return kept, hashlib.sha256(data).hexdigest() if trust else ""
+
+    async def change_project(self, ref: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Set or clear (null) settings, or name another branch.
+
+        Raises:
+            Invalid: there is no such setting, or it cannot have that value.
+        """
+        unknown = sorted(set(body) - {"settings", "branch"})
+        if unknown:
+            raise Invalid(
+                f"'{unknown[0]}' of a project cannot be changed", hint="settings and branch can be"
+            )
+        changes = _table(body, "settings")
+        parsed = parse_project_settings({k: v for k, v in changes.items() if v is not None})
+        for name in set(changes) - set(parsed):
+            refuse_unknown_setting(name)
+        project = await self._store.read(projects.get_project, ref)
+        columns: dict[str, Any] = {}
+        if body.get("branch") is not None:
+            wanted = text(body, "branch", 200)
+            found = await asyncio.to_thread(inspect, Path(project.git_dir), wanted)
+            columns["branch"] = found.branch
+
+        def write(tx: Tx) -> dict[str, Any]:
+            now = projects.get_project(tx, project.id)
+            overrides = {k: v for k, v in now.overrides.items() if k not in changes}
+            overrides |= {k: _plain_value(v) for k, v in parsed.items()}
+            return self._project_shape(
+                projects.change_project(tx, now.id, {**columns, "overrides": overrides})
+            )
+
+        return await self._store.write(write)
+
+    async def remove_project(self, ref: str) -> None:
+        """Take a project off the list; its repository is not touched."""
+
+        def write(tx: Tx) -> None:
+            projects.remove_project(tx, projects.get_project(tx, ref).id)
+
+        await self._store.write(write)
+
+
+def _table(body: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = body.get(name) or {}
+    if not isinstance(value, Mapping):
+        raise Invalid(f"'{name}' must be an object", hint=f'for example "{name}": {{}}')
+    return dict(value)
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
+    return str(value) if isinstance(value, str) else value
+
+
+def _holds(project: ProjectRow, path: Path) -> bool:
+    roots = [Path(p) for p in (project.work_tree, project.git_dir) if p]
+    return any(path == root or root in path.parents for root in roots)

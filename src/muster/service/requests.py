@@ -1,0 +1,147 @@
+"""Requests from outside, checked: what may be asked for, word by word."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from muster.domain.errors import Invalid
+from muster.domain.task import DEFAULT_PRIORITY, PRIORITIES, Autonomy, TaskType
+
+TITLE_LENGTH = 200
+DESCRIPTION_BYTES = 64_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRequest:
+    """A task as somebody asked for it; references are not yet looked up."""
+
+    project: str
+    title: str
+    description: str
+    type: TaskType
+    priority: int
+    after: tuple[str, ...]
+    autonomy: Autonomy | None
+    agent: str | None
+    runtime: str | None
+    playbook: str | None
+    model: str | None
+    budget_usd: float | None
+    timeout_minutes: float | None
+    paths: tuple[str, ...]
+
+
+_TASK_KEYS = frozenset(TaskRequest.__slots__)
+
+
+def task_request(body: Mapping[str, Any]) -> TaskRequest:
+    """Check what was sent for a new task.
+
+    Raises:
+        Invalid: something is missing, unknown or out of its range; the message names it.
+    """
+    unknown = sorted(set(body) - _TASK_KEYS)
+    if unknown:
+        raise Invalid(
+            f"a task has no '{unknown[0]}'", hint=f"it takes: {', '.join(sorted(_TASK_KEYS))}"
+        )
+    description = text(body, "description", DESCRIPTION_BYTES)
+    return TaskRequest(
+        project=text(body, "project", 4096),
+        title=_title(body, description),
+        description=description,
+        type=_one(TaskType, body, "type", TaskType.FEATURE),
+        priority=_priority(body),
+        after=_texts(body, "after"),
+        autonomy=_one(Autonomy, body, "autonomy", None),
+        agent=_optional(body, "agent"),
+        runtime=_optional(body, "runtime"),
+        playbook=_optional(body, "playbook"),
+        model=_optional(body, "model"),
+        budget_usd=_amount(body, "budget_usd"),
+        timeout_minutes=_amount(body, "timeout_minutes"),
+        paths=_paths(body),
+    )
+
+
+def text(body: Mapping[str, Any], name: str, most_bytes: int) -> str:
+    """A text that must be there, is not blank and holds what UTF-8 can carry."""
+    value = body.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise Invalid(f"'{name}' is missing or empty", hint=f"send a text as '{name}'")
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError as error:
+        raise Invalid(f"'{name}' is not valid Unicode", hint="send it as UTF-8") from error
+    if size > most_bytes:
+        raise Invalid(
+            f"'{name}' has {size} bytes, more than {most_bytes}", hint="put large material in files"
+        )
+    if "\x00" in value:
+        raise Invalid(f"'{name}' holds a NUL character", hint="leave it out")
+    return value
+
+
+def _title(body: Mapping[str, Any], description: str) -> str:
+    if body.get("title") is not None:
+        title = text(body, "title", 4096)
+    else:
+        title = description.strip().splitlines()[0]
+    title = " ".join(title.split())
+    return title if len(title) <= TITLE_LENGTH else title[: TITLE_LENGTH - 1] + "…"
+
+
+def _one(kind: Any, body: Mapping[str, Any], name: str, default: Any) -> Any:
+    value = body.get(name)
+    if value is None:
+        return default
+    if value not in list(kind):
+        raise Invalid(f"{name} '{value}' is not known", hint=f"{name} is one of {', '.join(kind)}")
+    return kind(value)
+
+
+def _priority(body: Mapping[str, Any]) -> int:
+    value = body.get("priority")
+    if value is None:
+        return DEFAULT_PRIORITY
+    if isinstance(value, bool) or not isinstance(value, int) or value not in PRIORITIES:
+        raise Invalid(
+            f"priority {value!r} is out of range", hint="0 to 9; a higher number starts first"
+        )
+    return value
+
+
+def _texts(body: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = body.get(name) or ()
+    if not isinstance(value, (list, tuple)) or not all(isinstance(v, str) and v for v in value):
+        raise Invalid(f"'{name}' must be a list of texts", hint=f'for example "{name}": ["MU-1"]')
+    return tuple(value)
+
+
+def _optional(body: Mapping[str, Any], name: str) -> str | None:
+    return None if body.get(name) is None else text(body, name, 4096)
+
+
+def _amount(body: Mapping[str, Any], name: str) -> float | None:
+    value = body.get(name)
+    if value is None:
+        return None
+    good = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not good or not 0 < value < 1e9:
+        raise Invalid(f"{name} {value!r} is out of range", hint=f"{name} is a number above 0")
+    return float(value)
+
+
+def _paths(body: Mapping[str, Any]) -> tuple[str, ...]:
+    found = _texts(body, "paths")
+    for pattern in found:
+        fnmatch.translate(pattern)
+        if pattern.startswith("/") or ".." in pattern.split("/"):
+            raise Invalid(
+                f"the path pattern '{pattern}' leaves the repository",
+                hint="patterns are relative to its top, for example src/**",
+            )
+    return found

@@ -1,0 +1,403 @@
+"""The counter's part for tasks: submit, find, end, retry, merge."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from muster.domain.answers import after_answer
+from muster.domain.errors import Conflict, Invalid, NoRoom, NotFound
+from muster.domain.event import NewEvent
+from muster.domain.task import ACTIVE, STATUS_OF, TERMINAL, Autonomy, Stage, Status, Task
+from muster.domain.verdict import OPTIONS, BreakpointKind
+from muster.service import shapes
+from muster.service.desk import Desk
+from muster.service.requests import TaskRequest, task_request
+from muster.settings import resolve
+from muster.store import agents, events, judgements, keys, moves, projects, tasks
+from muster.store.base import Tx
+from muster.store.judgements import NewBreakpoint
+from muster.store.moves import Fence, Move
+from muster.store.tasks import NewTask
+
+_TRAIL = 400
+
+
+class Tasks(Desk):
+    """Everything a door can ask about tasks."""
+
+    async def list_tasks(
+        self,
+        project: str | None = None,
+        status: str | None = None,
+        limit: int = 100,
+        after: int | None = None,
+    ) -> dict[str, Any]:
+        """A page of tasks, newest first; `after` is the `next` of the page before."""
+        stages = _stages(status)
+
+        def read(tx: Tx) -> dict[str, Any]:
+            project_id = projects.get_project(tx, project).id if project else None
+            found = tasks.list_tasks(
+                tx, project_id=project_id, stages=stages, after=after, limit=limit + 1
+            )
+            more = found[limit:]
+            page = found[:limit]
+            return {
+                "items": self._task_shapes(tx, page),
+                "next": str(page[-1].number) if more else None,
+            }
+
+        return await self._store.read(read)
+
+    async def get_task(self, ref: str) -> dict[str, Any]:
+        """A task with its agents, verdicts, decisions, question, checkpoints and trail."""
+        task = await self._store.read(tasks.get_task, ref)
+        await self.measure(task)
+        return await self._store.read(self._detail, task.id)
+
+    async def measure(self, task: Task) -> None:
+        """Count how large a task's change is, once per commit."""
+        key = (task.project_id, task.base_commit or "", task.result_commit or "")
+        if not task.base_commit or not task.result_commit or key in self._own.sizes:
+            return
+        changes = await asyncio.to_thread(
+            self._own.workspaces.changes, task.project_id, task.base_commit, task.result_commit
+        )
+        self._own.sizes[key] = {
+            "files": len(changes),
+            "added": sum(c.added for c in changes),
+            "removed": sum(c.removed for c in changes),
+        }
+
+    def _detail(self, tx: Tx, task_id: str) -> dict[str, Any]:
+        task = tasks.get_task(tx, task_id)
+        verdicts = judgements.verdicts_of(tx, task_id)
+        open_ones = judgements.list_breakpoints(tx, task_id=task_id)
+        holds = tasks.holds_back(tx, task_id)
+        asked = [shapes.breakpoint_shape(b, task, holds) for b in open_ones]
+        told = [shapes.trail_shape(e) for e in events.newest(tx, _TRAIL, task_id)]
+        return {
+            **self._task_shape(tx, task),
+            "agents": [
+                shapes.agent_shape(a, task.label)
+                for a in agents.list_agents(tx, task_id=task_id, limit=200)
+            ],
+            "verdicts": [shapes.verdict_shape(v) for v in verdicts],
+            "decisions": [
+                {
+                    "attempt": v.attempt,
+                    "step": str(v.decision.step),
+                    "reasons": list(v.decision.reasons),
+                    "time": shapes.moment(v.created_at),
+                }
+                for v in verdicts
+            ],
+            "breakpoint": asked[0] if asked else None,
+            "checkpoints": [
+                shapes.checkpoint_shape(c) for c in judgements.checkpoints_of(tx, task_id)
+            ],
+            "trail": [line for line in reversed(told) if line is not None],
+        }
+
+    async def create_task(
+        self, body: Mapping[str, Any], key: str | None = None
+    ) -> tuple[dict[str, Any], bool]:
+        """Accept a task; with True when an earlier request with this key had made it.
+
+        Raises:
+            Invalid, NotFound: something in the body cannot be accepted.
+            NoRoom: too little of the disk is free to keep a promise.
+        """
+        wanted = task_request(body)
+        self._refuse_unknown(wanted)
+        if not self._own.room_on_disk():
+            raise NoRoom(
+                "the disk is nearly full, so no new work is accepted",
+                hint="free some space where MUSTER_HOME lies; then submit again",
+            )
+        scoped = f"task {key}" if key else None
+        answer, replayed = await self._store.write(
+            keys.once, scoped, dict(body), lambda tx: self._create(tx, wanted)
+        )
+        return answer, replayed
+
+    def _refuse_unknown(self, wanted: TaskRequest) -> None:
+        own = self._own
+        if wanted.agent is not None and wanted.agent not in own.agent_names:
+            known = ", ".join(sorted(own.agent_names))
+            raise Invalid(f"there is no agent '{wanted.agent}'", hint=f"agents: {known}")
+        if wanted.runtime is not None and wanted.runtime not in own.runtime_names:
+            known = ", ".join(sorted(own.runtime_names))
+            raise Invalid(f"there is no runtime '{wanted.runtime}'", hint=f"runtimes: {known}")
+        if wanted.playbook not in {None, "solo"}:
+            raise Invalid(f"there is no playbook '{wanted.playbook}'", hint="playbooks: solo")
+
+    def _create(self, tx: Tx, wanted: TaskRequest) -> dict[str, Any]:
+        project = projects.get_project(tx, wanted.project)
+        if project.removed:
+            raise NotFound(f"the project '{project.name}' was removed", hint="muster init adds it")
+        settings, _ = resolve(self._own.settings, project.overrides, project.file_settings)
+        manual = (wanted.autonomy or settings.autonomy) is Autonomy.MANUAL
+        task = tasks.create_task(
+            tx,
+            NewTask(
+                project_id=project.id,
+                title=wanted.title,
+                description=wanted.description,
+                type=wanted.type,
+                priority=wanted.priority,
+                stage=Stage.PROPOSED if manual else Stage.QUEUED,
+                needs=tasks.resolve_refs(tx, wanted.after),
+                autonomy=wanted.autonomy,
+                agent=wanted.agent,
+                runtime=wanted.runtime,
+                playbook=wanted.playbook,
+                model=wanted.model,
+                budget_usd=wanted.budget_usd,
+                timeout_minutes=wanted.timeout_minutes,
+                paths=wanted.paths,
+            ),
+        )
+        if manual:
+            kind = BreakpointKind.START
+            judgements.raise_breakpoint(
+                tx,
+                task,
+                NewBreakpoint(
+                    kind, f"Start {task.label}: {task.title}?", tuple(map(str, OPTIONS[kind]))
+                ),
+            )
+        return self._task_shape(tx, task)
+
+    async def change_task(self, ref: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Let a task that has not started wait for more tasks (`after`).
+
+        Raises:
+            Cycle: the tasks would wait for each other.
+        """
+        unknown = sorted(set(body) - {"after"})
+        if unknown:
+            raise Invalid(f"'{unknown[0]}' of a task cannot be changed", hint="after can be")
+
+        def write(tx: Tx) -> dict[str, Any]:
+            task = tasks.get_task(tx, ref)
+            needs = tasks.resolve_refs(tx, list(body.get("after") or []))
+            return self._task_shape(tx, tasks.add_needs(tx, task.id, needs))
+
+        return await self._store.write(write)
+
+    async def cancel_task(self, ref: str) -> dict[str, Any]:
+        """End a task: at once when nothing runs for it, else by stopping what runs.
+
+        Raises:
+            Conflict: the task has ended already.
+        """
+
+        def write(tx: Tx) -> dict[str, Any]:
+            task = tasks.get_task(tx, ref)
+            if task.stage is Stage.CANCELLED:
+                return self._task_shape(tx, task)
+            if task.stage in TERMINAL:
+                raise Conflict(
+                    f"{task.label} has already {task.stage}", hint="an ended task stays as it is"
+                )
+            if task.stage in ACTIVE:
+                return self._task_shape(tx, tasks.wish(tx, task.id, "cancel"))
+            step = Move(Fence.of(task), Stage.CANCELLED, "cancelled by a person", answer="cancel")
+            return self._task_shape(tx, moves.move(tx, step))
+
+        return await self._store.write(write)
+
+    async def retry_task(self, ref: str, note: str = "") -> dict[str, Any]:
+        """Give an ended or waiting task a fresh set of attempts, with a word from the person.
+
+        Raises:
+            Conflict: the task is at work, or completed.
+        """
+
+        def write(tx: Tx) -> dict[str, Any]:
+            task = tasks.get_task(tx, ref)
+            if task.stage not in {Stage.FAILED, Stage.CANCELLED, Stage.WAITING}:
+                raise Conflict(
+                    f"{task.label} is {task.status}, so there is nothing to retry",
+                    hint="only failed, cancelled and waiting tasks can be retried",
+                )
+            return self._task_shape(tx, moves.move(tx, _again(tx, task, note)))
+
+        return await self._store.write(write)
+
+    async def approve_task(self, ref: str, by: str = "a person") -> dict[str, Any]:
+        """Say go to a proposed task.
+
+        Raises:
+            Conflict: the task is not proposed.
+        """
+
+        def write(tx: Tx) -> dict[str, Any]:
+            task = tasks.get_task(tx, ref)
+            if task.stage is not Stage.PROPOSED:
+                raise Conflict(
+                    f"{task.label} is {task.status}, not proposed",
+                    hint="only proposed tasks wait for a go",
+                )
+            return self._task_shape(tx, moves.move(tx, start_move(tx, task, by)))
+
+        return await self._store.write(write)
+
+    async def merge_task(self, ref: str, by: str = "a person") -> dict[str, Any]:
+        """Merge a waiting task's work.
+
+        Raises:
+            Conflict: the task does not wait, or has nothing to merge.
+        """
+
+        def write(tx: Tx) -> dict[str, Any]:
+            task = tasks.get_task(tx, ref)
+            if task.stage is not Stage.WAITING or not task.result_commit:
+                raise Conflict(
+                    f"{task.label} is {task.status} and has nothing that waits to be merged",
+                    hint="muster inbox shows what can be merged",
+                )
+            return self._task_shape(tx, moves.move(tx, merge_move(task, "", by)))
+
+        return await self._store.write(write)
+
+    async def list_checkpoints(self, ref: str) -> dict[str, Any]:
+        """A task's restorable points."""
+
+        def read(tx: Tx) -> dict[str, Any]:
+            found = judgements.checkpoints_of(tx, tasks.get_task(tx, ref).id)
+            return {"items": [shapes.checkpoint_shape(c) for c in found], "next": None}
+
+        return await self._store.read(read)
+
+    async def restore_checkpoint(self, ref: str, n: int) -> dict[str, Any]:
+        """Put a task's work back to a checkpoint; the next attempt or merge goes on from there.
+
+        Raises:
+            NotFound: there is no such checkpoint.
+            Conflict: the task is at work or completed.
+        """
+        task = await self._store.read(tasks.get_task, ref)
+        found = await self._store.read(judgements.checkpoints_of, task.id)
+        point = next((c for c in found if c.n == n), None)
+        if point is None:
+            have = ", ".join(str(c.n) for c in found) or "none"
+            raise NotFound(f"{task.label} has no checkpoint {n}", hint=f"checkpoints: {have}")
+        if task.stage in ACTIVE or task.stage is Stage.COMPLETED:
+            raise Conflict(
+                f"{task.label} is {task.status}; its work cannot be put back now",
+                hint="cancel it or wait until it waits",
+            )
+
+        def write(tx: Tx) -> dict[str, Any]:
+            tx.emit(
+                NewEvent(
+                    "checkpoint.restored",
+                    task.id,
+                    {"n": n, "commit": point.commit},
+                    task.project_id,
+                    task.id,
+                )
+            )
+            now = moves.hold(tx, Fence.of(task), {"result_commit": point.commit})
+            return self._task_shape(tx, now)
+
+        shape = await self._store.write(write)
+        project = await self._store.read(projects.get_project, task.project_id)
+        await asyncio.to_thread(
+            self._own.workspaces.publish,
+            project.id,
+            Path(project.git_dir),
+            task.branch,
+            point.commit,
+        )
+        return shape
+
+    async def resolve_breakpoint(
+        self, breakpoint_id: str, answer: str, note: str = "", by: str = "a person"
+    ) -> dict[str, Any]:
+        """Answer a question; its task goes on.
+
+        Raises:
+            Invalid: the answer is none of the options.
+            Conflict: somebody answered before.
+        """
+
+        def write(tx: Tx) -> dict[str, Any]:
+            judgements.refuse_resolved(tx, breakpoint_id)
+            item = judgements.get_breakpoint(tx, breakpoint_id)
+            task = tasks.get_task(tx, item.task_id)
+            step = _answered(tx, task, item.kind, answer, note, by)
+            item, task = moves.resolve(tx, breakpoint_id, step)
+            return shapes.breakpoint_shape(item, task, tasks.holds_back(tx, task.id))
+
+        return await self._store.write(write)
+
+
+def _answered(tx: Tx, task: Task, kind: BreakpointKind, answer: str, note: str, by: str) -> Move:
+    then = after_answer(kind, answer, task, note=note, by=by)
+    match then.stage:
+        case Stage.MERGING:
+            return merge_move(task, note, by, answer)
+        case Stage.QUEUED if task.stage is Stage.PROPOSED:
+            return start_move(tx, task, by)
+        case Stage.QUEUED:
+            return _again(tx, task, note, by=by, restart=kind is BreakpointKind.CONFLICT)
+        case _:
+            return Move(Fence.of(task), then.stage, then.reason, answer=answer, note=note, by=by)
+
+
+def merge_move(task: Task, note: str, by: str, answer: str = "merge") -> Move:
+    """The move of a waiting task towards its branch."""
+    if not task.result_commit:
+        raise Conflict(
+            f"{task.label} has nothing to merge", hint="retry it, or end it with fail or cancel"
+        )
+    return Move(
+        Fence.of(task), Stage.MERGING, f"merge approved by {by}", answer=answer, note=note, by=by
+    )
+
+
+def start_move(tx: Tx, task: Task, by: str) -> Move:
+    """The move of a proposed task into the queue, or behind what it waits for."""
+    ready = not tasks.unfinished_needs(tx, task.needs)
+    return Move(
+        Fence.of(task),
+        Stage.QUEUED if ready else Stage.BLOCKED,
+        answer="approve",
+        by=by,
+        events=(NewEvent("task.approved", task.id, {"by": by}, task.project_id, task.id),),
+    )
+
+
+def _again(tx: Tx, task: Task, note: str, *, by: str = "a person", restart: bool = False) -> Move:
+    ready = not tasks.unfinished_needs(tx, task.needs)
+    feedback = {k: v for k, v in (task.feedback or {}).items() if k != "ending"}
+    if note:
+        feedback["note"] = note
+    columns: dict[str, Any] = {"tries": 0, "feedback": feedback or None, "due_at": None}
+    if restart:
+        columns |= {"base_commit": None, "result_commit": None, "merged_commit": None}
+    return Move(
+        Fence.of(task),
+        Stage.QUEUED if ready else Stage.BLOCKED,
+        f"retried by {by}",
+        columns=columns,
+        answer="retry",
+        note=note,
+        by=by,
+    )
+
+
+def _stages(status: str | None) -> list[Stage] | None:
+    if not status:
+        return None
+    wanted = {s.strip() for s in status.split(",") if s.strip()}
+    unknown = sorted(wanted - set(Status))
+    if unknown:
+        raise Invalid(f"there is no status '{unknown[0]}'", hint=f"one of {', '.join(Status)}")
+    return [stage for stage, shown in STATUS_OF.items() if shown in wanted]

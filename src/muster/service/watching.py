@@ -1,0 +1,325 @@
+"""The counter's part for those who watch: events, questions, the queue, the fleet's figures."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from sqlalchemy import func, select
+
+from muster.domain.errors import Conflict, Gone, Invalid, NotFound
+from muster.domain.event import KINDS, NewEvent
+from muster.domain.task import HOLDS_A_SLOT, STATUS_OF, TERMINAL, Stage
+from muster.service import shapes
+from muster.service.desk import Desk
+from muster.service.requests import text
+from muster.service.tasks import start_move
+from muster.store import agents, events, judgements, keys, moves, projects, schema, tasks
+from muster.store.base import Tx
+
+_HOUR = 3_600_000
+_DAY = 24 * _HOUR
+_RESERVED = frozenset(kind.split(".")[0] for kind in KINDS) - {"task"}
+
+
+class Watching(Desk):
+    """Everything a door can ask about what happens."""
+
+    async def health(self) -> dict[str, Any]:
+        """Whether muster works, and on what."""
+        counts = await self._store.read(tasks.count_stages)
+        return {
+            "status": "ok",
+            "version": self._own.version,
+            "started_at": shapes.moment(self._own.started_at),
+            "store": self._store.describe(),
+            "engine": {
+                **self._own.engine_state(),
+                "running": sum(counts.get(s, 0) for s in HOLDS_A_SLOT),
+                "queued": counts.get(Stage.QUEUED, 0),
+                "waiting": counts.get(Stage.WAITING, 0),
+            },
+        }
+
+    def current_rev(self) -> int:
+        """The number of the newest event."""
+        return self._store.feed.rev
+
+    async def wait_change(self, rev: int, seconds: float) -> int:
+        """The newest number, as soon as it is above `rev` or when the time is up."""
+        return await self._store.feed.wait(rev, seconds)
+
+    async def changed_since(self, rev: int, project: str | None = None) -> dict[str, Any]:
+        """The latest state of every task and question that changed after event `rev`."""
+
+        def read(tx: Tx) -> dict[str, Any]:
+            project_id = projects.get_project(tx, project).id if project else None
+            found = tasks.tasks_since(tx, rev, project_id)
+            asked = judgements.breakpoints_since(tx, rev)
+            queue_rev = judgements.queue_settings(tx).rev
+            return {
+                "rev": events.newest_rev(tx),
+                "tasks": self._task_shapes(tx, found),
+                "breakpoints": [self._breakpoint(tx, b.id) for b in asked],
+                "queue": queue_rev > rev,
+            }
+
+        return await self._store.read(read)
+
+    async def list_events(
+        self,
+        after: int | None = None,
+        limit: int = 100,
+        type: str | None = None,  # the API's own word
+        task: str | None = None,
+        processed: bool | None = None,
+    ) -> dict[str, Any]:
+        """A page of events in order, above `after`."""
+
+        def read(tx: Tx) -> dict[str, Any]:
+            task_id = tasks.get_task(tx, task).id if task else None
+            found = events.events_after(
+                tx, after or 0, limit=limit + 1, kind=type, task_id=task_id, processed=processed
+            )
+            page = found[:limit]
+            return {
+                "items": [shapes.event_shape(e) for e in page],
+                "next": str(page[-1].rev) if found[limit:] else None,
+            }
+
+        return await self._store.read(read)
+
+    async def get_event(self, rev: int) -> dict[str, Any]:
+        """One event."""
+        return shapes.event_shape(await self._store.read(events.get_event, rev))
+
+    async def emit_event(self, body: Mapping[str, Any], key: str | None = None) -> dict[str, Any]:
+        """Append a fact from outside.
+
+        Raises:
+            Invalid: the type is one of muster's own, which only muster may say.
+        """
+        kind = text(body, "type", 200)
+        if kind in KINDS or kind.split(".")[0] in _RESERVED:
+            raise Invalid(
+                f"only muster itself says '{kind}'", hint="use a type of your own, as ci.finished"
+            )
+        payload = body.get("payload") or {}
+        if not isinstance(payload, Mapping):
+            raise Invalid("'payload' must be an object", hint='for example "payload": {}')
+
+        def write(tx: Tx) -> dict[str, Any]:
+            task = tasks.get_task(tx, str(body["task_id"])) if body.get("task_id") else None
+            project = (
+                projects.get_project(tx, str(body["project_id"]))
+                if body.get("project_id")
+                else None
+            )
+            subject = str(body.get("subject") or (task.id if task else "outside"))
+            project_id = project.id if project else task.project_id if task else None
+            new = NewEvent(
+                kind, subject[:200], dict(payload), project_id, task.id if task else None
+            )
+            return shapes.event_shape(events.append(tx, new))
+
+        scoped = f"event {key}" if key else None
+        answer, _ = await self._store.write(keys.once, scoped, dict(body), write)
+        return answer
+
+    async def mark_processed(self, rev: int) -> dict[str, Any]:
+        """Say that somebody outside has dealt with an event."""
+        return shapes.event_shape(await self._store.write(events.mark_processed, rev))
+
+    async def follow_events(self, after: int | None = None) -> AsyncIterator[dict[str, Any]]:
+        """Events in order as they are committed; from now on when `after` is None.
+
+        Raises:
+            Gone: events after `after` are no longer kept.
+            Invalid: `after` is in the future.
+        """
+        position = self._store.feed.rev if after is None else after
+        if position > self._store.feed.rev:
+            raise Invalid(f"event {position} is not known here", hint="begin without Last-Event-ID")
+        oldest = await self._store.read(events.oldest_rev)
+        if oldest and position < oldest - 1:
+            raise Gone(
+                f"events before {oldest} are no longer kept", hint="read the tasks, then follow"
+            )
+        while True:
+            found = await self._store.read(events.events_after, position, limit=200)
+            for event in found:
+                position = event.rev
+                yield shapes.event_shape(event)
+            if not found:
+                await self._store.feed.wait(position, 5.0)
+
+    async def list_breakpoints(self, open_only: bool = True) -> dict[str, Any]:
+        """Questions, those that hold back most first, then the oldest."""
+
+        def read(tx: Tx) -> dict[str, Any]:
+            found = judgements.list_breakpoints(tx, open_only=open_only)
+            items = [self._breakpoint(tx, b.id) for b in found]
+            items.sort(key=lambda b: (-b["holds_back"], b["created_at"]))
+            return {"items": items, "next": None}
+
+        return await self._store.read(read)
+
+    async def get_breakpoint(self, breakpoint_id: str) -> dict[str, Any]:
+        """One question."""
+        return await self._store.read(self._breakpoint, breakpoint_id)
+
+    def _breakpoint(self, tx: Tx, breakpoint_id: str) -> dict[str, Any]:
+        item = judgements.get_breakpoint(tx, breakpoint_id)
+        task = tasks.get_task(tx, item.task_id)
+        return shapes.breakpoint_shape(item, task, tasks.holds_back(tx, task.id))
+
+    async def get_queue(self) -> dict[str, Any]:
+        """The ordered list, what of it has completed, and what holds work back."""
+        return await self._store.read(self._queue)
+
+    def _queue(self, tx: Tx) -> dict[str, Any]:
+        found = tasks.listed(tx)
+        counts = tasks.count_stages(tx)
+        return {
+            "items": self._task_shapes(tx, [t for t in found if t.stage not in TERMINAL]),
+            "completed": self._task_shapes(tx, [t for t in found if t.stage in TERMINAL]),
+            "settings": shapes.queue_shape(judgements.queue_settings(tx)),
+            "running": sum(counts.get(s, 0) for s in HOLDS_A_SLOT),
+            "waiting": counts.get(Stage.QUEUED, 0) + counts.get(Stage.BLOCKED, 0),
+        }
+
+    async def set_queue(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Pause, resume or limit; `paused: false` also lets a stopped list go on.
+
+        Raises:
+            Invalid: there is no such setting, or it cannot have that value.
+        """
+        columns = dict(body)
+        for name, value in columns.items():
+            _check_queue_setting(name, value)
+        if columns.get("paused") is False:
+            columns["stopped_by"] = None
+
+        def write(tx: Tx) -> dict[str, Any]:
+            judgements.change_queue(tx, columns)
+            return self._queue(tx)
+
+        return await self._store.write(write)
+
+    async def queue_add(self, ref: str) -> dict[str, Any]:
+        """Put a task at the end of the ordered list; a proposed one is approved by that.
+
+        Raises:
+            Conflict: the task has started or ended.
+        """
+
+        def write(tx: Tx) -> dict[str, Any]:
+            task = tasks.get_task(tx, ref)
+            if task.stage not in {Stage.QUEUED, Stage.BLOCKED, Stage.PROPOSED}:
+                raise Conflict(
+                    f"{task.label} is {task.status} and cannot be listed",
+                    hint="retry it first, if it has ended",
+                )
+            last = max((t.list_position or 0 for t in tasks.listed(tx)), default=0)
+            if task.list_position is None:
+                tasks.set_list_position(tx, task.id, last + 1)
+            if task.stage is Stage.PROPOSED:
+                moves.move(tx, start_move(tx, task, "the queue"))
+            return self._queue(tx)
+
+        return await self._store.write(write)
+
+    async def queue_remove(self, ref: str) -> dict[str, Any]:
+        """Take a task off the ordered list; the task itself stays.
+
+        Raises:
+            NotFound: the task is not on the list.
+        """
+
+        def write(tx: Tx) -> dict[str, Any]:
+            task = tasks.get_task(tx, ref)
+            if task.list_position is None:
+                raise NotFound(
+                    f"{task.label} is not on the list", hint="muster queue show shows what is"
+                )
+            tasks.set_list_position(tx, task.id, None)
+            return self._queue(tx)
+
+        return await self._store.write(write)
+
+    async def queue_clear(self) -> dict[str, Any]:
+        """Take what has ended off the list."""
+
+        def write(tx: Tx) -> dict[str, Any]:
+            for task in tasks.listed(tx):
+                if task.stage in TERMINAL:
+                    tasks.set_list_position(tx, task.id, None)
+            return self._queue(tx)
+
+        return await self._store.write(write)
+
+    async def fleet(self, project: str | None = None) -> dict[str, Any]:
+        """The figures on top of the board."""
+
+        def read(tx: Tx) -> dict[str, Any]:
+            project_id = projects.get_project(tx, project).id if project else None
+            return self._fleet(tx, project_id)
+
+        return await self._store.read(read)
+
+    def _fleet(self, tx: Tx, project_id: str | None) -> dict[str, Any]:
+        counts = tasks.count_stages(tx, project_id)
+        done = _finished(tx, self._now() - _DAY, project_id)
+        times = [at - began for at, began in done if began]
+        hours = [0] * 12
+        for at, _ in done:
+            age = (self._now() - at) // _HOUR
+            if age < len(hours):
+                hours[len(hours) - 1 - age] += 1
+        ahead = counts.get(Stage.QUEUED, 0) + counts.get(Stage.BLOCKED, 0)
+        limit = judgements.queue_settings(tx).max_concurrent
+        median = statistics.median(times) / 1000 if times else None
+        shown: dict[str, int] = {}
+        for stage, count in counts.items():
+            shown[str(STATUS_OF[stage])] = shown.get(str(STATUS_OF[stage]), 0) + count
+        return {
+            "agents_busy": sum(counts.get(s, 0) for s in HOLDS_A_SLOT),
+            "agents_limit": limit,
+            "finished_last_hour": hours[-1],
+            "finished_series": hours,
+            "merge_median_seconds": median,
+            "merge_series": [round(t / 1000, 1) for t in times[-12:]],
+            "spent_today_usd": round(agents.spent_since(tx, self._now() - _DAY, project_id), 4),
+            "budget_usd": None,
+            "queue_clears_seconds": round(ahead * median / limit) if median and ahead else None,
+            "done_today": len(done),
+            "counts": shown,
+        }
+
+
+def _finished(tx: Tx, since: int, project_id: str | None) -> list[tuple[int, int | None]]:
+    """When each task completed since a time, and when it had started."""
+    table = schema.tasks
+    query = (
+        select(table.c.finished_at, func.coalesce(table.c.started_at, table.c.created_at))
+        .where(table.c.stage == str(Stage.COMPLETED), table.c.finished_at >= since)
+        .order_by(table.c.finished_at)
+    )
+    if project_id:
+        query = query.where(table.c.project_id == project_id)
+    return [(int(at), int(began)) for at, began in tx.conn.execute(query)]
+
+
+def _check_queue_setting(name: str, value: Any) -> None:
+    if name in {"paused", "stop_on_failure"}:
+        if not isinstance(value, bool):
+            raise Invalid(f"{name} must be true or false", hint=f"got {value!r}")
+    elif name == "max_concurrent":
+        good = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 1000
+        if not good:
+            raise Invalid(f"{name} must be a whole number from 1 to 1000", hint=f"got {value!r}")
+    else:
+        raise Invalid(
+            f"the queue has no setting '{name}'", hint="paused, stop_on_failure, max_concurrent"
+        )

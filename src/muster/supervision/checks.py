@@ -1,0 +1,200 @@
+"""Which runs a piece of work owes, planned from what it changed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from muster.domain.plain import plain_line
+from muster.domain.project import ProjectSettings
+from muster.domain.task import TaskType
+from muster.domain.verdict import Finding, Severity
+from muster.supervision.evidence import (
+    BASE,
+    BASE_RESULT_TESTS,
+    RESULT,
+    RESULT_BASE_TESTS,
+    Changes,
+)
+from muster.supervision.paths import matches
+from muster.supervision.runner_config import Contents, changed_configs, really_changed
+
+__all__ = ["CheckPlan", "CheckRun", "junit_environment", "matches", "plan_checks", "runs_pytest"]
+
+OWES_PROOF = frozenset({TaskType.FEATURE, TaskType.BUG})
+"""Types whose new tests must fail on the base."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRun:
+    """One command to run in a clean workspace.
+
+    The tree is the commit `tree` (`base` or `result`); then the paths in `drop` are removed, and
+    those in `take` are put there as they are in the other commit. `kind` is test, lint or type.
+    """
+
+    name: str
+    kind: str
+    command: str
+    tree: str
+    take: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPlan:
+    """The runs that are needed, in the order in which they tell most, and why.
+
+    `test_files` are the changed paths that count as tests, `deleted_tests` those that are gone.
+    `report_expected`: the test command runs pytest, which writes a report unless it was cut short.
+    `findings` follow from the plan alone.
+    """
+
+    test_command: str | None
+    runs: tuple[CheckRun, ...] = ()
+    test_files: tuple[str, ...] = ()
+    deleted_tests: tuple[str, ...] = ()
+    report_expected: bool = False
+    findings: tuple[Finding, ...] = ()
+
+    def run(self, name: str) -> CheckRun | None:
+        """The planned run of that name."""
+        return next((run for run in self.runs if run.name == name), None)
+
+
+def plan_checks(
+    task_type: TaskType,
+    settings: ProjectSettings,
+    changed: Changes,
+    *,
+    base_files: Iterable[str] | None = None,
+    configs: Contents | None = None,
+) -> CheckPlan:
+    """Say which runs are needed to judge `changed`.
+
+    `base_files` are all paths of the base: when no test is among them, there is nothing to run
+    there. `configs` are the contents of the files that `runner_config.changed_configs` names; with
+    them, only a change to their part about tests is a finding.
+    """
+    if not changed:
+        return CheckPlan(settings.test_command or None)
+    tests = _TestChanges.of(changed, settings.test_paths)
+    command = (settings.test_command or "").strip()
+    base_has_tests = base_files is None or any(
+        matches(settings.test_paths, path) for path in base_files
+    )
+    runs = [
+        *(_test_runs(command, task_type, tests, base_has_tests) if command else ()),
+        *_both("lint", settings.lint_command),
+        *_both("type", settings.type_command),
+    ]
+    return CheckPlan(
+        test_command=command or None,
+        runs=tuple(runs),
+        test_files=tests.touched,
+        deleted_tests=tests.deleted,
+        report_expected=_counts_on_report(command),
+        findings=_config_findings(command, settings, changed, configs or {}) if command else (),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _TestChanges:
+    """The changed test files: those there are now, those there were, those that are gone."""
+
+    now: tuple[str, ...]
+    before: tuple[str, ...]
+
+    @classmethod
+    def of(cls, changed: Changes, patterns: tuple[str, ...]) -> _TestChanges:
+        now = {c.path for c in changed if c.status != "deleted"}
+        before = {c.path for c in changed if c.status in {"modified", "deleted"}}
+        before |= {c.old_path for c in changed if c.status == "renamed" and c.old_path}
+        return cls(
+            tuple(sorted(p for p in now if matches(patterns, p))),
+            tuple(sorted(p for p in before if matches(patterns, p))),
+        )
+
+    @property
+    def touched(self) -> tuple[str, ...]:
+        return tuple(sorted({*self.now, *self.before}))
+
+    @property
+    def deleted(self) -> tuple[str, ...]:
+        return tuple(sorted({*self.before} - {*self.now}))
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        return tuple(sorted({*self.now} - {*self.before}))
+
+
+def _test_runs(
+    command: str, task_type: TaskType, tests: _TestChanges, base_has_tests: bool
+) -> Iterable[CheckRun]:
+    yield CheckRun(RESULT, "test", command, RESULT)
+    if base_has_tests:
+        yield CheckRun(BASE, "test", command, BASE)
+    if base_has_tests and tests.touched:
+        yield CheckRun(
+            RESULT_BASE_TESTS, "test", command, RESULT, take=tests.before, drop=tests.added
+        )
+    if tests.now and task_type in OWES_PROOF:
+        yield CheckRun(BASE_RESULT_TESTS, "test", command, BASE, take=tests.now, drop=tests.deleted)
+
+
+def _both(kind: str, command: str | None) -> Iterable[CheckRun]:
+    if command and command.strip():
+        for tree in (RESULT, BASE):
+            yield CheckRun(f"{kind} {tree}", kind, command, tree)
+
+
+def _config_findings(
+    command: str, settings: ProjectSettings, changed: Changes, configs: Contents
+) -> tuple[Finding, ...]:
+    touched = changed_configs(command, changed, settings.test_paths)
+    paths = really_changed(touched, configs)
+    if not paths:
+        return ()
+    return (
+        Finding(
+            "tests.config_changed",
+            Severity.ASK,
+            f"The change touches what decides which tests run: {_some(paths)}.",
+            {"command": command, "paths": [plain_line(path) for path in paths]},
+        ),
+    )
+
+
+def _some(paths: tuple[str, ...], most: int = 5) -> str:
+    more = len(paths) - most
+    named = ", ".join(plain_line(path, 120) for path in paths[:most])
+    return named + (f" and {more} more" if more > 0 else "")
+
+
+_PYTEST = re.compile(r"(?<![\w./=-])(?:[\w./-]*/)?py\.?test(?![\w.=/-])")
+_OWN_REPORT = re.compile(r"--junit-?xml|no:junitxml")
+
+
+def runs_pytest(test_command: str) -> int:
+    """How many times the command visibly starts pytest."""
+    return len(_PYTEST.findall(test_command))
+
+
+def _counts_on_report(command: str) -> bool:
+    return runs_pytest(command) == 1 and not _OWN_REPORT.search(command)
+
+
+def junit_environment(test_command: str, path: str, addopts: str = "") -> Mapping[str, str]:
+    """What to add to a test run's environment so that it leaves a JUnit report at `path`.
+
+    `MUSTER_JUNIT` is always set, for runners that can be told. A command that starts pytest once,
+    and names no report of its own, gets the options through `PYTEST_ADDOPTS`, after `addopts`, the
+    value it has in the environment. With several starts each would overwrite the other's report.
+    """
+    env = {"MUSTER_JUNIT": path}
+    if _counts_on_report(test_command):
+        option = f"--junitxml={shlex.quote(path)} -o junit_family=xunit2"
+        env["PYTEST_ADDOPTS"] = f"{addopts} {option}".strip()
+    return env

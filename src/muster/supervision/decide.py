@@ -1,0 +1,130 @@
+"""Findings → the next step. Pure: the same findings always lead to the same decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from muster.domain.agent import Outcome
+from muster.domain.task import Autonomy
+from muster.domain.verdict import OPTIONS, BreakpointKind, Decision, Finding, Severity, Step
+from muster.supervision.feedback import feedback_of
+from muster.supervision.severity import strongest_first
+
+DEFAULT_PARK_MS = 5 * 60_000
+LONGEST_PARK_MS = 8 * 24 * 3_600_000
+"""A limit may last a week; a time beyond that is a mistake in what the agent said."""
+
+MOST_REASONS = 12
+
+
+def decide(
+    findings: Iterable[Finding],
+    *,
+    autonomy: Autonomy,
+    tries: int,
+    max_attempts: int,
+    outcome: Outcome,
+    retry_at: int | None = None,
+    now: int = 0,
+    label: str = "this task",
+) -> Decision:
+    """The one next step and why, strongest reason first.
+
+    `tries` counts the attempts so far, this one included. `retry_at` and `now` are epoch
+    milliseconds; `retry_at` is when a rate limit ends, if the agent said so. `label` names the
+    task in questions. Only work whose agent completed, and that something was found about and
+    nothing against, is accepted.
+    """
+    found = strongest_first(findings)
+    if (early := _by_outcome(found, outcome, autonomy, retry_at, now, label)) is not None:
+        return early
+    if outcome is not Outcome.COMPLETED or _any(found, Severity.VETO):
+        return _refused(found, autonomy, tries, max_attempts, outcome, label)
+    return _not_refused(found, autonomy, label)
+
+
+def _by_outcome(
+    found: tuple[Finding, ...],
+    outcome: Outcome,
+    autonomy: Autonomy,
+    retry_at: int | None,
+    now: int,
+    label: str,
+) -> Decision | None:
+    """Endings that say nothing about the work."""
+    match outcome:
+        case Outcome.CANCELLED:
+            return Decision(Step.GIVE_UP, ("The task was cancelled.",), counts=False)
+        case Outcome.RATE_LIMITED:
+            return _park(found, retry_at, now)
+        case Outcome.AUTH:
+            reasons = _reasons(found, "The agent could not sign in.")
+            question = f"The agent of {label} could not sign in. Sign in, then retry?"
+            return _ask(BreakpointKind.PROBLEM, question, reasons, counts=False)
+        case Outcome.BUDGET:
+            reasons = _reasons(found, "The agent spent its budget.")
+            if autonomy is Autonomy.FULL:
+                return Decision(Step.GIVE_UP, reasons)
+            question = f"{label} has spent its budget. Raise it and retry?"
+            return _ask(BreakpointKind.PROBLEM, question, reasons)
+        case _:
+            return None
+
+
+def _park(found: tuple[Finding, ...], retry_at: int | None, now: int) -> Decision:
+    until = now + DEFAULT_PARK_MS
+    if retry_at is not None and retry_at > now:
+        until = min(retry_at, now + LONGEST_PARK_MS)
+    reasons = _reasons(found, "The agent met a rate limit; it goes on when that ends.")
+    return Decision(Step.PARK, reasons, park_until=until, counts=False)
+
+
+def _refused(
+    found: tuple[Finding, ...],
+    autonomy: Autonomy,
+    tries: int,
+    max_attempts: int,
+    outcome: Outcome,
+    label: str,
+) -> Decision:
+    reasons = _reasons(found, f"The agent ended with '{outcome}'.")
+    if tries < max_attempts:
+        return Decision(Step.RETRY, reasons, feedback=feedback_of(found))
+    times = "once" if tries == 1 else f"{tries} times"
+    spent = f"The work was refused {times}, and no try is left."
+    if autonomy is Autonomy.FULL:
+        return Decision(Step.GIVE_UP, (*reasons, spent), feedback=feedback_of(found))
+    question = f"{label} was refused {times}. Try again?"
+    return _ask(BreakpointKind.EXHAUSTED, question, (*reasons, spent), feedback=feedback_of(found))
+
+
+def _not_refused(found: tuple[Finding, ...], autonomy: Autonomy, label: str) -> Decision:
+    reasons = _reasons(found, "Nothing was checked, so nothing shows whether this work is right.")
+    if not found or _any(found, Severity.ABSTAIN) or _any(found, Severity.ASK):
+        question = f"{label} needs a look before it is merged: {reasons[0]} Merge it?"
+        return _ask(BreakpointKind.EVIDENCE, question, reasons, feedback=feedback_of(found))
+    if autonomy is Autonomy.FULL:
+        return Decision(Step.ACCEPT, reasons)
+    return _ask(BreakpointKind.MERGE, f"Merge {label}?", reasons)
+
+
+def _ask(
+    kind: BreakpointKind,
+    question: str,
+    reasons: tuple[str, ...],
+    *,
+    feedback: dict[str, object] | None = None,
+    counts: bool = True,
+) -> Decision:
+    options = tuple(str(option) for option in OPTIONS[kind])
+    return Decision(Step.ASK, reasons, question, str(kind), options, feedback, counts=counts)
+
+
+def _any(found: tuple[Finding, ...], severity: Severity) -> bool:
+    return any(finding.severity is severity for finding in found)
+
+
+def _reasons(found: tuple[Finding, ...], otherwise: str) -> tuple[str, ...]:
+    """The texts of the findings, each once; `otherwise` when none says anything."""
+    texts = dict.fromkeys(finding.text for finding in found if finding.text.strip())
+    return tuple(texts)[:MOST_REASONS] or (otherwise,)

@@ -1,0 +1,145 @@
+"""A question for a person as the pages show it: its words, its answers, its evidence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from muster.domain.verdict import Answer, BreakpointKind
+from muster.web.counter import Row
+from muster.web.phrases import humane, plain, seconds_since, visible
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One answer: what its button says, what it does, and how it is drawn."""
+
+    answer: str
+    label: str
+    does: str
+    primary: bool = False
+    danger: bool = False
+    key: str = ""
+
+
+KINDS: Mapping[str, tuple[str, str, str]] = {
+    BreakpointKind.MERGE: ("Ready to merge", "rev", "review"),
+    BreakpointKind.EVIDENCE: ("Evidence is missing", "you", "needs_you"),
+    BreakpointKind.EXHAUSTED: ("Out of attempts", "bad", "failed"),
+    BreakpointKind.CONFLICT: ("Merge conflict", "you", "needs_you"),
+    BreakpointKind.CHECKOUT: ("Your checkout is in the way", "you", "needs_you"),
+    BreakpointKind.START: ("May it start?", "you", "needs_you"),
+    BreakpointKind.PROBLEM: ("Something is in the way", "bad", "failed"),
+}
+"""For each kind of question: its words, its tone and its shape."""
+
+_LABELS: Mapping[str, tuple[str, str]] = {
+    Answer.MERGE: ("Merge", "merges the work into the project’s branch"),
+    Answer.RETRY: ("Try again", "starts another attempt, with your note in its prompt"),
+    Answer.FAIL: ("Give up", "marks the task failed; its branch is kept"),
+    Answer.CANCEL: ("Cancel task", "ends the task; its branch is kept"),
+    Answer.APPROVE: ("Start", "lets the task start as soon as a slot is free"),
+    Answer.CLOSE: ("Close", "ends the task as done without a merge; its branch is kept"),
+}
+_OTHER_WORDS: Mapping[tuple[str, str], str] = {
+    (BreakpointKind.EVIDENCE, Answer.MERGE): "Merge anyway",
+    (BreakpointKind.CONFLICT, Answer.MERGE): "Merge again",
+    (BreakpointKind.CHECKOUT, Answer.MERGE): "Merge now",
+    (BreakpointKind.CONFLICT, Answer.RETRY): "Let the agent solve it",
+}
+_PRIMARY = {
+    (BreakpointKind.MERGE, Answer.MERGE),
+    (BreakpointKind.START, Answer.APPROVE),
+    (BreakpointKind.CHECKOUT, Answer.MERGE),
+    (BreakpointKind.CONFLICT, Answer.RETRY),
+    (BreakpointKind.EXHAUSTED, Answer.RETRY),
+    (BreakpointKind.PROBLEM, Answer.RETRY),
+}
+_DANGER = {Answer.FAIL, Answer.CANCEL, Answer.CLOSE}
+
+
+def choices(kind: str, options: Iterable[str]) -> list[Choice]:
+    """The answers in the order given; `A` takes the first, `D` opens the first that ends work."""
+    found = []
+    denied = False
+    for n, answer in enumerate(options):
+        label, does = _LABELS.get(answer, (humane(answer), "answers the question this way"))
+        danger = answer in _DANGER
+        key = "A" if n == 0 else "D" if danger and not denied else ""
+        denied = denied or key == "D"
+        found.append(
+            Choice(
+                answer=answer,
+                label=_OTHER_WORDS.get((kind, answer), label),
+                does=does,
+                primary=(kind, answer) in _PRIMARY,
+                danger=danger,
+                key=key,
+            )
+        )
+    return found
+
+
+def weight(ask: Row, at: datetime) -> tuple[float, float, str]:
+    """By what open questions are ordered: work held back times age; then age."""
+    waited = seconds_since(ask["created_at"], at)
+    return (ask["holds_back"] * waited, waited, ask["id"])
+
+
+def by_weight(asks: Iterable[Row], at: datetime) -> list[Row]:
+    """The questions that unblock most, first."""
+    return sorted(asks, key=lambda ask: weight(ask, at), reverse=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a question stands on, sorted by how it is drawn."""
+
+    facts: list[tuple[str, str]]
+    lists: list[tuple[str, list[str]]]
+    texts: list[tuple[str, str]]
+    paths: list[Row]
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str | int | float):
+        return visible(value)
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def evidence(raw: Mapping[str, Any]) -> Evidence:
+    """Sort any evidence: short values, lists of words, long texts, and the sides of a conflict."""
+    found = Evidence([], [], [], [])
+    for key, value in raw.items():
+        if key == "paths" and isinstance(value, list) and value and isinstance(value[0], dict):
+            found.paths.extend(value)
+        elif isinstance(value, list | tuple):
+            found.lists.append((humane(key), [_as_text(v) for v in value][:50]))
+        elif value not in (None, "", {}):
+            text = _as_text(value)
+            long = len(text) > 80 or "\n" in text
+            (found.texts if long else found.facts).append((humane(key), text))
+    return found
+
+
+def view(ask: Row) -> Row:
+    """Everything that a template needs of one question."""
+    word, tone, shape = KINDS.get(ask["kind"], (humane(ask["kind"]), "you", "needs_you"))
+    given = choices(ask["kind"], ask["options"])
+    return {
+        **ask,
+        "word": word,
+        "tone": tone,
+        "shape": shape,
+        "question": plain(ask["question"]),
+        "task_title": plain(ask["task_title"]),
+        "choices": given,
+        "first": [c for c in given if not c.danger][:2] or given[:1],
+        "proof": evidence(ask["evidence"]),
+        "answered": _LABELS.get(ask["answer"] or "", (humane(ask["answer"] or ""), ""))[0],
+    }

@@ -1,0 +1,143 @@
+"""Files of a commit put into a folder by the control plane's git, and what is known of them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+
+from muster.domain.guard import commit_id
+from muster.workspace.base import Source
+from muster.workspace.git import SLOW, Git, Place
+from muster.workspace.records import read_record, write_record
+from muster.workspace.remove import remove_own
+
+_GITLINK = re.compile(rb"(?:^|\0)160000 [0-9a-f]+ 0\t([^\0]+)")
+_SPARE = 3
+"""So many bases stay for the next workspace, whether anything stands on them or not."""
+
+RECORD = "checkout.json"
+INDEX = "index"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """What stands in a folder: a commit, its tree's id, and the submodules it names."""
+
+    commit: str
+    tree: str
+    gitlinks: tuple[str, ...]
+
+    def save(self, folder: Path) -> None:
+        """Write it into `folder`."""
+        write_record(
+            folder / RECORD,
+            {"commit": self.commit, "tree": self.tree, "gitlinks": list(self.gitlinks)},
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> Checkout | None:
+        """Read it from `folder`; None when the folder was never finished."""
+        record = read_record(folder / RECORD)
+        if record is None:
+            return None
+        return cls(record["commit"], record["tree"], tuple(record["gitlinks"]))
+
+
+def check_out(git: Git, mirror: Path, commit: str, tree: Path, index: Path) -> Checkout:
+    """Fill the empty folder `tree` with the files of `commit`; `index` becomes git's record of it.
+
+    No filter, hook or attribute file of anybody's configuration takes part.
+
+    Raises:
+        GitFailed: the commit is not in the mirror, or the disk is full.
+    """
+    tree.mkdir(exist_ok=True)
+    place = Place(mirror, tree, index)
+    git.run(place, "read-tree", "--reset", "-u", commit_id(commit), seconds=SLOW)
+    return describe(git, mirror, commit, index)
+
+
+def describe(git: Git, mirror: Path, commit: str, index: Path) -> Checkout:
+    """What the index of a fresh checkout of `commit` says of it."""
+    place = Place(mirror, index=index)
+    tree = git.run(place, "rev-parse", "--verify", f"{commit_id(commit)}^{{tree}}")
+    listed = git.run(place, "ls-files", "-s", "-z")
+    # os.fsdecode keeps names that are no UTF-8; git's paths are bytes.
+    links = tuple(name.decode("utf-8", "surrogateescape") for name in _GITLINK.findall(listed))
+    return Checkout(commit, tree.decode().strip(), links)
+
+
+class Bases:
+    """The immutable checkouts that workspaces share, one per commit, each made once.
+
+    A base is built beside its place and renamed into it, so that one which is there is whole. The
+    copies of its index that workspaces start from are younger than every file in it, which is what
+    git needs to trust the index's times without reading the files again.
+    """
+
+    def __init__(self, git: Git) -> None:
+        self._git = git
+        self._guard = threading.Lock()
+        self._making: dict[Path, threading.Lock] = {}
+
+    def find(self, source: Source, commit: str) -> Path | None:
+        """The base of `commit`, if it is there."""
+        base = source.bases / commit_id(commit)
+        return base if (base / RECORD).exists() else None
+
+    @contextmanager
+    def hold(self, source: Source, commit: str) -> Iterator[Path]:
+        """The base of `commit`, made if need be; it is not pruned while it is held.
+
+        Raises:
+            GitFailed: the commit is not in the mirror, or the disk is full.
+        """
+        base = source.bases / commit_id(commit)
+        with self._one_at_a_time(base):
+            if self.find(source, commit) is None:
+                self._make(source, commit, base)
+            base.touch()
+            yield base
+
+    def prune(self, source: Source, in_use: Callable[[], set[Path]]) -> None:
+        """Remove the bases that were not used for longest; nothing that a workspace stands on."""
+        bases = [path for path in source.bases.iterdir() if not path.name.startswith(".")]
+        if len(bases) <= _SPARE:
+            return
+        by_age = sorted(bases, key=lambda path: path.stat().st_mtime, reverse=True)
+        for base in by_age[_SPARE:]:
+            with self._one_at_a_time(base):
+                # Asked under the lock: who holds a base has said so in its record by then.
+                if base not in in_use():
+                    doomed = base.with_name(f".old-{base.name}")
+                    base.rename(doomed)
+                    remove_own(doomed)
+
+    def _make(self, source: Source, commit: str, base: Path) -> None:
+        source.bases.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = Path(mkdtemp(prefix=".new-", dir=source.bases))
+        try:
+            made = check_out(self._git, source.mirror, commit, draft / "tree", draft / INDEX)
+            made.save(draft)
+            draft.rename(base)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+
+    @contextmanager
+    def _one_at_a_time(self, base: Path) -> Iterator[None]:
+        with self._guard:
+            lock = self._making.setdefault(base, threading.Lock())
+        with lock:
+            yield
+
+
+def copy_index(index: Path, to: Path) -> None:
+    """Copy an index with the time of now, not its own: see `Bases`."""
+    shutil.copyfile(index, to)

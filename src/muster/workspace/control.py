@@ -1,0 +1,77 @@
+"""What the control plane knows of a workspace, out of its agent's reach: index, last snapshot."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from muster.workspace.checkout import INDEX, Checkout
+from muster.workspace.records import read_record, write_record
+
+_STATE = "state.json"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The commit whose tree `index` describes.
+
+    `parent` is what that commit stands on when it is a snapshot, else None. `layer` are the paths
+    that the setup layer under the tree brought, `layer_key` is its name.
+    """
+
+    commit: str
+    parent: str | None
+    tree: str
+    index: str = INDEX
+    gitlinks: tuple[str, ...] = ()
+    layer: tuple[str, ...] = ()
+    layer_key: str | None = None
+
+
+class Control:
+    """The folder `root/control`."""
+
+    def __init__(self, root: Path) -> None:
+        self.folder = root / "control"
+
+    def begin(self, checkout: Checkout, layer_key: str | None, layer: tuple[str, ...]) -> State:
+        """Start from a fresh checkout."""
+        state = State(
+            checkout.commit,
+            None,
+            checkout.tree,
+            gitlinks=checkout.gitlinks,
+            layer=layer,
+            layer_key=layer_key,
+        )
+        self._save(state)
+        return state
+
+    def state(self) -> State | None:
+        """The state; None when the workspace was never finished."""
+        record = read_record(self.folder / _STATE)
+        if record is None:
+            return None
+        lists = {name: tuple(record[name]) for name in ("gitlinks", "layer")}
+        return State(**{**record, **lists})
+
+    def index(self, state: State) -> Path:
+        """The index that belongs to a state."""
+        return self.folder / state.index
+
+    def draft_index(self) -> Path:
+        """A name for the next index; what a crash leaves under such names is never read."""
+        return self.folder / f"index-{secrets.token_hex(4)}"
+
+    def advance(self, state: State, commit: str, parent: str, tree: str, draft: Path) -> State:
+        """Move on to a snapshot and the index that describes it, in one step."""
+        moved = replace(state, commit=commit, parent=parent, tree=tree, index=draft.name)
+        self._save(moved)
+        for old in self.folder.glob(f"{INDEX}*"):
+            if old.name != moved.index:
+                old.unlink(missing_ok=True)
+        return moved
+
+    def _save(self, state: State) -> None:
+        write_record(self.folder / _STATE, asdict(state))

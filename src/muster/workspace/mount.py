@@ -1,0 +1,85 @@
+"""The kernel's overlay mounts, by mount(2): no program, no root helper, a tenth of a millisecond.
+
+Options: `redirect_dir=on`, or `git mv` of a folder fails with EXDEV; `index=off`, so that layers
+may be moved; never `volatile`, which loses the layer when the machine stops uncleanly.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from muster.domain.errors import Unavailable
+
+_NOSUID, _NODEV = 2, 4
+_DETACH, _NOFOLLOW = 2, 8
+_OPTIONS = "redirect_dir=on,index=off,metacopy=off"
+_SPECIAL = re.compile(r"[:,\\]")
+_MOUNTS = Path("/proc/self/mountinfo")
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def mount_overlay(lower: Sequence[Path], upper: Path, work: Path, at: Path) -> None:
+    """Show `lower` (the first on top) with `upper` above it at `at`.
+
+    Raises:
+        Unavailable: this system, user or file system cannot; the message has the reason.
+    """
+    if not sys.platform.startswith("linux"):
+        raise Unavailable("overlay mounts exist on Linux only")
+    held: list[int] = []
+    try:
+        names = [_option(path, held) for path in (*lower, upper, work)]
+        lowers, (above, beside) = ":".join(names[:-2]), names[-2:]
+        options = f"lowerdir={lowers},upperdir={above},workdir={beside},{_OPTIONS}"
+        done = _libc.mount(
+            b"muster", os.fsencode(at), b"overlay", _NOSUID | _NODEV, os.fsencode(options)
+        )
+        if done != 0:
+            code = ctypes.get_errno()
+            raise Unavailable(f"an overlay cannot be mounted here: {os.strerror(code)}")
+    finally:
+        for fd in held:
+            os.close(fd)
+
+
+def _option(path: Path, held: list[int]) -> str:
+    """A path as the kernel's option parser takes it; one with special characters through a fd."""
+    if not _SPECIAL.search(str(path)):
+        return str(path)
+    held.append(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+    return f"/proc/self/fd/{held[-1]}"
+
+
+def unmount(at: Path) -> None:
+    """Take a mount out of view, also while programs still stand in it."""
+    target = os.fsencode(at)
+    if _libc.umount2(target, _NOFOLLOW) == 0:
+        return
+    if _libc.umount2(target, _NOFOLLOW | _DETACH) != 0:
+        code = ctypes.get_errno()
+        raise Unavailable(f"{at} cannot be unmounted: {os.strerror(code)}")
+
+
+def is_mounted(at: Path) -> bool:
+    """Whether something is mounted exactly at `at`."""
+    return at in mounts_below(at)
+
+
+def mounts_below(folder: Path) -> list[Path]:
+    """The mount points at or below `folder`, innermost first."""
+    try:
+        lines = _MOUNTS.read_bytes().splitlines()
+    except OSError:
+        return []
+    points = (Path(os.fsdecode(_unescape(line.split(b" ")[4]))) for line in lines)
+    return [p for p in reversed(list(points)) if p.is_relative_to(folder)]
+
+
+def _unescape(text: bytes) -> bytes:
+    return re.sub(rb"\\([0-7]{3})", lambda m: bytes([int(m[1], 8)]), text)

@@ -1,0 +1,141 @@
+"""Workspaces as a thin layer over a shared checkout: Linux, root, a real file system.
+
+Below lies the immutable base of (repository, commit), above it the layer of one agent, shown
+together by the kernel. Making one costs a mount and a copy of git's index; all that an agent writes
+lands in `root/upper`, which therefore also says what it touched.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from muster.domain.errors import Refused, Unavailable
+from muster.workspace.base import Source
+from muster.workspace.checkout import INDEX, RECORD, Bases, copy_index, describe
+from muster.workspace.git import Git, Place
+from muster.workspace.mount import is_mounted, mount_overlay, unmount
+from muster.workspace.records import read_record, write_record
+from muster.workspace.remove import remove_own
+
+_LAYERS = "overlay.json"
+_OWN = ("tree", "work", "upper", "control")
+_MOST_PATHS = 256
+_MOST_FOLDERS = 4096
+"""Beyond these a look at the whole tree is cheaper than asking path by path."""
+
+
+class OverlayBackend:
+    """Overlay mounts, made and taken away by the control plane."""
+
+    name = "overlay"
+
+    def __init__(self, git: Git | None = None) -> None:
+        self._git = git or Git()
+        self._bases = Bases(self._git)
+
+    def available(self, where: Path) -> str:
+        """Try it: whether a mount works depends on user, kernel, container and file system."""
+        try:
+            with TemporaryDirectory(prefix=".overlay-", dir=where) as folder:
+                at = _make_folders(Path(folder), "lower")
+                _mount(Path(folder), [Path(folder) / "lower"])
+                unmount(at)
+        except (OSError, Unavailable) as error:
+            return str(error)
+        return ""
+
+    def open(
+        self,
+        source: Source,
+        root: Path,
+        commit: str,
+        near: str | None = None,
+        layer: Path | None = None,
+    ) -> Path:
+        """Mount a base with an empty layer; from a near base the files move on in that layer."""
+        self.close(root)
+        start = commit
+        if near and near != commit and self._bases.find(source, commit) is None:
+            start = near if self._bases.find(source, near) else commit
+        lower = [layer] if layer else []
+        with self._bases.hold(source, start) as base:
+            write_record(root / _LAYERS, {"lower": [*map(str, lower), str(base / "tree")]})
+        self._bases.prune(source, lambda: _in_use(root.parent))
+        tree = _make_folders(root, "control")
+        _mount(root, [*lower, base / "tree"])
+        copy_index(base / INDEX, root / "control" / INDEX)
+        if start == commit:
+            shutil.copyfile(base / RECORD, root / "control" / RECORD)
+        else:
+            self._move(source, root, start, commit)
+        return tree
+
+    def reopen(self, root: Path) -> None:
+        """Mount again what is not mounted, as after a boot."""
+        record = read_record(root / _LAYERS)
+        if record is None:
+            raise Refused(f"{root} is not a workspace of the overlay backend")
+        if not is_mounted(root / "tree"):
+            _mount(root, [Path(path) for path in record["lower"]])
+
+    def close(self, root: Path) -> None:
+        """Unmount, and remove the layer."""
+        while is_mounted(root / "tree"):
+            unmount(root / "tree")
+        for name in _OWN:
+            remove_own(root / name)
+        (root / _LAYERS).unlink(missing_ok=True)
+
+    def touched(self, root: Path) -> list[str] | None:
+        """What lies in the layer: the kernel copies a file up when it is first written."""
+        found: list[str] = []
+        folders = [""]
+        seen = 0
+        while folders:
+            seen += 1
+            if seen > _MOST_FOLDERS:
+                return None
+            folder = folders.pop()
+            with os.scandir(root / "upper" / folder) as entries:
+                for entry in entries:
+                    path = f"{folder}{entry.name}"
+                    merges = entry.is_dir(follow_symlinks=False) and _merges(entry.path)
+                    (folders if merges else found).append(f"{path}/" if merges else path)
+        found = [path for path in found if path != ".git"]
+        return None if len(found) > _MOST_PATHS else found
+
+    def _move(self, source: Source, root: Path, start: str, commit: str) -> None:
+        index = root / "control" / INDEX
+        place = Place(source.mirror, root / "tree", index)
+        self._git.run(place, "read-tree", "-m", "-u", start, commit)
+        describe(self._git, source.mirror, commit, index).save(root / "control")
+
+
+def _in_use(spaces: Path) -> set[Path]:
+    """The bases below the workspaces that are beside each other in `spaces`."""
+    records = (read_record(path) or {"lower": []} for path in spaces.glob(f"*/{_LAYERS}"))
+    return {Path(path).parent for record in records for path in record["lower"]}
+
+
+def _make_folders(root: Path, *more: str) -> Path:
+    for name in ("tree", "work", "upper", *more):
+        (root / name).mkdir(mode=0o700 if name in {"work", "control"} else 0o755)
+    return root / "tree"
+
+
+def _mount(root: Path, lower: list[Path]) -> None:
+    mount_overlay(lower, root / "upper", root / "work", root / "tree")
+
+
+def _merges(folder: str) -> bool:
+    """Whether a folder of the layer is shown together with the one below it at the same path."""
+    try:
+        names = os.listxattr(folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    if "trusted.overlay.redirect" in names:
+        return False
+    return "trusted.overlay.opaque" not in names

@@ -1,0 +1,355 @@
+"""What every store must keep: durable moves, fences, gap-free events, keys, limits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from muster.domain.agent import Outcome, Role, Usage
+from muster.domain.errors import Conflict, Cycle, Invalid, KeyReused, NotFound, Stale
+from muster.domain.event import NewEvent
+from muster.domain.task import ACTIVE, Stage, Status, Task, TaskType
+from muster.domain.verdict import BreakpointKind, Decision, Finding, Severity, Step, Verdict
+from muster.store import agents, events, judgements, keys, moves, projects, tasks
+from muster.store.agents import EndedAgent, NewAgent
+from muster.store.base import Store, Tx
+from muster.store.judgements import NewBreakpoint
+from muster.store.moves import Fence, Limits, Move
+from muster.store.projects import NewProject
+from muster.store.tasks import NewTask
+
+PLENTY = Limits(100, {}, 100)
+
+
+async def add_project(store: Store, name: str = "shop") -> str:
+    project, _ = await store.write(
+        projects.add_project, NewProject(name, f"/repo/{name}", None, "main", {}, {}, "", "")
+    )
+    return project.id
+
+
+async def add_task(store: Store, project: str, title: str = "do it", **more) -> Task:
+    new = NewTask(project, title, title, TaskType.FEATURE, more.pop("priority", 5),
+                  more.pop("stage", Stage.QUEUED), **more)  # fmt: skip
+    return await store.write(tasks.create_task, new)
+
+
+async def step(store: Store, task: Task, to: Stage, reason: str = "", **more) -> Task:
+    return await store.write(moves.move, Move(Fence.of(task), to, reason, **more))
+
+
+async def admit_one(store: Store) -> Task:
+    (task,) = await store.write(moves.admit, Limits(1, {}, 1))
+    return task
+
+
+async def finish(store: Store, task: Task, to: Stage = Stage.COMPLETED) -> Task:
+    """Walk a claimed task to its end."""
+    if to is not Stage.COMPLETED:
+        return await step(store, task, to)
+    for stage in (Stage.RUNNING, Stage.VALIDATING, Stage.MERGING, Stage.COMPLETED):
+        task = await step(store, task, stage)
+    return task
+
+
+class StoreContract:
+    """Run by every store; a subclass gives `store`."""
+
+    @pytest.fixture
+    async def store(self) -> AsyncIterator[Store]:
+        raise NotImplementedError
+        yield
+
+    @pytest.fixture
+    async def project(self, store: Store) -> str:
+        return await add_project(store)
+
+    async def test_a_created_task_is_read_back_whole(self, store, project):
+        made = await add_task(store, project, "größer\n'; DROP TABLE tasks; --", paths=("src/*",))
+        assert await store.read(tasks.get_task, made.id) == made
+        assert await store.read(tasks.get_task, made.label) == made
+        assert (made.stage, made.status, made.number) == (Stage.QUEUED, Status.QUEUED, 1)
+
+    async def test_numbers_are_gap_free_even_when_a_create_fails(self, store, project):
+        await add_task(store, project)
+        with pytest.raises(NotFound):
+            await add_task(store, project, needs=("tsk_nowhere",))
+        assert (await add_task(store, project)).number == 2
+
+    async def test_events_are_unique_ordered_and_gap_free_under_many_writers(self, store, project):
+        await asyncio.gather(*(add_task(store, project, f"t{n}") for n in range(40)))
+        found = await store.read(events.events_after, 0, limit=1000)
+        assert [e.rev for e in found] == list(range(1, len(found) + 1))
+        assert store.feed.rev == found[-1].rev
+
+    async def test_a_failed_verb_leaves_nothing_behind_while_its_neighbours_stay(
+        self, store, project
+    ):
+        def fails(tx: Tx) -> None:
+            tx.emit(NewEvent("test.nothing", "x"))
+            raise ValueError("no")
+
+        done = await asyncio.gather(
+            add_task(store, project), store.write(fails), add_task(store, project),
+            return_exceptions=True,
+        )  # fmt: skip
+        assert isinstance(done[1], ValueError)
+        found = await store.read(events.events_after, 0, limit=100)
+        assert "test.nothing" not in {e.type for e in found}
+        assert len(await store.read(tasks.list_tasks)) == 2
+
+    async def test_each_claim_has_a_fresh_token_and_the_next_attempt_number(self, store, project):
+        await add_task(store, project)
+        first = await admit_one(store)
+        again = await step(store, first, Stage.QUEUED)
+        second = await admit_one(store)
+        assert (first.attempt, second.attempt) == (1, 2)
+        assert first.token and second.token and first.token != second.token
+        assert again.token == ""
+
+    async def test_a_stale_attempt_cannot_finish_a_task_that_was_claimed_again(
+        self, store, project
+    ):
+        await add_task(store, project)
+        stale = await admit_one(store)
+        await step(store, stale, Stage.QUEUED)
+        current = await admit_one(store)
+        assert stale.stage is current.stage
+        with pytest.raises(Stale):
+            await step(store, stale, Stage.RUNNING)
+        assert (await step(store, current, Stage.RUNNING)).stage is Stage.RUNNING
+
+    async def test_taking_over_fences_out_the_process_before(self, store, project):
+        await add_task(store, project)
+        old = await admit_one(store)
+        (new,) = await store.write(moves.take_over)
+        assert (new.id, new.attempt, new.stage) == (old.id, old.attempt, old.stage)
+        with pytest.raises(Stale):
+            await step(store, old, Stage.RUNNING)
+        assert (await step(store, new, Stage.RUNNING)).stage is Stage.RUNNING
+
+    async def test_of_two_who_move_the_same_task_one_wins(self, store, project):
+        task = await add_task(store, project)
+        outcomes = await asyncio.gather(
+            step(store, task, Stage.CANCELLED), step(store, task, Stage.FAILED),
+            return_exceptions=True,
+        )  # fmt: skip
+        assert sum(isinstance(o, Stale) for o in outcomes) == 1
+
+    async def test_a_step_off_the_walk_is_refused(self, store, project):
+        task = await add_task(store, project)
+        with pytest.raises(Conflict):
+            await step(store, task, Stage.COMPLETED)
+
+    async def test_admission_keeps_the_fleets_and_each_projects_limit(self, store, project):
+        other = await add_project(store, "other")
+        for n in range(6):
+            await add_task(store, project if n % 2 else other)
+        claimed = await store.write(moves.admit, Limits(3, {project: 1}, 5))
+        assert len(claimed) == 3
+        assert sum(t.project_id == project for t in claimed) == 1
+        assert await store.write(moves.admit, Limits(3, {project: 1}, 5)) == []
+
+    async def test_only_agents_hold_slots(self, store, project):
+        await add_task(store, project)
+        await add_task(store, project)
+        first = await admit_one(store)
+        assert await store.write(moves.admit, Limits(1, {}, 1)) == []
+        await step(store, await step(store, first, Stage.RUNNING), Stage.VALIDATING)
+        assert len(await store.write(moves.admit, Limits(1, {}, 1))) == 1
+
+    async def test_the_most_urgent_starts_first_then_the_list_then_the_oldest(self, store, project):
+        plain = await add_task(store, project)
+        listed = await add_task(store, project)
+        urgent = await add_task(store, project, priority=9)
+        await store.write(tasks.set_list_position, listed.id, 1)
+        claimed = await store.write(moves.admit, PLENTY)
+        assert [t.id for t in claimed] == [urgent.id, plain.id, listed.id]
+
+    async def test_a_pause_holds_everything(self, store, project):
+        await add_task(store, project)
+        await store.write(judgements.change_queue, {"paused": True})
+        assert await store.write(moves.admit, PLENTY) == []
+        await store.write(judgements.change_queue, {"paused": False})
+        assert len(await store.write(moves.admit, PLENTY)) == 1
+
+    async def test_a_failed_listed_task_stops_the_list_and_nothing_else(self, store, project):
+        listed = [await add_task(store, project) for _ in range(2)]
+        for n, task in enumerate(listed):
+            await store.write(tasks.set_list_position, task.id, n + 1)
+        await finish(store, await admit_one(store), Stage.FAILED)
+        assert (await store.read(judgements.queue_settings)).stopped_by == listed[0].id
+        free = await add_task(store, project)
+        assert [t.id for t in await store.write(moves.admit, PLENTY)] == [free.id]
+
+    async def test_a_parked_task_waits_for_its_time(self, store, project):
+        await add_task(store, project)
+        task = await admit_one(store)
+        await step(store, task, Stage.QUEUED, columns={"due_at": 4_000_000_000_000})
+        assert await store.write(moves.admit, PLENTY) == []
+        assert (await store.read(moves.outlook)).due == 4_000_000_000_000
+
+    async def test_dependants_start_when_all_they_need_has_completed(self, store, project):
+        one, two = await add_task(store, project), await add_task(store, project)
+        third = await add_task(store, project, needs=(one.id, two.id))
+        assert third.stage is Stage.BLOCKED
+        for claimed in await store.write(moves.admit, PLENTY):
+            assert (await store.read(tasks.get_task, third.id)).stage is Stage.BLOCKED
+            await finish(store, claimed)
+        assert (await store.read(tasks.get_task, third.id)).stage is Stage.QUEUED
+
+    async def test_dependants_of_a_failed_task_fail_and_say_why(self, store, project):
+        one = await add_task(store, project)
+        two = await add_task(store, project, needs=(one.id,))
+        three = await add_task(store, project, needs=(two.id,))
+        await finish(store, await admit_one(store), Stage.FAILED)
+        for task, needed in ((two, one), (three, two)):
+            ended = await store.read(tasks.get_task, task.id)
+            assert ended.stage is Stage.FAILED
+            assert needed.label in ended.reason
+        with pytest.raises(Invalid, match=one.label):
+            await add_task(store, project, needs=(one.id,))
+
+    async def test_a_cycle_is_refused_and_named(self, store, project):
+        one = await add_task(store, project)
+        two = await add_task(store, project, needs=(one.id,))
+        three = await add_task(store, project, needs=(two.id,))
+        with pytest.raises(Cycle) as refused:
+            await store.write(tasks.add_needs, one.id, (three.id,))
+        for task in (one, two, three):
+            assert task.label in refused.value.detail
+        assert (await store.read(tasks.get_task, one.id)).needs == ()
+
+    async def test_how_many_wait_is_counted_through_others(self, store, project):
+        one = await add_task(store, project)
+        two = await add_task(store, project, needs=(one.id,))
+        await add_task(store, project, needs=(two.id,))
+        assert await store.read(tasks.holds_back, one.id) == 2
+
+    async def test_the_same_key_gives_the_same_task_once(self, store, project):
+        async def submit(body: str, key: str):
+            return await store.write(
+                keys.once, key, {"body": body}, lambda tx: {"made": tx.next("task")}
+            )
+
+        answers = await asyncio.gather(*(submit("a", "k") for _ in range(10)))
+        assert {a["made"] for a, _ in answers} == {1}
+        assert sum(not replayed for _, replayed in answers) == 1
+        with pytest.raises(KeyReused):
+            await submit("b", "k")
+        assert (await submit("a", "other"))[0] == {"made": 2}
+
+    async def test_one_attempt_has_one_agent(self, store, project):
+        await add_task(store, project)
+        task = await admit_one(store)
+        first = await store.write(
+            agents.start_agent, task, NewAgent("coding-1", Role.CODING, "command", "process")
+        )
+        again = await store.write(
+            agents.start_agent, task, NewAgent("coding-2", Role.CODING, "command", "process")
+        )
+        assert again == first
+
+    async def test_a_stale_attempt_cannot_report(self, store, project):
+        await add_task(store, project)
+        task = await admit_one(store)
+        await store.write(
+            agents.start_agent, task, NewAgent("coding-1", Role.CODING, "command", "process")
+        )
+        await store.write(moves.take_over)
+        with pytest.raises(Stale):
+            await store.write(agents.report, task, "coding-1", {"last_line": "late"})
+        with pytest.raises(Stale):
+            await store.write(
+                agents.start_agent, task, NewAgent("coding-9", Role.CODING, "command", "process")
+            )
+
+    async def test_an_agents_end_and_its_tasks_step_are_one(self, store, project):
+        await add_task(store, project)
+        task = await admit_one(store)
+        await store.write(
+            agents.start_agent, task, NewAgent("coding-1", Role.CODING, "command", "process")
+        )
+        task = await step(store, task, Stage.RUNNING)
+        ended = EndedAgent("coding-1", Outcome.COMPLETED, "", 0, 1.5, 9, Usage(10, 20, 0.25))
+        await step(store, task, Stage.VALIDATING, ended=ended)
+        agent = await store.read(agents.get_agent, "coding-1")
+        assert (str(agent.status), agent.usage.cost_usd) == ("completed", 0.25)
+        assert await store.read(tasks.cost_of, [task.id]) == {task.id: (0.25, 10, 20)}
+
+    async def test_no_agent_of_an_ended_task_is_shown_alive(self, store, project):
+        await add_task(store, project)
+        task = await admit_one(store)
+        await store.write(
+            agents.start_agent, task, NewAgent("coding-1", Role.CODING, "command", "process")
+        )
+        await step(store, task, Stage.CANCELLED)
+        assert str((await store.read(agents.get_agent, "coding-1")).status) == "killed"
+
+    async def _waiting(self, store, project) -> Task:
+        await add_task(store, project)
+        task = await step(store, await admit_one(store), Stage.RUNNING)
+        task = await step(store, task, Stage.VALIDATING)
+        ask = NewBreakpoint(BreakpointKind.MERGE, "Merge?", ("merge", "cancel"))
+        return await step(store, task, Stage.WAITING, ask=ask)
+
+    async def test_a_question_is_answered_once_and_says_by_whom(self, store, project):
+        task = await self._waiting(store, project)
+        (asked,) = await store.read(judgements.list_breakpoints)
+        answer = Move(Fence.of(task), Stage.MERGING, answer="merge", by="ada")
+        done, moved = await store.write(moves.resolve, asked.id, answer)
+        assert (done.open, done.answer, done.by) == (False, "merge", "ada")
+        assert moved.stage is Stage.MERGING
+        assert moved.token
+        with pytest.raises(Conflict, match="ada"):
+            await store.write(moves.resolve, asked.id, answer)
+
+    async def test_a_question_never_outlives_its_waiting(self, store, project):
+        task = await self._waiting(store, project)
+        await step(store, task, Stage.CANCELLED)
+        assert await store.read(judgements.list_breakpoints) == []
+
+    async def test_a_verdict_is_kept_with_its_decision(self, store, project):
+        await add_task(store, project)
+        task = await step(store, await admit_one(store), Stage.RUNNING)
+        task = await step(store, task, Stage.VALIDATING)
+        finding = Finding("tests.broken", Severity.VETO, "2 tests broke", {"broken": ["a", "b"]})
+        decision = Decision(Step.RETRY, ("2 tests broke",), feedback={"x": 1})
+        verdict = Verdict("vdt_1", task.id, 1, None, (finding,), decision, None, 0)
+        await step(store, task, Stage.QUEUED, verdict=verdict, checkpoint=("attempt 1", "c0ffee"))
+        (kept,) = await store.read(judgements.verdicts_of, task.id)
+        assert (kept.findings, kept.decision, kept.passed) == ((finding,), decision, False)
+        kinds = [e.type for e in await store.read(events.events_after, 0, task_id=task.id)]
+        assert kinds[-4:] == [
+            "task.queued", "verdict.reached", "decision.made", "checkpoint.taken",
+        ]  # fmt: skip
+        (point,) = await store.read(judgements.checkpoints_of, task.id)
+        assert (point.n, point.commit) == (1, "c0ffee")
+
+    async def test_a_project_with_live_tasks_is_not_removed(self, store, project):
+        task = await add_task(store, project)
+        with pytest.raises(Conflict, match=task.label):
+            await store.write(projects.remove_project, project)
+        await step(store, task, Stage.CANCELLED)
+        await store.write(projects.remove_project, project)
+        assert await store.read(projects.list_projects) == []
+
+    async def test_registering_a_repository_again_gives_the_same_project(self, store, project):
+        assert await add_project(store) == project
+
+    async def test_a_wish_is_found_by_the_engine(self, store, project):
+        await add_task(store, project)
+        task = await admit_one(store)
+        await store.write(tasks.wish, task.id, "cancel")
+        outlook = await store.read(moves.outlook)
+        assert outlook.wished == (task.id,)
+        assert {t.stage for t in outlook.held} <= ACTIVE
+
+    async def test_followers_are_woken_by_a_commit(self, store, project):
+        store.feed.bind(asyncio.get_running_loop())
+        seen = store.feed.rev
+        waiting = asyncio.ensure_future(store.feed.wait(seen, 30))
+        await add_task(store, project)
+        assert await waiting > seen
