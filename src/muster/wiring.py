@@ -62,9 +62,8 @@ class House:
         self.settings = settings
         self.store = plugins("stores")["sqlite"](settings.database_url, settings.home)
         self.workspaces = Workspaces(
-            settings.home,
+            settings.workspaces,
             {name: make() for name, make in plugins("workspaces").items()},
-            where=settings.workspaces,
         )
         self.tools = Tools(
             settings=settings,
@@ -124,7 +123,7 @@ def prepare_home(home: Path) -> None:
             f"the home {home} cannot be written: {error.strerror}",
             hint="make it writable, or name another folder with --home or MUSTER_HOME",
         ) from error
-    for name in ("runs", "cache", "workspaces"):
+    for name in ("runs", "cache"):
         (home / name).mkdir(exist_ok=True, mode=0o700)
 
 

@@ -114,9 +114,10 @@ def _object(raw: bytes) -> Mapping[str, Any]:
         values = json.loads(raw.decode())
     except (ValueError, RecursionError) as error:
         raise ValueError("it is not a JSON object") from error
-    if not isinstance(values, dict) or values.get("kind") not in _KINDS:
+    kind = values.get("kind") if isinstance(values, dict) else None
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise ValueError(f"its kind is none of {', '.join(sorted(_KINDS))}")
-    return values
+    return dict(values)
 
 
 def _header(values: Mapping[str, Any], *, first: bool) -> Mapping[str, Any]:
@@ -155,6 +156,7 @@ def inside(path: Any) -> str:
     """
     if not isinstance(path, str) or not path or "\x00" in path:
         raise ValueError("its path is not a text")
+    path.encode()  # a lone surrogate is no text either: UnicodeEncodeError is a ValueError
     parts = path.split("/")
     if any(part in {"", ".", ".."} for part in parts) or parts[0].casefold() == ".git":
         raise ValueError(f"its path {path!r} does not stay inside the workspace")
@@ -175,11 +177,12 @@ def _whole(value: Any, low: int, high: int) -> int:
 
 
 def _mode(value: Any) -> int:
-    """The mode of a file; only whether it can be run is kept."""
-    text = value if isinstance(value, str) else ""
-    if not text or len(text) > 6 or not set(text) <= set("01234567"):
+    """The mode of a file, octal digits or a number; only whether it can be run is kept."""
+    if isinstance(value, str) and 0 < len(value) <= 6 and set(value) <= set("01234567"):
+        value = int(value, 8)
+    if not isinstance(value, int):
         raise ValueError('its mode is not octal digits, such as "755"')
-    return 0o755 if int(text, 8) & 0o100 else 0o644
+    return 0o755 if value & 0o100 else 0o644
 
 
 def _bytes(values: Mapping[str, Any]) -> bytes:

@@ -2,7 +2,8 @@
 
 Facts, measured with 2.1.329 on Linux:
     Program   npm `@anthropic-ai/claude-code`, or the native installer (`~/.local/bin/claude`).
-    Prompt    on standard input; 150 kB are fine, an argument over 128 KiB is not.
+    Prompt    on standard input, waited for a few seconds only; 150 kB are fine there, while an
+              argument over 128 KiB is not.
     Output    `--output-format stream-json --verbose`; see `stream_json.py`. Lines of 320 kB occur.
     Exit      0 done, 1 any error that it reports, 143 after SIGTERM. SIGINT in mid-turn gives 0 and
               no result. An error of the service is a result of subtype "success": only `is_error`
@@ -21,6 +22,9 @@ with `--strict-mcp-config` leaves all of that alone, and its skills, agents and 
 The instructions are wanted: `--add-dir` of the workspace brings back CLAUDE.md (with what it
 includes) and nothing else, when CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD is 1. AGENTS.md is not
 read that way, so it is appended to the system prompt where there is no CLAUDE.md.
+
+Notes that the program would keep for later sessions (auto memory) are switched off: what one run
+learned must not steer another unseen.
 
 Credentials: with a key, token or address of the service in the server's environment, the run gets
 exactly these and a configuration folder of its own below its home. Without, it is pointed at the
@@ -62,6 +66,7 @@ _QUIET = {
     "DISABLE_AUTOUPDATER": "1",
     "DISABLE_TELEMETRY": "1",
     "DISABLE_ERROR_REPORTING": "1",
+    "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
     "CLAUDE_CODE_MAX_RETRIES": "2",
     "CLAUDE_CODE_ADDITIONAL_DIRECTORIES_CLAUDE_MD": "1",
 }

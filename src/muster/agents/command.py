@@ -56,7 +56,7 @@ class CommandDriver:
             secrets=options.secrets_in(own),
         )
 
-    def reader(self, job: Job) -> Reader:
+    def reader(self, job: Job) -> Reader:  # noqa: ARG002 - all programs of this driver read alike
         """A fresh reader."""
         return PlainTextReader()
 
@@ -70,7 +70,8 @@ def _with_preset(given: Mapping[str, Any]) -> Mapping[str, Any]:
     if name not in PRESETS:
         raise Invalid(f"there is no preset '{name}'", hint=f"presets: {', '.join(PRESETS)}")
     base = PRESETS[name].options
-    env = {**base.get("env", {}), **given.get("env", {})}
+    own = {"env": given["env"]} if "env" in given else {}
+    env = {**base.get("env", {}), **options.environment(own, {})}
     passed = [*base.get("pass_env", ()), *options.words(given, "pass_env")]
     return {**base, **given, "env": env, "pass_env": passed}
 

@@ -38,8 +38,8 @@ def record(
         for t, kind, piece in timed
     ]
     runnable = set(executable)
-    for path in sorted(filter(_may_hold, changes)):
-        lines.append({"t": end, **_change(path, changes[path], path in runnable)})
+    held = sorted(filter(_may_hold, changes))
+    lines += [{"t": end, **_change(path, changes[path], path in runnable)} for path in held]
     lines.append({"t": end, "kind": "exit", "code": _status(exit_code)})
     return [json.dumps(line, ensure_ascii=False) for line in lines]
 

@@ -31,7 +31,7 @@ class RehearsalDriver:
     name = "rehearsal"
     capabilities = Capabilities()
 
-    def find(self, environ: Mapping[str, str]) -> Found:
+    def find(self, environ: Mapping[str, str]) -> Found:  # noqa: ARG002 - it is this Python itself
         """Always here: it needs nothing but this Python."""
         return Found(sys.executable, sys.version.split()[0], hint="needs a cassette, and no model")
 

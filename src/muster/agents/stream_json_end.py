@@ -1,7 +1,8 @@
 """What a stream-json run's own last words mean as an outcome.
 
 Neither the exit status nor the subtype can be trusted alone: a refusal by the service is a result
-with `subtype: "success", is_error: true`; an interrupt in mid-turn gives status 0 and no result.
+with `subtype: "success", is_error: true`; an interrupt in mid-turn gives status 0, and either a
+result with `terminal_reason: "aborted_…"` or none.
 """
 
 from __future__ import annotations
@@ -85,6 +86,8 @@ class End:
         words = self._words(result)
         if known := _BY_SUBTYPE.get(word(result.get("subtype"))):
             return Ending(known[0], words or known[1])
+        if word(result.get("terminal_reason")).startswith("aborted"):
+            return Ending(Outcome.CRASHED, "it was interrupted from outside")
         outcome = self._outcome(result)
         retry_at = self._retry_at if outcome is Outcome.RATE_LIMITED else None
         return Ending(outcome, words or "ended with an error", retry_at)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,9 +25,10 @@ def word(value: Any) -> str:
 
 def money(value: Any) -> float:
     """A number that is finite and not negative, or zero."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return 0.0
-    return float(min(max(value, 0), LARGEST))
+    # A whole number may be too large for a float; and no comparison with NaN is true.
+    return float(min(value, LARGEST)) if value > 0 else 0.0
 
 
 def count(value: Any) -> int:

@@ -9,6 +9,7 @@ import click
 from muster.cli import out
 from muster.cli.line import Line, command, group
 from muster.cli.look import Ink, ago, between, facts, money, some, table
+from muster.cli.reach import reach
 from muster.cli.which import agent_named
 from muster.client import Muster
 from muster.client.shapes import Agent
@@ -26,7 +27,7 @@ def agent() -> None:
 
 @command("list")
 @click.option("--task", metavar="TASK", help="Only this task's.")
-@click.option("--status", type=click.Choice([*AgentStatus]), help="Only agents with this status.")
+@click.option("--status", type=click.Choice([str(s) for s in AgentStatus]), help="Only agents with this status.")
 @click.option("--active", is_flag=True, help="Only those that run now.")
 @click.option("--limit", type=click.IntRange(1, 200), default=100, show_default=True)
 @click.option("--after", metavar="CURSOR", help="Go on after a page: its `next`.")
@@ -34,7 +35,7 @@ def list_(
     line: Line, task: str | None, status: str | None, active: bool, limit: int, after: str | None
 ) -> None:
     """List agents, the newest first."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         if active:
             page = muster.active_agents()
         else:
@@ -67,7 +68,7 @@ def _row(ink: Ink, item: Agent) -> list[str]:
 @click.argument("name", metavar="AGENT")
 def show(line: Line, name: str) -> None:
     """Show an agent: its state, cost, and how it ended."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         found = muster.get_agent(agent_named(muster, name))
     if line.json:
         out.document(found)
@@ -99,7 +100,7 @@ def show(line: Line, name: str) -> None:
 @click.option("--tail", type=click.IntRange(min=1), metavar="BYTES", help="Only the last bytes.")
 def logs(line: Line, name: str, follow: bool, offset: int | None, tail: int | None) -> None:
     """Print what an agent wrote."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         found = agent_named(muster, name)
         if follow:
             _follow(line, muster, found, _start(muster, found, offset, tail))
@@ -162,7 +163,7 @@ def _print_all(line: Line, muster: Muster, name: str, offset: int | None, tail: 
 @click.argument("name", metavar="AGENT")
 def kill(line: Line, name: str) -> None:
     """End an agent and every process of it."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         found = agent_named(muster, name)
         _acted(line, muster.kill_agent(found), f"{found} is being ended")
 
@@ -171,7 +172,7 @@ def kill(line: Line, name: str) -> None:
 @click.argument("name", metavar="AGENT")
 def retry(line: Line, name: str) -> None:
     """Start an agent's step again."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         found = agent_named(muster, name)
         _acted(line, muster.retry_agent(found), f"the step of {found} starts again")
 

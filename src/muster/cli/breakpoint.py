@@ -9,6 +9,7 @@ import click
 from muster.cli import out
 from muster.cli.line import Line, command, group
 from muster.cli.look import Ink, ago, facts, indented, some, table
+from muster.cli.reach import reach
 from muster.cli.task_page import finding_lines, question_lines
 from muster.cli.which import breakpoint_named
 from muster.client.shapes import Breakpoint
@@ -18,7 +19,7 @@ from muster.domain.plain import plain
 @command()
 def inbox(line: Line) -> None:
     """List what waits for a person, with the commands that answer."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         page = muster.list_breakpoints()
     if line.json:
         out.document(page)
@@ -48,7 +49,7 @@ def breakpoint_() -> None:
 @click.option("--all", "everything", is_flag=True, help="Also those that were answered.")
 def list_(line: Line, everything: bool) -> None:
     """List questions."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         page = muster.list_breakpoints(open_only=not everything)
     if line.json:
         out.document(page)
@@ -75,7 +76,7 @@ def list_(line: Line, everything: bool) -> None:
 @click.argument("name", metavar="ID")
 def show(line: Line, name: str) -> None:
     """Show a question with its evidence."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         found = muster.get_breakpoint(breakpoint_named(muster, name))
     if line.json:
         out.document(found)
@@ -126,7 +127,7 @@ def _value(value: object) -> str:
 @click.option("--note", default="", metavar="TEXT", help="Why, or what the agent should know.")
 def resolve(line: Line, name: str, answer: str, note: str) -> None:
     """Answer a question with one of its options."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         done = muster.resolve_breakpoint(breakpoint_named(muster, name), answer, note)
     if line.json:
         out.document(done)

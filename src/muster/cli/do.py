@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 from muster.cli import out
 from muster.cli.line import Line, command
 from muster.cli.look import Ink
+from muster.cli.reach import reach
 from muster.cli.task import task_line
 from muster.cli.watch import ENDS, wait_for, what_now
 from muster.cli.which import project_or_here
@@ -26,12 +28,12 @@ from muster.domain.task import Autonomy, TaskType
 @click.option("--agent", metavar="NAME", help="A driver, a preset or an own agent.")
 @click.option("--runtime", metavar="NAME", help="Where the agent runs.")
 @click.option("--playbook", metavar="NAME", help="Which roles the task goes through.")
-@click.option("--autonomy", type=click.Choice([*Autonomy]), help="How much may be done unasked.")
+@click.option("--autonomy", type=click.Choice([str(a) for a in Autonomy]), help="How much may be done unasked.")
 @click.option("--after", multiple=True, metavar="TASK", help="Wait for this task (repeatable).")
 @click.option("--priority", type=click.IntRange(0, 9), help="0 to 9; higher starts first.")
 @click.option("--budget", "budget_usd", type=click.FloatRange(min=0), metavar="USD")
 @click.option("--model", metavar="NAME", help="The model the agent should use.")
-@click.option("--type", "type_", type=click.Choice([*TaskType]), help="What kind of change.")
+@click.option("--type", "type_", type=click.Choice([str(t) for t in TaskType]), help="What kind of change.")
 @click.option("--title", metavar="TEXT", help="A short name [the first line of the text].")
 @click.option("--path", "paths", multiple=True, metavar="GLOB", help="Only these may change.")
 @click.option("--timeout", "timeout_minutes", type=click.FloatRange(min=0), metavar="MINUTES")
@@ -56,7 +58,7 @@ def do(
     """
     description = _description(text, file)
     given = {name: _value(value) for name, value in fields.items() if value not in (None, ())}
-    with line.muster() as muster:
+    with reach(line) as muster:
         task = muster.create_task(
             project_or_here(muster, project), description, key=key, type=type_, **given
         )
@@ -97,7 +99,7 @@ def _description(text: str | None, file: str | None) -> str:
 def _read(file: str) -> str:
     try:
         if file == "-":
-            return click.get_text_stream("stdin").read()
+            return sys.stdin.read()
         return Path(file).read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise Invalid(f"{file} cannot be read: {error}", hint="name a text file") from error

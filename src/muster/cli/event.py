@@ -10,6 +10,7 @@ import click
 from muster.cli import out
 from muster.cli.line import Line, command, group
 from muster.cli.look import Ink, ago, cut, some, table
+from muster.cli.reach import reach
 from muster.client.shapes import Event
 from muster.domain.errors import Invalid
 
@@ -31,7 +32,7 @@ def event() -> None:
 @click.option("--task", metavar="TASK", help="Only about this task.")
 def list_(line: Line, after: int, limit: int, type_: str | None, task: str | None) -> None:
     """List events in their order."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         page = muster.list_events(after=after, limit=limit, type=type_, task=task)
     if line.json:
         out.document(page)
@@ -59,7 +60,7 @@ def tail(
     line: Line, after: int | None, type_: str | None, task: str | None, count: int | None
 ) -> None:
     """Follow events as they happen, across restarts of the server."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         task_id = muster.get_task(task)["id"] if task else None
         wanted = (
             item
@@ -99,7 +100,7 @@ def emit(
         ) from error
     if not isinstance(value, dict):
         raise Invalid("the payload is not an object", hint="""--payload '{"a": 1}'""")
-    with line.muster() as muster:
+    with reach(line) as muster:
         done = muster.emit_event(type_, subject, value, project_id=project_id, task_id=task_id)
     if line.json:
         out.document(done)

@@ -5,23 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import update_wrapper
-from importlib import import_module
 from pathlib import Path
+from shlex import quote
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
-import platformdirs
 
-from muster.client import Muster
-from muster.client.home import find_server, read_token, running_server
-from muster.domain.errors import NotSignedIn
-
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+from muster.cli.late import late
 
 
 class Line:
-    """The global options of this run, and the server they point at."""
+    """The global options of this run."""
 
     def __init__(self) -> None:
         self.json = False
@@ -36,7 +30,8 @@ class Line:
         """The state folder, absolute."""
         if self.home_given:
             return Path(self.home_given).expanduser().absolute()
-        return platformdirs.user_data_path("muster", appauthor=False)
+        found: Path = late("platformdirs").user_data_path("muster", appauthor=False)
+        return found
 
     @property
     def colour(self) -> bool:
@@ -46,27 +41,7 @@ class Line:
     @property
     def start_command(self) -> str:
         """The command that starts this home's server."""
-        return f"muster --home {self.home} up" if self.home_given else "muster up"
-
-    def muster(self) -> Muster:
-        """A client of the server: the address given, else the one that this home's server wrote.
-
-        The home's own token goes only to that server or to this machine, never to another host.
-
-        Raises:
-            Unreachable: no server runs for this home.
-            NotSignedIn: there is no token for that address.
-        """
-        if not self.url:
-            return Muster(find_server(self.home).url, self.token or read_token(self.home))
-        return Muster(self.url, self.token or self._token_for(self.url))
-
-    def _token_for(self, url: str) -> str:
-        running = running_server(self.home)
-        own = running is not None and running.url.rstrip("/") == url.rstrip("/")
-        if own or urlsplit(url).hostname in _LOOPBACK:
-            return read_token(self.home)
-        raise NotSignedIn(f"there is no token for {url}", hint="give one in MUSTER_TOKEN")
+        return f"muster --home {quote(str(self.home))} up" if self.home_given else "muster up"
 
 
 def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
@@ -170,7 +145,7 @@ class LazyGroup(click.Group):
         if cmd_name not in self.table:
             return None
         module, attribute, _ = self.table[cmd_name]
-        found: click.Command = getattr(import_module(module), attribute)
+        found: click.Command = getattr(late(module), attribute)
         return found
 
     def resolve_command(  # type: ignore[explicit-override]

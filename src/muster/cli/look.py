@@ -23,11 +23,11 @@ STATES: dict[str, tuple[str, str, str]] = {
     "blocked": ("⊖", "blocked", "dim"),
     "queued": ("◌", "queued", "dim"),
     "completed": ("✓", "completed", "green"),
-    "cancelled": ("–", "cancelled", "dim"),  # noqa: RUF001 (the dash is the state's shape)
+    "cancelled": ("–", "cancelled", "dim"),
     "starting": ("◔", "starting", "blue"),
     "running": ("◔", "running", "blue"),
     "timeout": ("⬣", "timeout", "red"),
-    "killed": ("–", "killed", "dim"),  # noqa: RUF001 (the dash is the state's shape)
+    "killed": ("–", "killed", "dim"),
     "ok": ("✓", "ok", "green"),
     "warn": ("!", "warn", "yellow"),
     "fail": ("✗", "fail", "red"),

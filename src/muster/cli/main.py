@@ -8,9 +8,9 @@ import sys
 import click
 
 from muster import __version__
+from muster.cli.late import late
 from muster.cli.line import LazyGroup, Line
-from muster.cli.out import show_error
-from muster.domain.errors import Invalid, MusterError, Unreachable
+from muster.domain.errors import MusterError
 
 
 class TimedOut(MusterError):
@@ -86,13 +86,11 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.flush()
     except (MusterError, click.ClickException) as error:
         # The flag itself counts when the line is too wrong to be parsed.
-        return _refuse(error, line, as_json=line.json or "--json" in given)
+        return _told(error, line, as_json=line.json or "--json" in given)
     except TimeoutError as error:
-        show_error(TimedOut(str(error)), as_json=line.json)
-        return TimedOut.exit_code
+        return _told(TimedOut(str(error)), line, as_json=line.json)
     except (KeyboardInterrupt, click.Abort) as error:
-        show_error(Interrupted(str(error) or "interrupted"), as_json=line.json)
-        return Interrupted.exit_code
+        return _told(Interrupted(str(error) or "interrupted"), line, as_json=line.json)
     except BrokenPipeError:
         # The reader has had enough. Python would complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -100,26 +98,7 @@ def main(argv: list[str] | None = None) -> int:
     return ended if isinstance(ended, int) else 0
 
 
-def _refuse(error: MusterError | click.ClickException, line: Line, *, as_json: bool) -> int:
-    if isinstance(error, click.ClickException):
-        return _refuse_usage(error, as_json=as_json)
-    if isinstance(error, Unreachable):
-        start = f"start it: {line.start_command}"
-        error.hint = f"{start} (or check the address {line.url})" if line.url else start
-    show_error(error, as_json=as_json)
-    return error.exit_code
-
-
-def _refuse_usage(error: click.ClickException, *, as_json: bool) -> int:
-    ctx = error.ctx if isinstance(error, click.UsageError) else None
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        if not as_json:
-            click.echo(error.format_message(), err=True)
-            return 2
-        detail = "which command is missing"
-    else:
-        detail = error.format_message()
-    wrong = Invalid(detail, hint=f"{ctx.command_path if ctx else 'muster'} --help")
-    wrong.code, wrong.title, wrong.status = "usage", "Wrong usage", 400
-    show_error(wrong, as_json=as_json)
-    return wrong.exit_code
+def _told(error: MusterError | click.ClickException, line: Line, *, as_json: bool) -> int:
+    """Say what went wrong; the exit status."""
+    ended: int = late("muster.cli.refuse").refuse(error, line, as_json=as_json)
+    return ended

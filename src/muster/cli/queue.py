@@ -9,6 +9,7 @@ import click
 from muster.cli import out
 from muster.cli.line import Line, command, group
 from muster.cli.look import Ink, facts, some, table
+from muster.cli.reach import reach
 from muster.client.shapes import Queue, QueueSettings
 from muster.domain.errors import Invalid
 
@@ -24,7 +25,7 @@ def queue() -> None:
 @command()
 def show(line: Line) -> None:
     """Show the ordered list and the settings."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         found = muster.get_queue()
     if line.json:
         out.document(found)
@@ -61,7 +62,7 @@ def _settings(settings: QueueSettings) -> list[tuple[str, str]]:
 @click.argument("name", metavar="TASK")
 def add(line: Line, name: str) -> None:
     """Put a task at the end of the ordered list."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         _acted(line, muster.queue_add(name), f"{name} is on the list")
 
 
@@ -69,28 +70,28 @@ def add(line: Line, name: str) -> None:
 @click.argument("name", metavar="TASK")
 def remove(line: Line, name: str) -> None:
     """Take a task off the ordered list; the task stays."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         _acted(line, muster.queue_remove(name), f"{name} is off the list")
 
 
 @command()
 def clear(line: Line) -> None:
     """Take the completed tasks off the ordered list."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         _acted(line, muster.queue_clear(), "the completed tasks are off the list")
 
 
 @command()
 def pause(line: Line) -> None:
     """Start nothing more; what runs goes on."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         _acted(line, muster.set_queue(paused=True), "paused: nothing more starts")
 
 
 @command()
 def resume(line: Line) -> None:
     """Start tasks again."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         _acted(line, muster.set_queue(paused=False), "tasks start again")
 
 
@@ -112,7 +113,7 @@ def set_(
         given["stop_on_failure"] = stop_on_failure
     if not given:
         raise click.UsageError("say what to set: muster queue set max_concurrent 4")
-    with line.muster() as muster:
+    with reach(line) as muster:
         settings = muster.set_queue(**given)
     if line.json:
         out.document(settings)
@@ -128,11 +129,11 @@ def _pairs(pairs: tuple[str, ...]) -> dict[str, Any]:
 
 def _value(key: str, text: str) -> bool | int:
     if key in {"paused", "stop_on_failure"}:
-        word = click.BOOL.convert(text, None, None)
-        return bool(word)
+        return click.BOOL.convert(text, None, None)
     if key == "max_concurrent":
-        number: int = click.IntRange(min=1).convert(text, None, None)
-        return number
+        if not text.isdecimal():
+            raise Invalid(f"max_concurrent is a number, not '{text}'", hint="1 or more")
+        return int(text)
     raise Invalid(
         f"the queue has no setting '{key}'", hint="max_concurrent, stop_on_failure or paused"
     )

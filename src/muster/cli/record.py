@@ -8,6 +8,7 @@ import click
 
 from muster.cli import out
 from muster.cli.line import Line, command
+from muster.cli.reach import reach
 from muster.cli.which import agent_named
 from muster.domain.errors import Conflict, Invalid
 
@@ -18,7 +19,7 @@ from muster.domain.errors import Conflict, Invalid
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
 def record(line: Line, name: str, file: str, force: bool) -> None:
     """Save an agent's transcript in FILE, as a cassette for `rehearsal`."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         agent = agent_named(muster, name)
         text = muster.cassette(agent)
     path = Path(file)

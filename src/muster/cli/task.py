@@ -9,6 +9,7 @@ import click
 from muster.cli import out
 from muster.cli.line import Line, command, group
 from muster.cli.look import Ink, ago, money, some, table
+from muster.cli.reach import reach
 from muster.cli.task_diff import show_diff
 from muster.cli.task_page import task_log, task_page
 from muster.cli.which import project_here
@@ -46,7 +47,7 @@ def _row(ink: Ink, item: Task) -> list[str]:
 @command("list")
 @click.option("--project", metavar="NAME", help="Only this project's [the current directory's].")
 @click.option("--all", "everywhere", is_flag=True, help="Every project's.")
-@click.option("--status", type=click.Choice([*Status]), help="Only tasks with this status.")
+@click.option("--status", type=click.Choice([str(s) for s in Status]), help="Only tasks with this status.")
 @click.option("--limit", type=click.IntRange(1, 200), default=100, show_default=True)
 @click.option("--after", metavar="CURSOR", help="Go on after a page: its `next`.")
 def list_(
@@ -58,7 +59,7 @@ def list_(
     after: str | None,
 ) -> None:
     """List tasks, those of the current directory's project when it is in one."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         if project is None and not everywhere:
             project = project_here(muster)
         page = muster.list_tasks(project=project, status=status, limit=limit, after=after)
@@ -79,7 +80,7 @@ def list_(
 @click.argument("name", metavar="TASK")
 def show(line: Line, name: str) -> None:
     """Show a task: its state and why, the evidence, the decisions, the next step."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         found = muster.get_task(name)
     if line.json:
         out.document(found)
@@ -101,7 +102,7 @@ def _acted(line: Line, item: Any, next_step: str = "") -> None:
 @click.argument("name", metavar="TASK")
 def approve(line: Line, name: str) -> None:
     """Say go to a proposed task."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         _acted(line, muster.approve_task(name), f"Follow it: muster task show {name}")
 
 
@@ -109,7 +110,7 @@ def approve(line: Line, name: str) -> None:
 @click.argument("name", metavar="TASK")
 def cancel(line: Line, name: str) -> None:
     """End a task and whatever of it runs."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         _acted(line, muster.cancel_task(name), f"Start it again: muster task retry {name}")
 
 
@@ -118,7 +119,7 @@ def cancel(line: Line, name: str) -> None:
 @click.option("--note", default="", metavar="TEXT", help="What the agent should know this time.")
 def retry(line: Line, name: str, note: str) -> None:
     """Try a task again."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         _acted(line, muster.retry_task(name, note), f"Follow it: muster task show {name}")
 
 
@@ -126,7 +127,7 @@ def retry(line: Line, name: str, note: str) -> None:
 @click.argument("name", metavar="TASK")
 def merge(line: Line, name: str) -> None:
     """Merge accepted work into the project's branch."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         _acted(line, muster.merge_task(name), f"Follow it: muster task show {name}")
 
 
@@ -136,7 +137,7 @@ def merge(line: Line, name: str) -> None:
 @click.option("--patch", is_flag=True, help="The exact patch, for a file or `git apply`.")
 def diff(line: Line, name: str, stat: bool, patch: bool) -> None:
     """Show what a task changed."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         found = muster.task_diff(name)
     if line.json:
         out.document(found)
@@ -148,7 +149,7 @@ def diff(line: Line, name: str, stat: bool, patch: bool) -> None:
 @click.argument("name", metavar="TASK")
 def log(line: Line, name: str) -> None:
     """Show what happened to a task, step by step."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         found = muster.get_task(name)
     steps = sorted(found["trail"], key=lambda step: step["rev"])
     if line.json:
@@ -161,7 +162,7 @@ def log(line: Line, name: str) -> None:
 @click.argument("name", metavar="TASK")
 def checkpoints(line: Line, name: str) -> None:
     """List the points that a task's branch can be put back to."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         found = muster.list_checkpoints(name)
     if line.json:
         out.document(found)
@@ -188,7 +189,7 @@ def checkpoints(line: Line, name: str) -> None:
 @click.argument("n", metavar="N", type=int)
 def restore(line: Line, name: str, n: int) -> None:
     """Put a task's branch back to a checkpoint."""
-    with line.muster() as muster:
+    with reach(line) as muster:
         done = muster.restore_checkpoint(name, n)
     if line.json:
         out.document(done)

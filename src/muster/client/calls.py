@@ -293,8 +293,8 @@ class Muster:
         """Say that an event was dealt with."""
         return self._post("events", rev, "processed")
 
-    def events(self, after: int = 0, *, until: float | None = None) -> Iterator[Event]:
-        """Every event after the number `after`, each once, in order, for ever.
+    def events(self, after: int | None = None, *, until: float | None = None) -> Iterator[Event]:
+        """Every event after the number `after` (None: from now on), each once, in order, for ever.
 
         When the server no longer has them all it sends one of type `resync`: read the state anew.
 
@@ -302,7 +302,8 @@ class Muster:
             TimeoutError: the clock reached `until`.
             Gone: the events after `after` are no longer kept.
         """
-        stream = follow(self._wire, path_of("events", "stream"), last_id=str(after), until=until)
+        last_id = "" if after is None else str(after)
+        stream = follow(self._wire, path_of("events", "stream"), last_id=last_id, until=until)
         for message in stream:
             event = cast(Event, _object(message.data))
             event.setdefault("type", message.event)
@@ -347,7 +348,7 @@ class Muster:
 
     def list_breakpoints(self, *, open_only: bool = True) -> Breakpoints:
         """What waits for a person; with `open_only` false, also what was answered."""
-        return cast(Breakpoints, self._get("breakpoints", open=True if open_only else None))
+        return cast(Breakpoints, self._get("breakpoints", state="open" if open_only else "all"))
 
     def get_breakpoint(self, breakpoint_id: str) -> Breakpoint:
         """One question with its evidence."""

@@ -26,18 +26,28 @@ def follow(
 
     `until` is a time of the wire's clock.
 
+    A `resync` says that messages may be missing; it is handed on once the stream is open again, so
+    that a reader who then looks anew misses nothing.
+
     Raises:
         TimeoutError: `until` has come.
         Unreachable: no connection for as long as the wire's patience.
         MusterError: the server refused the stream.
     """
     clock, tried, heard = wire.clock, 0, wire.clock.now()
+    resync: Message | None = None
     while True:
         why: Lost = Lost(Unreachable(f"{wire.url} ended the stream"))
         live: Live | None = None
         try:
             live = wire.listen(path, query or {}, last_id)
+            if resync is not None:
+                yield resync
+                resync = None
             for message in read_messages(partial(_readline, wire, live, until)):
+                if message.event == "resync":
+                    resync, last_id = message, ""
+                    break
                 last_id = message.id or last_id
                 why.retry_after = message.retry
                 yield message
@@ -48,6 +58,8 @@ def follow(
         finally:
             if live is not None:
                 live.close()
+        if live is not None and not last_id:
+            resync = resync or Message("resync", "", "{}")  # nothing says where to go on from
         if live is not None and live.lines > 1:
             tried, heard = 0, clock.now()
         tried += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import secrets
+import os
 import time
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
@@ -177,17 +177,10 @@ class Wire:
     def _insist(
         self, method: str, path: str, body: Mapping[str, Any] | None, key: str | None
     ) -> Answer:
-        if key is not None and not (key.isascii() and key.isprintable() and key.strip()):
-            raise Invalid(
-                f"{key!r} cannot be an idempotency key", hint="use printable ASCII characters"
-            )
         data = None if body is None else json.dumps(body).encode()
-        headers = self._headers("application/json")
         if method == "POST":
-            headers["Idempotency-Key"] = key or secrets.token_urlsafe(18)
             data = data or b"{}"
-        if data is not None:
-            headers["Content-Type"] = "application/json"
+        headers = self._headers_for(method, data is not None, key)
         end = self.clock.now() + self.patience.seconds
         problem: MusterError
         for tried in count(1):
@@ -266,6 +259,18 @@ class Wire:
         kind = HTTPSConnection if self._secure else HTTPConnection
         return kind(self._host, self._port, timeout=timeout)
 
+    def _headers_for(self, method: str, has_body: bool, key: str | None) -> dict[str, str]:
+        headers = self._headers("application/json")
+        if key is not None and not (key.isascii() and key.isprintable() and key.strip()):
+            raise Invalid(
+                f"{key!r} cannot be an idempotency key", hint="use printable ASCII characters"
+            )
+        if method == "POST":
+            headers["Idempotency-Key"] = key or os.urandom(16).hex()
+        if has_body:
+            headers["Content-Type"] = "application/json"
+        return headers
+
     def _headers(self, accept: str) -> dict[str, str]:
         headers = {"Accept": accept, "User-Agent": "muster-client"}
         if self._token:
@@ -279,7 +284,7 @@ class Wire:
         longest: float = min(
             self.patience.longest_pause, self.patience.first_pause * 2 ** (tried - 1)
         )
-        return longest * (0.5 + secrets.randbelow(501) / 1000)
+        return longest * (0.5 + os.urandom(1)[0] / 510)
 
     def _silent(self, error: Exception) -> Unreachable:
         return Unreachable(f"no answer from {self.url}: {str(error) or type(error).__name__}")

@@ -6,13 +6,14 @@ import re
 
 RESET = "\x1b[0m"
 
+# Patterns are compiled when first needed: a command line that shows nothing does not pay for them.
 _INTRODUCER = r"(?:\x1b\[|\x9b)"
 _STRING = r"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])"  # OSC, DCS, SOS, PM, APC and their C1 forms
 _INVISIBLE = (
     r"\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     r"\U000e0000-\U000e007f"
 )
-_OBEYED = re.compile(
+_OBEYED = (
     r"(?P<sgr>\x1b\[[0-9;:]{0,64}m)"
     rf"|{_STRING}[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)?"  # its payload ends with its line at most
     rf"|{_INTRODUCER}[0-?]*[ -/]*[@-~]"
@@ -21,9 +22,7 @@ _OBEYED = re.compile(
     r"|(?P<broken>[\ud800-\udfff])"
     rf"|[\x00-\x08\x0e-\x1f\x7f-\x9f{_INVISIBLE}]"
 )
-_UNFINISHED = re.compile(
-    rf"(?:{_STRING}[^\x07\x1b\x9c\n]*\x1b?|{_INTRODUCER}[0-?]*[ -/]*|\x1b[ -/]*|\r)\Z"
-)
+_UNFINISHED = rf"(?:{_STRING}[^\x07\x1b\x9c\n]*\x1b?|{_INTRODUCER}[0-?]*[ -/]*|\x1b[ -/]*|\r)\Z"
 _LONGEST_HELD = 8192
 
 
@@ -51,7 +50,7 @@ def plain(text: str, *, colour: bool = False) -> str:
             return found["sgr"]
         return ""
 
-    shown = _OBEYED.sub(stay, text)
+    shown = re.sub(_OBEYED, stay, text)
     return shown + RESET if kept and not shown.endswith(RESET) else shown
 
 
@@ -71,9 +70,11 @@ class Cleaner:
     def feed(self, text: str) -> str:
         """What can be shown by now; the start of an unfinished sequence is held for the next."""
         text = self._held + text
-        cut = _UNFINISHED.search(text, max(0, len(text) - _LONGEST_HELD))
-        self._held = text[cut.start() :] if cut else ""
-        return plain(text[: cut.start()] if cut else text, colour=self._colour)
+        done = max(0, len(text) - _LONGEST_HELD)
+        cut = re.search(_UNFINISHED, text[done:])
+        done = done + cut.start() if cut else len(text)
+        self._held = text[done:]
+        return plain(text[:done], colour=self._colour)
 
     def rest(self) -> str:
         """What was held when the stream ended."""

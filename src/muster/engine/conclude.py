@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from muster.domain.agent import Agent, Outcome
+from muster.domain.errors import NotFound
 from muster.domain.ids import new_id
 from muster.domain.task import Stage, Task
 from muster.domain.verdict import Finding, Severity, Verdict
@@ -26,7 +27,6 @@ from muster.supervision.evidence import (
     Changed,
     Changes,
     CheckResult,
-    added_lines,
 )
 from muster.supervision.quality import judge
 from muster.supervision.runner_config import Contents, changed_configs
@@ -35,7 +35,6 @@ from muster.workspace.base import Workspace
 from muster.workspace.workspaces import Change
 
 LOST_ALLOWED = 20
-MOST_PATCH = 20_000_000
 _LARGEST_RESULT = 1_000_000
 
 
@@ -126,8 +125,10 @@ def _configs(tools: Tools, job: Job, base: str, commit: str, changed: Changes) -
 
 
 def _text(tools: Tools, job: Job, commit: str, path: str) -> str | None:
-    data = tools.workspaces.read_file(job.repo, commit, path)
-    return None if data is None else data.decode("utf-8", "replace")
+    try:
+        return tools.workspaces.read_file(job.repo, commit, path).decode("utf-8", "replace")
+    except NotFound:
+        return None
 
 
 def _snapshot(tools: Tools, job: Job, agent: Agent, workspace: Workspace, base: str) -> str | None:
@@ -161,7 +162,7 @@ def _first_look(
     commit: str | None,
     changed: Changes,
 ) -> tuple[Finding, ...]:
-    patch = tools.workspaces.whole_patch(job.repo, base, commit, MOST_PATCH) if commit else ""
+    added = tools.workspaces.added_lines(job.repo, base, commit) if commit else {}
     return validate(
         agent.outcome or Outcome.FAILED,
         agent.reason,
@@ -169,7 +170,7 @@ def _first_look(
         tools.workspaces.nested(workspace),
         _result_file(tools.run_dir(agent.id) / "agent" / "result.json"),
         job.task,
-        added=added_lines(patch),
+        added=added,
         test_paths=job.settings.test_paths,
     )
 

@@ -47,10 +47,10 @@ async def _try(tools: Tools, job: Job) -> Task | None:
     task = job.task
     mirror = tools.workspaces.mirror(job.repo)
     target = await in_thread(mirror.fetch, Path(job.project.git_dir), job.project.branch)
-    if task.merged_commit and await in_thread(
-        tools.workspaces.is_ancestor, job.repo, task.merged_commit, target
-    ):
-        return await _landed(tools, job, task.merged_commit)
+    if task.merged_commit:
+        done = await in_thread(tools.workspaces.is_ancestor, job.repo, task.merged_commit, target)
+        if done:
+            return await _landed(tools, job, task.merged_commit)
     outcome = await in_thread(
         tools.workspaces.merge,
         job.repo,

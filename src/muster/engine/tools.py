@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from muster.agents.base import Driver
 from muster.domain.errors import Invalid
@@ -18,6 +18,7 @@ from muster.store import projects
 from muster.store.base import Store
 from muster.workspace.workspaces import Workspaces
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -108,6 +109,6 @@ async def job_of(tools: Tools, task: Task) -> Job:
     return Job(task, project, task.autonomy or settings.autonomy)
 
 
-async def in_thread(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+async def in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run a blocking call (git, files) beside the loop."""
     return await asyncio.to_thread(call, *args, **kwargs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from muster.agents import recording
+from muster.agents.recording import record
 from muster.domain.errors import Conflict
 from muster.domain.task import Task
 from muster.service.agents import Agents
@@ -68,9 +68,12 @@ class Diffs(Tasks, Agents):
         files: dict[str, bytes | None] = {}
         if task.base_commit and task.result_commit:
             files = await asyncio.to_thread(self._files, task, task.base_commit, task.result_commit)
-        return await asyncio.to_thread(
-            recording.record, items, files, agent.exit_code, agent.driver
-        )
+        said = {
+            stream: [(i.time, i.text) for i in items if i.stream == stream]
+            for stream in ("out", "err")
+        }
+        lines = await asyncio.to_thread(record, said["out"], said["err"], files, agent.exit_code)
+        return "\n".join(lines) + "\n"
 
     def _files(self, task: Task, base: str, head: str) -> dict[str, bytes | None]:
         files: dict[str, bytes | None] = {}

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from muster.domain.errors import Invalid
+from muster.domain.errors import Invalid, NotFound
+from muster.domain.guard import ref_name
 from muster.service import shapes
 from muster.service.desk import Desk
 from muster.service.requests import text
@@ -22,7 +23,7 @@ from muster.settings import (
 from muster.store import projects
 from muster.store.base import Tx
 from muster.store.projects import NewProject, ProjectRow
-from muster.workspace.inspect import inspect
+from muster.workspace.survey import Survey, inspect
 
 CONFIG = ".muster/config.toml"
 
@@ -62,37 +63,46 @@ class Projects(Desk):
         path = Path(text(body, "path", 4096))
         if not path.is_absolute():
             raise Invalid(f"'{path}' is not an absolute path", hint="send the whole path")
-        found = await asyncio.to_thread(inspect, path, body.get("branch"))
+        found = await asyncio.to_thread(inspect, path)
         overrides = parse_project_settings(_table(body, "settings"))
-        file_settings, digest = await asyncio.to_thread(
-            self._file_settings, found.git_dir, found.branch, bool(body.get("trust"))
-        )
-        name = text(body, "name", 200) if body.get("name") is not None else found.name
         new = NewProject(
-            name=name,
+            name=text(body, "name", 200) if body.get("name") is not None else found.name,
             git_dir=str(found.git_dir),
             work_tree=str(found.work_tree) if found.work_tree else None,
-            branch=found.branch,
+            branch=_branch(body, found),
             overrides={k: _plain_value(v) for k, v in overrides.items()},
-            file_settings=file_settings,
-            trusted_file=digest,
+            file_settings={},
+            trusted_file="",
             trusted_config=found.trusted_config,
         )
+        await self._require_branch(found.git_dir, new.branch)
+        project, added = await self._store.write(projects.add_project, new)
+        if added:
+            trust = bool(body.get("trust"))
+            columns = await asyncio.to_thread(self._own_file, project, trust)
+            if columns:
+                project = await self._store.write(projects.change_project, project.id, columns)
+        return self._project_shape(project), added
 
-        def write(tx: Tx) -> tuple[dict[str, Any], bool]:
-            project, added = projects.add_project(tx, new)
-            return self._project_shape(project), added
+    async def _require_branch(self, git_dir: Path, branch: str) -> None:
+        if await asyncio.to_thread(self._own.workspaces.head, git_dir, branch) is None:
+            raise NotFound(
+                f"there is no branch '{branch}'", hint="name one that is there, or make it with git"
+            )
 
-        return await self._store.write(write)
-
-    def _file_settings(self, git_dir: Path, branch: str, trust: bool) -> tuple[dict[str, Any], str]:
-        data = self._own.workspaces.file_at_branch(git_dir, branch, CONFIG)
-        if data is None:
-            return {}, ""
+    def _own_file(self, project: ProjectRow, trust: bool) -> dict[str, Any]:
+        """What the repository's own settings file says; of commands only what is trusted."""
+        mirror = self._own.workspaces.mirror(project.id)
+        commit = mirror.fetch(Path(project.git_dir), project.branch)
+        try:
+            data = self._own.workspaces.read_file(project.id, commit, CONFIG)
+        except NotFound:
+            return {}
         document = {k: v for k, v in parse_toml(data, CONFIG).items() if k != "agents"}
         parsed = parse_project_settings(document)
         kept = {k: _plain_value(v) for k, v in parsed.items() if trust or k not in RUNS_CODE}
-        return kept, hashlib.sha256(data).hexdigest() if trust else ""
+        digest = hashlib.sha256(data).hexdigest() if trust else ""
+        return {"file_settings": kept, "trusted_file": digest}
 
     async def change_project(self, ref: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Set or clear (null) settings, or name another branch.
@@ -113,8 +123,8 @@ class Projects(Desk):
         columns: dict[str, Any] = {}
         if body.get("branch") is not None:
             wanted = text(body, "branch", 200)
-            found = await asyncio.to_thread(inspect, Path(project.git_dir), wanted)
-            columns["branch"] = found.branch
+            await self._require_branch(Path(project.git_dir), ref_name(wanted))
+            columns["branch"] = wanted
 
         def write(tx: Tx) -> dict[str, Any]:
             now = projects.get_project(tx, project.id)
@@ -133,6 +143,22 @@ class Projects(Desk):
             projects.remove_project(tx, projects.get_project(tx, ref).id)
 
         await self._store.write(write)
+
+
+def _branch(body: Mapping[str, Any], found: Survey) -> str:
+    if not found.has_commits:
+        raise Invalid(
+            f"{found.git_dir} has no commits yet", hint="make a first commit, then: muster init"
+        )
+    if body.get("branch") is not None:
+        return ref_name(text(body, "branch", 200))
+    branch = found.branch or found.default_branch
+    if not branch:
+        raise Invalid(
+            "the repository's head is detached, so no branch is the obvious target",
+            hint="name one: muster init --branch main",
+        )
+    return ref_name(branch)
 
 
 def _table(body: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -172,11 +172,14 @@ def _broken(case: Comparison) -> Finding:
 
 def _broke_off(case: Comparison) -> bool:
     """Whether the result's run ended early in a way that the base's did not."""
-    if case.result is None or case.base is None or case.result.exit_code == case.base.exit_code:
+    if case.result is None or case.base is None:
         return False
+    if case.result.why != case.base.why:
+        return True
     code = case.result.exit_code or 0
-    signalled = code < 0 or code >= 128 or case.result.why != "exit"
-    return signalled or (case.plan.report_expected and code in _PYTEST_BROKE_OFF)
+    if code == case.base.exit_code:
+        return False
+    return code < 0 or code >= 128 or (case.plan.report_expected and code in _PYTEST_BROKE_OFF)
 
 
 def _red_by_status(case: Comparison) -> Finding:

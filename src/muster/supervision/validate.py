@@ -51,7 +51,7 @@ _GUARDED = (
 _MARK_START = re.compile(r"^<{7}(?: |$)", re.MULTILINE)
 _MARK_END = re.compile(r"^>{7}(?: |$)", re.MULTILINE)
 _ELIDED = re.compile(
-    r"^\s*(?:#|//|/\*|<!--|--|;)?\s*(?:\.{3}|…)\s*"
+    r"^[ \t]{0,200}(?:#|//|/\*|<!--|--|;)?[ \t]{0,9}(?:\.{3}|…)[ \t]{0,9}"
     r"(?:\(?(?:the )?(?:rest of|existing|remaining|previous|other|unchanged|same as)\b)",
     re.IGNORECASE | re.MULTILINE,
 )

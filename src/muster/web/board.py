@@ -214,6 +214,7 @@ class Board:
             "figures", "part_figures.html", figures=figures, asked=len(self.asks), now=self.at
         )
         yield painter.part("needs", "part_needs.html", **self._needs())
+        yield painter.part("filtered", "part_filtered.html", filters=self.filters)
         yield painter.part("pause", "part_pause.html", paused=self._replica.paused)
         for name, found in self.columns.items():
             yield painter.part(

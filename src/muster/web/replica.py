@@ -49,6 +49,7 @@ class Replica:
         self.asks: dict[str, Row] = {}
         self.touched: dict[str, int] = {}
         self.queue: Row = {}
+        self.projects: list[Row] = []
 
     async def catch_up(self) -> int:
         """Read what is newer than what is known; the revision that is known then."""
@@ -58,11 +59,21 @@ class Replica:
                 await self._load(newest)
             elif newest > self.rev:
                 try:
-                    self._apply(await self._counter.changed_since(self.rev))
-                    await self._read_queue()
+                    await self._apply(await self._counter.changed_since(self.rev))
                 except Gone:
                     await self._load(newest)
             return self.rev
+
+    async def read_projects(self) -> list[Row]:
+        """All projects, read anew; they change too seldom to be followed."""
+        self.projects = list((await self._counter.list_projects())["items"])
+        return self.projects
+
+    def project(self, ref: str) -> Row | None:
+        """The project of that name or id; without one, the only project there is."""
+        if not ref:
+            return self.projects[0] if len(self.projects) == 1 else None
+        return next((p for p in self.projects if ref in (p["id"], p["name"])), None)
 
     async def _load(self, rev: int) -> None:
         # What changes while this reads is read again by the next `changed_since(rev)`.
@@ -90,7 +101,7 @@ class Replica:
                 return
             after = int(page["next"])
 
-    def _apply(self, change: Row) -> None:
+    async def _apply(self, change: Row) -> None:
         for task in change["tasks"]:
             self.tasks[task["id"]] = task
             self.touched[task["id"]] = change["rev"]
@@ -100,6 +111,8 @@ class Replica:
                 self.asks[ask["id"]] = ask
             else:
                 self.asks.pop(ask["id"], None)
+        if change["queue"]:
+            await self._read_queue()
         self.rev = max(self.rev, change["rev"])
 
     @property

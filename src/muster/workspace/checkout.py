@@ -14,7 +14,7 @@ from tempfile import mkdtemp
 from muster.domain.guard import commit_id
 from muster.workspace.base import Source
 from muster.workspace.git import SLOW, Git, Place
-from muster.workspace.records import read_record, write_record
+from muster.workspace.records import read_record, sync_disk, write_record
 from muster.workspace.remove import remove_own
 
 _GITLINK = re.compile(rb"(?:^|\0)160000 [0-9a-f]+ 0\t([^\0]+)")
@@ -38,6 +38,7 @@ class Checkout:
         write_record(
             folder / RECORD,
             {"commit": self.commit, "tree": self.tree, "gitlinks": list(self.gitlinks)},
+            sync=False,
         )
 
     @classmethod
@@ -125,6 +126,8 @@ class Bases:
         try:
             made = check_out(self._git, source.mirror, commit, draft / "tree", draft / INDEX)
             made.save(draft)
+            # A base that is there is taken for whole, so it may not lose files with the machine.
+            sync_disk(draft)
             draft.rename(base)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)

@@ -39,6 +39,9 @@ _SETTINGS = {
     "maintenance.auto": "false",
     "commit.gpgSign": "false",
     "safe.bareRepository": "explicit",
+    # An acknowledged commit survives the machine; git alone syncs packs, not single objects.
+    "core.fsync": "committed",
+    "core.fsyncMethod": "batch",
 }
 _FIXED = [word for key, value in _SETTINGS.items() for word in ("-c", f"{key}={value}")]
 _USERINFO = re.compile(r"(\w+://)[^/\s@]+@")
@@ -48,10 +51,11 @@ _USERINFO = re.compile(r"(\w+://)[^/\s@]+@")
 class Place:
     """Where a command acts: always said, never discovered.
 
+    `git_dir` is None only where a person asks what is in a folder (`survey`).
     `env` adds to the constructed environment; `settings` to the fixed configuration.
     """
 
-    git_dir: Path
+    git_dir: Path | None
     work_tree: Path | None = None
     index: Path | None = None
     env: Mapping[str, str] | None = None
@@ -64,7 +68,6 @@ class Place:
             "HOME": os.devnull,
             "PATH": path,
             "LC_ALL": "C",
-            "GIT_DIR": str(self.git_dir),
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_ATTR_NOSYSTEM": "1",
@@ -76,6 +79,9 @@ class Place:
             "GIT_LITERAL_PATHSPECS": "1",
             "GIT_DEFAULT_REF_FORMAT": "files",
         }
+        if self.git_dir is None:
+            return given
+        given["GIT_DIR"] = str(self.git_dir)
         if self.work_tree is not None:
             given["GIT_WORK_TREE"] = str(self.work_tree)
         if self.index is not None:

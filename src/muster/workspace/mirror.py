@@ -51,7 +51,7 @@ class Mirror:
         with self._lock:
             user = Place(user_git_dir)
             known = self.ref(f"{_FETCHED}/{branch}")
-            tip, shared = self._tip(user, branch, known)
+            tip, shared = self._tip(user_git_dir, branch, known)
             if tip == known:
                 return tip
             self._make(user)
@@ -119,34 +119,34 @@ class Mirror:
         )
         draft.rename(self.path)
 
-    def _tip(self, user: Place, branch: str, known: str | None) -> tuple[str, bool]:
+    def _tip(self, user_git_dir: Path, branch: str, known: str | None) -> tuple[str, bool]:
         """The branch's head now, and whether the user's repository still has what we know."""
         asked = f"refs/heads/{branch}^{{commit}}\n{known or ''}\n"
-        if not user.git_dir.is_dir():
-            raise no_repository(user.git_dir)
+        if not user_git_dir.is_dir():
+            raise no_repository(user_git_dir)
         answer = self.git.ask(
-            user,
+            Place(user_git_dir),
             "cat-file",
             "--batch-check=%(objectname) %(objecttype)",
             stdin=asked.encode(),
             seconds=QUICK,
         )
         if answer.code != 0:
-            raise no_repository(user.git_dir)
+            raise no_repository(user_git_dir)
         first, second, *_ = [*answer.out.decode().splitlines(), ""]
         if first.endswith(" commit"):
             return first.split()[0], second.endswith(" commit")
-        raise self._no_branch(user, branch)
+        raise self._no_branch(user_git_dir, branch)
 
-    def _no_branch(self, user: Place, branch: str) -> Invalid | NotFound:
-        refs = self.git.run(user, "for-each-ref", "--count=1", "refs/heads")
+    def _no_branch(self, user_git_dir: Path, branch: str) -> Invalid | NotFound:
+        refs = self.git.run(Place(user_git_dir), "for-each-ref", "--count=1", "refs/heads")
         if not refs:
             return Invalid(
-                f"the repository at {user.git_dir} has no commits on any branch",
+                f"the repository at {user_git_dir} has no commits on any branch",
                 hint="make a first commit: git add -A && git commit -m 'Start'",
             )
         return NotFound(
-            f"{user.git_dir} has no branch {branch!r}",
+            f"{user_git_dir} has no branch {branch!r}",
             hint="name one that is there; `git branch` lists them",
         )
 

@@ -77,8 +77,10 @@ def mounts_below(folder: Path) -> list[Path]:
         lines = _MOUNTS.read_bytes().splitlines()
     except OSError:
         return []
-    points = (Path(os.fsdecode(_unescape(line.split(b" ")[4]))) for line in lines)
-    return [p for p in reversed(list(points)) if p.is_relative_to(folder)]
+    top = os.fsencode(folder)
+    points = [_unescape(line.split(b" ")[4]) for line in lines]
+    found = [p for p in reversed(points) if p == top or p.startswith(top + b"/")]
+    return [Path(os.fsdecode(point)) for point in found]
 
 
 def _unescape(text: bytes) -> bytes:

@@ -1,0 +1,376 @@
+"""The supervisor of one run: it starts the program, keeps its output, and sees to its end.
+
+It belongs to nobody: the server may die and come back, the run goes on. It is light and imports
+little, because there is one for every run. `layout.py` says what it leaves in the run directory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import resource
+import secrets
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from muster.domain.redact import Redactor
+from muster.runtimes import cgroups, leftovers
+from muster.runtimes.child import Program, adopt_orphans, spawn
+from muster.runtimes.control import Control, Input, Loop
+from muster.runtimes.layout import (
+    CTL,
+    EXIT,
+    LOCK,
+    MARK,
+    RUN_ID,
+    SHIM,
+    SPEC,
+    STARTED,
+    STREAMS,
+    write_bytes,
+    write_json,
+)
+from muster.runtimes.leftovers import Traces
+from muster.runtimes.pump import Pump
+from muster.runtimes.streams import CappedFile, Index
+
+_LADDER = ((signal.SIGINT, 2.0), (signal.SIGTERM, 1.0))
+_KILL_AGAIN = 1.0
+_GRACE = 0.1
+_LAST_PIECES = 64
+_MEMORY_CODES = (-signal.SIGKILL, 128 + signal.SIGKILL)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a shim is asked to run, as it came over the socket."""
+
+    run_id: str
+    argv: tuple[str, ...]
+    cwd: str
+    env: Mapping[str, str]
+    stdin: bytes
+    interactive: bool
+    limits: Mapping[str, Any]
+    secrets: tuple[str, ...]
+
+    def spec(self) -> dict[str, Any]:
+        """What may be written down: no value of the environment."""
+        return {
+            "run_id": self.run_id,
+            "argv": self.argv,
+            "cwd": self.cwd,
+            "env_names": sorted(self.env),
+            "stdin_bytes": len(self.stdin),
+            "interactive": self.interactive,
+            "limits": dict(self.limits),
+        }
+
+
+# --- once -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to run in a directory: its lock, held, and its control socket, listening."""
+
+    lock: int
+    listener: socket.socket
+
+
+def claim(folder: str) -> Claim | None:
+    """Become the one shim of a run, or None when it was started before.
+
+    The order matters: whoever sees `started` finds the lock held and the socket there, or a run
+    that is over.
+    """
+    os.chdir(folder)
+    lock = _lock()
+    if lock is None:
+        return None
+    if os.path.exists(STARTED):  # noqa: PTH110 - pathlib is too heavy for the shim
+        os.close(lock)
+        return None
+    listener = Control.listen()
+    os.close(os.open(STARTED, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    return Claim(lock, listener)
+
+
+def _lock() -> int | None:
+    """The held lock, or None when the run was started."""
+    fd = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    while not os.path.exists(STARTED):  # noqa: PTH110
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return fd
+        # Another shim is about to start the run, or somebody looks whether there is one.
+        time.sleep(0.001)
+    os.close(fd)
+    return None
+
+
+# --- the run --------------------------------------------------------------------------------------
+
+
+class Shim:
+    """One run, from its start to its end."""
+
+    def __init__(self, order: Order, folder: str, claimed: Claim, boxes: cgroups.Boxes) -> None:
+        mark = secrets.token_hex(16)
+        self._order = order
+        self._folder = folder
+        self._claimed = claimed
+        self._traces = Traces(
+            mark, tuple(cgroups.box_of(boxes, mark)), leftovers.boot_id(), os.getpid()
+        )
+        self._redactor = Redactor(order.secrets)
+        self._loop = Loop()
+        self._control = Control(self._loop, claimed.listener, self.stop, self.kill)
+        self._index = Index(folder)
+        self._files = [self._file(name) for name in STREAMS]
+        self._pumps = [
+            Pump(self._loop, file, self._redactor.twin(), self._wrote(number))
+            for number, file in enumerate(self._files)
+        ]
+        self._program = 0
+        self._code: int | None = None
+        self._why = ""
+        self._ladder = list(_LADDER)
+        self._next_rung: float | None = None
+        self._started_at = 0.0
+        self._wall: float | None = None
+
+    def _file(self, name: str) -> CappedFile:
+        limits = self._order.limits
+        return CappedFile(self._folder, name, limits["head_bytes"], limits["tail_bytes"])
+
+    def _wrote(self, stream: int) -> Callable[[int], None]:
+        def wrote(length: int) -> None:
+            now = time.monotonic()
+            self._index.add(stream, length, now, time.time())
+            self._control.grew(now)
+
+        return wrote
+
+    def start(self) -> str:
+        """Start the program; why it could not be, or an empty string."""
+        order = self._order
+        self._started_at = time.time()
+        self._wall = time.monotonic() + order.limits["wall_seconds"]
+        self._write_traces()
+        adopt_orphans()
+        self._listen_for_signals()
+        limits = order.limits
+        cgroups.open_box(self._traces.box, limits["memory_bytes"], limits["processes"])
+        stdin, feed = os.pipe()
+        program = Program(
+            order.argv,
+            order.cwd,
+            {
+                **order.env,
+                "PWD": order.cwd,
+                RUN_ID: order.run_id,
+                MARK: self._traces.mark,
+            },
+            limits["file_bytes"],
+            self._traces.box,
+        )
+        ends = [pump.program_end for pump in self._pumps]
+        self._program, problem = spawn(program, stdin, *ends)
+        os.close(stdin)
+        for pump in self._pumps:
+            pump.started()
+        self._control.input = Input(self._loop, feed, order.stdin, stay_open=order.interactive)
+        if problem:
+            self._why = "exec"
+        else:
+            self._note_program()
+        return self._safe(problem)
+
+    def run(self, problem: str) -> None:
+        """See the started program through to its end."""
+        write_bytes(self._folder, SPEC, self._redacted_spec(), durable=False)
+        while self._code is None:
+            self._turn()
+        self._after(problem)
+
+    # --- asked to end ---
+
+    def stop(self) -> None:
+        """Begin the way down: an interrupt, a word, a kill."""
+        self._end_for("stopped")
+
+    def kill(self) -> None:
+        """Kill the whole tree now."""
+        if self._code is None:
+            self._why = "killed"
+            self._next_rung = None
+            self._kill_tree()
+
+    def _end_for(self, why: str) -> None:
+        if self._code is None and not self._why:
+            self._why = why
+            self._climb_down()
+
+    def _climb_down(self) -> None:
+        if not self._ladder:
+            self._kill_tree()
+            return
+        number, patience = self._ladder.pop(0)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._program, number)
+        self._next_rung = time.monotonic() + patience
+
+    def _kill_tree(self) -> None:
+        self._ladder = []
+        leftovers.clear(self._traces, os.getpid(), self._reap)
+        # Something that the kernel cannot end now is tried again.
+        self._next_rung = time.monotonic() + _KILL_AGAIN
+
+    # --- while it runs ---
+
+    def _listen_for_signals(self) -> None:
+        wake, woken = socket.socketpair()
+        for end in (wake, woken):
+            end.setblocking(False)
+        signal.set_wakeup_fd(woken.detach(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, lambda *_: self.stop())
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+
+        def woke() -> None:
+            wake.recv(4096)
+            self._reap()
+
+        self._loop.add(wake.fileno(), woke)
+
+    def _reap(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                if not pid:
+                    return
+                if pid == self._program:
+                    self._code = os.waitstatus_to_exitcode(status)
+
+    def _turn(self, until: float | None = None) -> None:
+        now = time.monotonic()
+        dues = [until, self._wall, self._next_rung, self._index.due, self._control.hint_due]
+        dues += [pump.due for pump in self._pumps]
+        soonest = min((due for due in dues if due is not None), default=None)
+        self._loop.turn(None if soonest is None else soonest - now)
+        now = time.monotonic()
+        if _is_due(self._wall, now):
+            self._wall = None
+            self._end_for("timeout")
+        if _is_due(self._next_rung, now):
+            self._next_rung = None
+            if self._code is None:
+                self._climb_down()
+        for pump in self._pumps:
+            if _is_due(pump.due, now):
+                pump.retry()
+        self._tell(now)
+
+    def _tell(self, now: float) -> None:
+        if _is_due(self._index.due, now):
+            self._index.flush(now, time.time())
+        if _is_due(self._control.hint_due, now):
+            self._control.tell(now)
+        self._control.settle()
+
+    # --- when it is over ---
+
+    def _after(self, problem: str) -> None:
+        """Wait a moment for the rest of the output, kill what is left, say how it ended."""
+        self._wall = self._next_rung = None
+        if self._control.input is not None:
+            self._control.input.close()
+        for pump in self._pumps:
+            pump.drain(_LAST_PIECES)
+        until = time.monotonic() + _GRACE
+        while not self._ended_streams() and time.monotonic() < until:
+            self._turn(until)
+        left, gone = leftovers.clear(self._traces, os.getpid(), self._reap)
+        for pump in self._pumps:
+            pump.drain(_LAST_PIECES)
+            pump.finish()
+        self._index.flush(time.monotonic(), time.time())
+        self._close(self._report(problem, left, gone))
+
+    def _ended_streams(self) -> bool:
+        return all(pump.over for pump in self._pumps)
+
+    def _report(self, problem: str, left: int, gone: bool) -> dict[str, Any]:
+        box = self._traces.box
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used = cgroups.cpu_seconds(box) or usage.ru_utime + usage.ru_stime
+        memory_kills = cgroups.memory_kills(box)
+        why = self._why or "exit"
+        if why == "exit" and memory_kills and self._code in _MEMORY_CODES:
+            why = "memory"
+        notes = [
+            self._safe(problem),
+            "" if gone else "a process could not be killed",
+            f"processes killed for want of memory: {memory_kills}" if memory_kills else "",
+            *(
+                f"{pump.unwritten} bytes of {name} were lost: the disk is full"
+                for name, pump in zip(STREAMS, self._pumps, strict=True)
+                if pump.unwritten
+            ),
+        ]
+        out, err = (file.total for file in self._files)
+        return {
+            "code": 127 if problem else self._code,
+            "why": why,
+            "left": left,
+            "started_at": self._started_at,
+            "ended_at": time.time(),
+            "cpu_seconds": used,
+            "max_rss_bytes": usage.ru_maxrss * 1024,
+            "out_bytes": out,
+            "err_bytes": err,
+            "detail": "; ".join(filter(None, notes)),
+        }
+
+    def _close(self, report: dict[str, Any]) -> None:
+        for pump in self._pumps:
+            pump.close()
+        with contextlib.suppress(OSError):
+            self._index.sync()
+        self._index.close()
+        cgroups.close_box(self._traces.box)
+        write_json(self._folder, EXIT, report, durable=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(CTL)  # noqa: PTH108
+        os.close(self._claimed.lock)
+        self._control.close()
+
+    # --- what is written down ---
+
+    def _safe(self, text: str) -> str:
+        return self._redactor.whole(text.encode("utf-8", "replace")).decode("utf-8", "replace")
+
+    def _redacted_spec(self) -> bytes:
+        return self._redactor.whole(json.dumps(self._order.spec()).encode())
+
+    def _note_program(self) -> None:
+        seen = leftovers.stat(self._program)
+        if seen is not None:
+            self._traces = replace(self._traces, session=self._program, since=seen.since)
+            self._write_traces()
+
+    def _write_traces(self) -> None:
+        said = {**asdict(self._traces), "started_at": self._started_at}
+        write_json(self._folder, SHIM, said, durable=False)
+
+
+def _is_due(due: float | None, now: float) -> bool:
+    return due is not None and now >= due

@@ -1,0 +1,209 @@
+"""Verified work onto the user's own branch, together with the files of checkouts that are on it.
+
+Order: journal, lock, check, files, branch, index, unlock. A crash leaves the journal; the next call
+first completes a landing whose branch has moved, or puts the files back where it has not.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from muster.domain.errors import Conflict, Refused, Stale
+from muster.domain.guard import commit_id, ref_name
+from muster.failpoint import failpoint
+from muster.workspace.branches import head, move_ref
+from muster.workspace.compare import is_ancestor
+from muster.workspace.git import Place
+from muster.workspace.mirror import Mirror
+from muster.workspace.publish import bring, checked_out, git_dirs
+from muster.workspace.records import read_record, write_record
+from muster.workspace.survey import require_trust
+from muster.workspace.usertree import Entry, UserTree
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """The commit that the branch is at, and the checkouts whose files went along."""
+
+    commit: str
+    checkouts: tuple[Path, ...] = ()
+
+
+class Landing:
+    """Landing on one branch of one of the user's repositories."""
+
+    def __init__(
+        self,
+        mirror: Mirror,
+        git_dir: Path,
+        work_tree: Path | None,
+        branch: str,
+        trusted_config: str = "",
+    ) -> None:
+        self._mirror = mirror
+        self._git = mirror.git
+        self._git_dir = git_dir
+        self._work_tree = work_tree
+        self._branch = ref_name(branch)
+        self._trusted = trusted_config
+        self._journal = mirror.path.parent / "landing.json"
+
+    def land(self, old: str, new: str) -> Landed | None:
+        """Move the branch from `old` to `new`; None when it is not at `old`.
+
+        Raises:
+            Conflict: a checkout of the branch is not clean, or git is at work there.
+            Refused: the configuration is not the trusted one, or `new` does not stand on `old`.
+        """
+        commit_id(old), commit_id(new)
+        require_trust(self._git, self._git_dir, self._trusted)
+        self._settle()
+        now = head(self._git, self._git_dir, self._branch)
+        if now == new:
+            return Landed(new)
+        if now != old:
+            return None
+        if not is_ancestor(self._mirror, old, new):
+            raise Refused(
+                f"{self._branch} is not moved: {new[:12]} does not stand on {old[:12]}",
+                hint="merge again onto the branch as it is now",
+            )
+        bring(self._mirror, self._git_dir, new)
+        return self._move(old, new)
+
+    def _move(self, old: str, new: str) -> Landed | None:
+        self._refuse_rebase()
+        token = secrets.token_hex(16)
+        on_it = checked_out(self._git, self._git_dir, self._branch)
+        trees = [t for t in (self._tree(folder, token) for folder in on_it) if t is not None]
+        if trees:
+            self._note(token, old, new, trees)
+        failpoint("land.journal")
+        try:
+            entries = self._entries(old, new) if trees else []
+            for tree in trees:
+                tree.lock()
+                tree.require_clean(old, entries)
+        except BaseException:
+            self._release(trees)
+            raise
+        return self._carry(old, new, trees, entries)
+
+    def _carry(
+        self, old: str, new: str, trees: Sequence[UserTree], entries: Sequence[Entry]
+    ) -> Landed | None:
+        """The files, then the branch, then the indexes; all of it or nothing."""
+        try:
+            for tree in trees:
+                tree.move(old, new)
+            failpoint("land.files")
+            move_ref(self._git, self._git_dir, self._branch, old, new, "muster: merge")
+        except (Conflict, Refused) as error:
+            for tree in trees:
+                tree.undo(entries)
+            self._release(trees)
+            if isinstance(error, Stale):
+                return None
+            raise
+        failpoint("land.ref")
+        for tree in trees:
+            tree.adopt_index()
+        failpoint("land.index")
+        self._release(trees)
+        return Landed(new, tuple(tree.folder for tree in trees))
+
+    def _settle(self) -> None:
+        """Deal with what a crash has left: forwards if the branch has moved, else backwards.
+
+        Where the branch is at neither commit, the user has taken the matter into their own hands.
+        """
+        record = read_record(self._journal)
+        if record is None:
+            return
+        git_dir, branch = Path(record["git_dir"]), record["branch"]
+        old, new, token = record["old"], record["new"], record["token"]
+        trees = [
+            UserTree(self._git, Path(own), Path(folder), token) for own, folder in record["trees"]
+        ]
+        present = [tree for tree in trees if tree.folder.is_dir() and tree.git_dir.is_dir()]
+        if present:
+            now = head(self._git, git_dir, branch)
+            entries = self._entries(old, new)
+            for tree in present:
+                tree.lock()
+                if now == new:
+                    tree.follow(old, new)
+                elif now == old:
+                    tree.undo(entries)
+        self._release(present)
+
+    def _note(self, token: str, old: str, new: str, trees: Sequence[UserTree]) -> None:
+        write_record(
+            self._journal,
+            {
+                "token": token,
+                "git_dir": str(self._git_dir),
+                "branch": self._branch,
+                "old": old,
+                "new": new,
+                "trees": [[str(tree.git_dir), str(tree.folder)] for tree in trees],
+            },
+        )
+
+    def _release(self, trees: Sequence[UserTree]) -> None:
+        for tree in trees:
+            tree.unlock()
+        self._journal.unlink(missing_ok=True)
+
+    def _entries(self, old: str, new: str) -> list[Entry]:
+        listed = self._git.run(
+            self._mirror.place,
+            *("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", old, new),
+        )
+        fields = os.fsdecode(listed).split("\0")[:-1]
+        found = []
+        for how, path in zip(fields[::2], fields[1::2], strict=True):
+            old_mode, new_mode, before, after, _ = how.removeprefix(":").split(" ")
+            found.append(Entry(path, old_mode, new_mode, before, after))
+        return found
+
+    def _refuse_rebase(self) -> None:
+        for folder in git_dirs(self._git_dir):
+            for kind in ("rebase-merge", "rebase-apply"):
+                name = folder / kind / "head-name"
+                if (
+                    name.is_file()
+                    and name.read_text("utf-8").strip() == f"refs/heads/{self._branch}"
+                ):
+                    raise Conflict(
+                        f"{self._branch} is being rebased",
+                        hint="finish or abort the rebase, then merge again",
+                    )
+
+    def _tree(self, own: Path, token: str) -> UserTree | None:
+        """The checkout of a git folder; None when there are no files, as in a bare repository."""
+        folder = self._main_folder() if own == self._git_dir else _linked_folder(own)
+        if folder is None or not folder.is_dir():
+            return None
+        return UserTree(self._git, own, folder, token)
+
+    def _main_folder(self) -> Path | None:
+        linked = {_linked_folder(own) for own in git_dirs(self._git_dir)[1:]}
+        if self._work_tree is not None and self._work_tree not in linked:
+            return self._work_tree
+        said = self._git.run(Place(self._git_dir), "rev-parse", "--is-bare-repository")
+        if said.strip() == b"true" or self._git_dir.name != ".git":
+            return None
+        return self._git_dir.parent
+
+
+def _linked_folder(own: Path) -> Path | None:
+    try:
+        pointer = Path(os.fsdecode((own / "gitdir").read_bytes()).strip())
+    except FileNotFoundError:
+        return None
+    return (own / pointer).resolve().parent

@@ -1,0 +1,352 @@
+"""Workspaces: trees for agents and checks, what becomes of the work in them, and the way back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+from muster.domain.errors import Invalid, NotFound
+from muster.domain.guard import folder_name
+from muster.workspace import branches, compare, layers, merge, mix, rescue
+from muster.workspace.agentgit import FOLDER as AGENT_GIT
+from muster.workspace.base import Backend, Source, Workspace
+from muster.workspace.compare import Change
+from muster.workspace.git import Git
+from muster.workspace.land import Landed, Landing
+from muster.workspace.layers import Layers
+from muster.workspace.merge import Conflicted, ConflictedPath, Merged
+from muster.workspace.mirror import Mirror
+from muster.workspace.ports import Ports
+from muster.workspace.publish import publish
+from muster.workspace.snapshot import Author, Snapshots
+from muster.workspace.spaces import Spaces, Wish
+
+__all__ = ["Change", "Conflicted", "ConflictedPath", "Landed", "Merged", "Workspaces"]
+
+_PREFERRED = ("overlay", "clone")
+_PATCH = 1024 * 1024
+_FILE = 16 * 1024 * 1024
+"""Bytes that are read of one patch, and of one file, unless asked otherwise."""
+
+
+class Workspaces:
+    """All workspaces of one home. Calls block, and may come from any thread.
+
+    `home` holds `repos/` (mirrors and shared checkouts), `spaces/` (one folder per workspace),
+    `layers/` and `ports/`. One server at a time uses a home.
+    """
+
+    def __init__(self, home: Path, backends: Mapping[str, Backend], git: Git | None = None) -> None:
+        self.home = home.resolve()
+        self.git = git or Git()
+        self._backends = backends
+        self._chosen: Backend | None = None
+        self._guard = threading.Lock()
+        self._locks: WeakValueDictionary[str, _Lock] = WeakValueDictionary()
+        self._mirrors: dict[str, Mirror] = {}
+        self._layers = Layers(self.home / "layers")
+        self._spaces = Spaces(self.home / "spaces", Ports(self.home / "ports"), self._layers)
+
+    # --- repositories ---
+
+    def mirror(self, repo_id: str) -> Mirror:
+        """The control plane's own copy of a repository; made by its first fetch."""
+        with self._guard:
+            found = self._mirrors.get(repo_id)
+            if found is None:
+                path = self.home / "repos" / folder_name(repo_id) / "mirror.git"
+                found = self._mirrors[repo_id] = Mirror(path, self.git)
+        return found
+
+    def source(self, repo_id: str) -> Source:
+        """A repository as backends read it."""
+        mirror = self.mirror(repo_id)
+        return Source(repo_id, mirror.path, mirror.path.parent / "bases")
+
+    # --- workspaces ---
+
+    def open(
+        self,
+        id: str,
+        repo_id: str,
+        commit: str,
+        *,
+        near: str | None = None,
+        backend: str | None = None,
+        ports: int = 0,
+        branch: str = "work",
+        layer: str | None = None,
+    ) -> Workspace:
+        """Make a workspace at a commit; the same id gives the same one, also after a crash.
+
+        `near` is a commit that others already work on. `branch` is what the agent's own git calls
+        its work. `layer` is laid under the files if it is kept and fits (`layer_of` tells).
+
+        Raises:
+            Conflict: the id belongs to a workspace at another commit.
+            GitFailed: the commit is not in the mirror, or the disk is full.
+        """
+        chosen = self._backend(backend)
+        with self._locked(id):
+            wish = Wish(id, commit, near=near, ports=ports, branch=branch, layer=layer)
+            source, mirror = self.source(repo_id), self.mirror(repo_id)
+            return self._spaces.open(chosen, self._by_name, mirror, source, wish)
+
+    def reopen(self, id: str) -> Workspace:
+        """Bring a workspace back into view after a restart.
+
+        Raises:
+            NotFound: there is none of that id.
+            Unavailable: it cannot be mounted now.
+        """
+        with self._locked(id):
+            workspace = self._spaces.get(id)
+            self._by_name(workspace.backend).reopen(workspace.root)
+        return workspace
+
+    def get(self, id: str) -> Workspace:
+        """A workspace as recorded.
+
+        Raises:
+            NotFound: there is none of that id.
+        """
+        return self._spaces.get(id)
+
+    def exists(self, id: str) -> bool:
+        """Whether a workspace of that id is open."""
+        return self._spaces.exists(id)
+
+    def list(self) -> list[Workspace]:
+        """Every open workspace."""
+        return self._spaces.all()
+
+    def agent_git(self, workspace: Workspace) -> Path:
+        """The agent's own git folder: to be shown to it beside its tree, and never read here."""
+        return workspace.root / AGENT_GIT
+
+    def snapshot(
+        self,
+        workspace: Workspace,
+        parent: str,
+        message: str,
+        author_name: str,
+        author_email: str,
+        when: int | None = None,
+        exclude: Sequence[str] = (),
+    ) -> str | None:
+        """What is in the tree now, as one commit on `parent`; None when nothing differs from it.
+
+        `when` is epoch milliseconds. Paths that match the globs of `exclude` are left as they are
+        in the last snapshot.
+
+        Raises:
+            GitFailed: the disk is full, or the tree cannot be read.
+        """
+        author = Author(author_name, author_email, when)
+        with self._locked(workspace.id):
+            return self._snapshots(workspace).take(
+                workspace, self._touched(workspace), parent, message, author, exclude
+            )
+
+    def nested(self, workspace: Workspace) -> tuple[str, ...]:
+        """Repositories planted in the tree: they are never entered and in no snapshot."""
+        with self._locked(workspace.id):
+            return self._snapshots(workspace).nested(workspace, self._touched(workspace))
+
+    def close(self, workspace: Workspace) -> str | None:
+        """Remove a workspace; what no snapshot has is first kept as `refs/muster/rescue/<id>`.
+
+        Answers the rescued commit, None when nothing was at stake. Again after a crash is fine.
+
+        Raises:
+            Refused: the folder is not the one that muster made.
+            Conflict: something is mounted below it, or the work could not be kept: it stays.
+        """
+        return self._close(workspace, keep=True)
+
+    def discard(self, workspace: Workspace) -> None:
+        """Remove a workspace with all that is in it: for those that no agent has worked in.
+
+        Raises:
+            Refused: the folder is not the one that muster made.
+            Conflict: something is mounted below it.
+        """
+        self._close(workspace, keep=False)
+
+    # --- setup layers ---
+
+    def layer_key(self, repo_id: str, commit: str, command: str) -> str:
+        """The name of the layer that a setup command makes at a commit."""
+        return layers.layer_key(self.mirror(repo_id), repo_id, commit, command)
+
+    def has_layer(self, key: str) -> bool:
+        """Whether that layer is kept."""
+        return self._layers.has(key)
+
+    def save_layer(self, workspace: Workspace, key: str) -> None:
+        """Keep what a setup command created in a clean workspace.
+
+        Raises:
+            Conflict: the workspace is not a clean one.
+        """
+        with self._locked(workspace.id):
+            self._layers.save(self.mirror(workspace.repo_id), workspace, key)
+
+    def layer_of(self, workspace: Workspace) -> str | None:
+        """The layer under a workspace's files; None when there is none."""
+        return self._spaces.layer_of(workspace)
+
+    # --- commits ---
+
+    def changes(self, repo_id: str, base: str, head: str) -> tuple[Change, ...]:
+        """The paths that differ from one commit to another."""
+        return compare.changes(self.mirror(repo_id), base, head)
+
+    def patch(
+        self,
+        repo_id: str,
+        base: str,
+        head: str,
+        path: str,
+        limit: int = _PATCH,
+        old_path: str | None = None,
+    ) -> str:
+        """The unified diff of one path; one that is cut ends in `compare.CUT`."""
+        return compare.patch(self.mirror(repo_id), base, head, path, limit, old_path)
+
+    def patches(self, repo_id: str, base: str, head: str, limit: int = _PATCH) -> Mapping[str, str]:
+        """The unified diff of every changed path."""
+        return compare.patches(self.mirror(repo_id), base, head, limit)
+
+    def added_lines(self, repo_id: str, base: str, head: str) -> Mapping[str, str]:
+        """The lines that each changed text file gained, as one text per path."""
+        return compare.added_lines(self.mirror(repo_id), base, head, _PATCH)
+
+    def read_file(self, repo_id: str, commit: str, path: str, limit: int = _FILE) -> bytes:
+        """The bytes of a file at a commit.
+
+        Raises:
+            NotFound: the commit has no such file.
+        """
+        return compare.read_file(self.mirror(repo_id), commit, path, limit)
+
+    def is_ancestor(self, repo_id: str, old: str, new: str) -> bool:
+        """Whether `new` stands on `old`, or is the same."""
+        return compare.is_ancestor(self.mirror(repo_id), old, new)
+
+    def head(self, git_dir: Path, branch: str) -> str | None:
+        """The commit a branch of the user's repository has now."""
+        return branches.head(self.git, git_dir, branch)
+
+    def mixed(self, repo_id: str, commit: str, take_from: str, globs: Sequence[str]) -> str:
+        """`commit`, but with every path that matches as it is in `take_from`."""
+        return mix.mixed(self.mirror(repo_id), commit, take_from, globs)
+
+    def merge(
+        self,
+        repo_id: str,
+        target: str,
+        work: str,
+        method: str,
+        message: str,
+        author_name: str,
+        author_email: str,
+        when: int | None = None,
+    ) -> Merged | Conflicted:
+        """Join `work` to `target` by `merge` or `rebase`; nobody's files or branches move."""
+        author = Author(author_name, author_email, when)
+        return merge.merge(self.mirror(repo_id), target, work, method, message, author)
+
+    # --- the user's repository ---
+
+    def publish(self, repo_id: str, user_git_dir: Path, branch: str, commit: str) -> bool:
+        """Show a branch below `muster/` in the user's repository; False when the user is on it."""
+        with self._locked(f"user of {repo_id}"):
+            return publish(self.mirror(repo_id), user_git_dir, branch, commit)
+
+    def land(
+        self,
+        repo_id: str,
+        git_dir: Path,
+        work_tree: Path | None,
+        branch: str,
+        old: str,
+        new: str,
+        trusted_config: str = "",
+    ) -> Landed | None:
+        """Move the user's branch from `old` to `new`, and the files of checkouts that are on it.
+
+        None when the branch is not at `old` any more. Again after a crash completes it.
+
+        Raises:
+            Conflict: a checkout of the branch is not clean; nothing was changed.
+            Refused: the repository's configuration is not the trusted one, or `new` does not stand
+                on `old`.
+        """
+        mirror = self.mirror(repo_id)
+        with self._locked(f"user of {repo_id}"):
+            landing = Landing(mirror, git_dir, work_tree, branch, trusted_config)
+            return landing.land(old, new)
+
+    # --- inside ---
+
+    def _snapshots(self, workspace: Workspace) -> Snapshots:
+        return Snapshots(self.mirror(workspace.repo_id))
+
+    def _touched(self, workspace: Workspace) -> Sequence[str] | None:
+        backend = self._by_name(workspace.backend)
+        backend.reopen(workspace.root)
+        return backend.touched(workspace.root)
+
+    def _close(self, workspace: Workspace, *, keep: bool) -> str | None:
+        with self._locked(workspace.id):
+            kept = None
+            if keep and self._spaces.begin_close(workspace):
+                touched = self._touched(workspace)
+                kept = rescue.rescue(self.mirror(workspace.repo_id), workspace, touched)
+            self._spaces.finish_close(workspace, self._by_name(workspace.backend))
+        return kept
+
+    def _backend(self, name: str | None) -> Backend:
+        if name is not None:
+            return self._by_name(name)
+        if self._chosen is None:
+            self._chosen = self._first_available()
+        return self._chosen
+
+    def _first_available(self) -> Backend:
+        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        wanted = [name for name in _PREFERRED if name in self._backends]
+        reasons = []
+        for name in (*wanted, *(set(self._backends) - set(wanted))):
+            why_not = self._backends[name].available(self.home)
+            if not why_not:
+                return self._backends[name]
+            reasons.append(f"{name}: {why_not}")
+        raise NotFound(f"no way to make workspaces under {self.home}: {'; '.join(reasons)}")
+
+    def _by_name(self, name: str) -> Backend:
+        found = self._backends.get(name)
+        if found is None:
+            raise Invalid(
+                f"there is no workspace backend {name!r}",
+                hint=f"there are: {', '.join(sorted(self._backends))}",
+            )
+        return found
+
+    @contextmanager
+    def _locked(self, name: str) -> Iterator[None]:
+        with self._guard:
+            lock = self._locks.setdefault(name, _Lock())
+        with lock.held:
+            yield
+
+
+class _Lock:
+    """A lock that is forgotten when nobody holds or awaits it."""
+
+    def __init__(self) -> None:
+        self.held = threading.RLock()

@@ -1,0 +1,144 @@
+"""The API's shapes with everything filled in; every text a stranger can write is `text`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+MORNING = "2026-11-21T09:30:00.123Z"
+LATER = "2026-11-21T09:33:12.000Z"
+
+
+def agent(text: str = "says hello", **changes: Any) -> dict[str, Any]:
+    return {
+        "id": "coding-1f3a9c02", "task_id": "tsk_1", "task_label": "MU-1", "project_id": "prj_1",
+        "attempt": 1, "role": "coding", "driver": "rehearsal", "runtime": "process",
+        "status": "failed", "outcome": "crashed", "reason": text, "exit_code": 1,
+        "input_tokens": 12300, "output_tokens": 4100, "cost_usd": 0.12, "cpu_seconds": 1.5,
+        "max_rss_bytes": 50 << 20, "session_id": text, "workspace": text, "last_line": text,
+        "created_at": MORNING, "started_at": MORNING, "ended_at": LATER, "rev": 7, **changes,
+    }  # fmt: skip
+
+
+def task(text: str = "Add a retry", **changes: Any) -> dict[str, Any]:
+    return {
+        "id": "tsk_1", "label": "MU-1", "number": 1, "project_id": "prj_1", "project": "sample",
+        "title": text, "description": f"{text}\n\nMore of {text}", "type": "feature",
+        "priority": 5, "status": "waiting", "stage": "waiting", "reason": text,
+        "autonomy": "confirm", "agent": "rehearsal", "runtime": "process", "playbook": "solo",
+        "model": None, "budget_usd": 2.0, "timeout_minutes": None, "attempt": 2, "tries": 2,
+        "max_attempts": 3, "needs": ["tsk_0"], "needs_labels": ["MU-0"], "branch": text,
+        "base_commit": "a" * 40, "result_commit": "b" * 40, "merged_commit": None,
+        "cost_usd": 0.12, "input_tokens": 12300, "output_tokens": 4100, "paths": [text],
+        "wish": None, "list_position": None, "added": 10, "removed": 2, "files_changed": 3,
+        "live_agent": None, "breakpoint_id": "bp_1", "created_at": MORNING,
+        "updated_at": MORNING, "started_at": MORNING, "finished_at": None, "rev": 9, **changes,
+    }  # fmt: skip
+
+
+def finding(text: str, severity: str = "veto") -> dict[str, Any]:
+    run = {
+        "name": text, "exit_code": 1, "why": text, "seconds": 1.25, "passed": 41, "failed": 2,
+        "run_id": "r1", "tail": text,
+    }  # fmt: skip
+    evidence = {
+        "command": text, "runs": [run, {**run, "exit_code": None}],
+        "broken": [f"{text} {n}" for n in range(10)], "fixed": [text], "missing": [],
+    }  # fmt: skip
+    return {"code": "tests.broken", "severity": severity, "text": text, "evidence": evidence}
+
+
+def verdict(text: str, step: str = "retry") -> dict[str, Any]:
+    decision = {"step": step, "reasons": [text], "question": text, "kind": "merge", "options": []}
+    return {
+        "id": "vrd_1", "task_id": "tsk_1", "attempt": 1, "agent_id": "coding-1f3a9c02",
+        "passed": False, "confidence": 0.75, "findings": [finding(text), finding(text, "ok")],
+        "decision": decision, "created_at": MORNING,
+    }  # fmt: skip
+
+
+def question(text: str = "Merge it?", **changes: Any) -> dict[str, Any]:
+    conflict = {"path": text, "ours": text, "theirs": text, "base": text, "conflict": text}
+    return {
+        "id": "bp_1", "task_id": "tsk_1", "task_label": "MU-1", "task_title": text,
+        "project_id": "prj_1", "kind": "merge", "question": text,
+        "options": ["merge", "retry", "cancel"], "holds_back": 2, "open": True, "answer": None,
+        "evidence": {"findings": [finding(text)], "paths": [conflict, text], "more": {"a": text}},
+        "note": "", "by": None, "created_at": MORNING, "resolved_at": None, "rev": 9, **changes,
+    }  # fmt: skip
+
+
+def checkpoint(text: str = "before the agent") -> dict[str, Any]:
+    return {
+        "task_id": "tsk_1", "n": 1, "attempt": 1, "label": text, "commit": "c" * 40,
+        "created_at": MORNING,
+    }  # fmt: skip
+
+
+def detail(text: str = "Add a retry", **changes: Any) -> dict[str, Any]:
+    steps = [
+        {"rev": n, "time": MORNING, "type": "task.queued", "text": f"{text} {n}", "state": state}
+        for n, state in ((3, "ok"), (2, "fail"), (1, "note"))
+    ]
+    more = {
+        "agents": [agent(text)], "verdicts": [verdict(text)], "breakpoint": question(text),
+        "decisions": [{"attempt": 1, "step": "retry", "reasons": [text], "time": MORNING}],
+        "checkpoints": [checkpoint(text)], "trail": steps,
+    }  # fmt: skip
+    return {**task(text), **more, **changes}
+
+
+def event(rev: int = 4, text: str = "hello", **changes: Any) -> dict[str, Any]:
+    return {
+        "rev": rev, "time": MORNING, "type": "task.queued", "subject": text,
+        "payload": {"text": text}, "project_id": "prj_1", "task_id": "tsk_1", "cause": None,
+        "processed_at": None, **changes,
+    }  # fmt: skip
+
+
+def settings(**changes: Any) -> dict[str, Any]:
+    return {
+        "paused": False, "stop_on_failure": True, "max_concurrent": 1, "stopped_by": None, **changes
+    }  # fmt: skip
+
+
+def queue(text: str = "Add a retry") -> dict[str, Any]:
+    return {
+        "items": [task(text)], "completed": [task(text, status="completed")],
+        "settings": settings(stopped_by="MU-1", paused=True), "running": 1, "waiting": 2,
+    }  # fmt: skip
+
+
+def project(text: str = "sample", **changes: Any) -> dict[str, Any]:
+    return {
+        "id": "prj_1", "name": text, "git_dir": f"/{text}/.git", "work_tree": f"/{text}",
+        "branch": text, "created_at": MORNING, "rev": 1,
+        "settings": {"autonomy": "confirm", "test_command": text, "test_paths": [text],
+                     "agent": None, "max_attempts": 3},
+        "sources": {"autonomy": "default", "test_command": "database"}, **changes,
+    }  # fmt: skip
+
+
+def diff(text: str = "sums.py", **changes: Any) -> dict[str, Any]:
+    patch = f"--- a/{text}\n+++ b/{text}\n@@ -1 +1 @@\n-old {text}\n+new {text}\n"
+    file = {
+        "path": text, "old_path": text, "status": "renamed", "added": 1, "removed": 1,
+        "binary": False, "patch": patch, "truncated": False, **changes,
+    }  # fmt: skip
+    return {"base": "a" * 40, "head": "b" * 40, "added": 1, "removed": 1, "files": [file]}
+
+
+def logs(text: str = "hello\n", offset: int = 0) -> dict[str, Any]:
+    item = {"offset": offset, "time": MORNING, "stream": "out", "text": text}
+    return {"items": [item], "next": offset + len(text), "truncated": None, "ended": True}
+
+
+def health(text: str = "0.1.0") -> dict[str, Any]:
+    return {
+        "status": "ok", "version": text, "started_at": MORNING,
+        "store": {"backend": "sqlite", "schema": text, "journal_mode": "wal", "synchronous": 2},
+        "engine": {"running": 1, "active": 1, "queued": 2, "waiting": 1, "adopted": 0},
+    }  # fmt: skip
+
+
+def page(*items: dict[str, Any], next: Any = None) -> dict[str, Any]:
+    return {"items": list(items), "next": next}

@@ -1,0 +1,257 @@
+"""What every test leans on: hermetic surroundings, real repositories, parts that may be absent."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import pytest
+
+from house.parts import PARTS, chromium, is_required, why_absent
+
+NEEDS = "needs_"
+LEFT_OUT = pytest.StashKey[int]()
+REQUIRED = os.environ.get("MUSTER_REQUIRE", "")
+LONG = os.environ.get("MUSTER_LONG", "") not in {"", "0"}
+NO_HOME = "/dev/null/name-a-home-in-the-test"
+GIT_SETTINGS = {
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+}
+IDENTITY = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (
+        ("NAME", "A Person"),
+        ("EMAIL", "person@example.org"),
+        ("DATE", "2026-01-02T03:04:05+00:00"),
+    )
+}
+
+hypothesis.settings.register_profile("short", deadline=None, print_blob=True)
+hypothesis.settings.register_profile("long", deadline=None, print_blob=True, max_examples=5000)
+hypothesis.settings.load_profile("long" if LONG else "short")
+
+
+# --- surroundings ---------------------------------------------------------------------------------
+
+
+def _make_hermetic(seed: int) -> None:
+    """No setting of the person or the machine reaches a test; a home must be named to be used."""
+    keep = {"MUSTER_REQUIRE", "MUSTER_LONG"}
+    for name in list(os.environ):
+        if name.startswith(("MUSTER_", "GIT_")) and name not in keep:
+            del os.environ[name]
+    for name in ("GITHUB_TOKEN", "GITHUB_OWNER", "GITHUB_API_URL", "NO_COLOR", "FORCE_COLOR"):
+        os.environ.pop(name, None)
+    os.environ.update(GIT_SETTINGS)
+    os.environ.update(MUSTER_SEED=str(seed), MUSTER_HOME=NO_HOME, TZ="UTC")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Fix the seed, clear the surroundings, and name the markers."""
+    given = os.environ.get("MUSTER_SEED")
+    seed = int(given) if given else random.SystemRandom().randrange(2**31)
+    _make_hermetic(seed)
+    if getattr(config.option, "hypothesis_seed", None) is None:
+        config.option.hypothesis_seed = str(seed)
+    config.addinivalue_line("markers", "long: takes minutes; runs only under `make test-long`")
+    for part in PARTS.values():
+        config.addinivalue_line("markers", f"{NEEDS}{part.name}: needs {part.what}")
+
+
+def pytest_report_header() -> str:
+    """Say how this run can be repeated."""
+    required = f"; MUSTER_REQUIRE={REQUIRED}" if REQUIRED else ""
+    return f"MUSTER_SEED={os.environ['MUSTER_SEED']} repeats this run's random choices{required}"
+
+
+# --- parts that may be absent ---------------------------------------------------------------------
+
+
+def _needed(keywords: Mapping[str, object]) -> list[str]:
+    return [name for name in PARTS if NEEDS + name in keywords]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long tests to `make test-long`."""
+    if LONG:
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    config.stash[LEFT_OUT] = len(long)
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Tell the process that prints the summary how many long tests were left out."""
+    told = getattr(session.config, "workeroutput", None)
+    if told is not None:
+        told["left_out"] = session.config.stash.get(LEFT_OUT, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Hear it; each worker collects all tests, so that any one of them knows."""
+    told = getattr(node, "workeroutput", {})
+    node.config.stash[LEFT_OUT] = told.get("left_out", 0)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose part is not there, or fail it where that part is required."""
+    for name in _needed({mark.name: mark for mark in item.iter_markers()}):
+        if not (why := why_absent(name)):
+            continue
+        said = f"needs {PARTS[name].what}: {why}; to enable: {PARTS[name].enable}"
+        if is_required(name, REQUIRED):
+            pytest.fail(f"{said} (MUSTER_REQUIRE={REQUIRED})", pytrace=False)
+        pytest.skip(said)
+
+
+def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """Where everything is required, a test that was skipped for any reason has failed."""
+    if REQUIRED == "all" and report.skipped and not hasattr(report, "wasxfail"):
+        why = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"{report.nodeid} was skipped under MUSTER_REQUIRE=all: {why}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn skips into failures where everything is required."""
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a whole file that skips itself."""
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """List what did not run here and the command that enables each."""
+    skipped: dict[str, int] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        for name in _needed(report.keywords):
+            if why_absent(name):
+                skipped[name] = skipped.get(name, 0) + 1
+    long = config.stash.get(LEFT_OUT, 0)
+    terminalreporter.section("Skipped here, and how to enable")
+    for name, count in sorted(skipped.items()):
+        part = PARTS[name]
+        terminalreporter.line(f"{count:4d} need {part.what} ({why_absent(name)}): {part.enable}")
+    if long:
+        terminalreporter.line(f"{long:4d} are long: make test-long")
+    if not skipped and not long:
+        terminalreporter.line("nothing: every part that a test needs was there")
+
+
+# --- generic fixtures -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def seed() -> int:
+    """The seed of this run; a test that draws numbers starts its generator from it."""
+    return int(os.environ["MUSTER_SEED"])
+
+
+@pytest.fixture
+def chromium_path() -> str:
+    """The browser's program; mark the test `needs_chromium`."""
+    found = chromium()
+    assert found, "mark the test with needs_chromium"
+    return found
+
+
+@pytest.fixture
+def claude_path() -> str:
+    """The real Claude Code CLI; mark the test `needs_claude`."""
+    found = shutil.which("claude")
+    assert found, "mark the test with needs_claude"
+    return found
+
+
+def _unmount_below(folder: Path) -> None:
+    """Let go of mounts that a killed server left, innermost first."""
+    mounts = Path("/proc/self/mounts")
+    if not mounts.exists():
+        return
+    points = [line.split()[1] for line in mounts.read_text().splitlines()]
+    for point in reversed([p for p in points if p.startswith(f"{folder}/")]):
+        subprocess.run(["umount", "--lazy", point], check=False, capture_output=True)
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A fresh state folder with a path short enough for the sockets below it."""
+    folder = Path(tempfile.mkdtemp(prefix="mu-"))
+    yield folder
+    _unmount_below(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def run_git(folder: Path, *args: str) -> str:
+    """Run git in a folder, untouched by any configuration outside it; its output, stripped."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    done = subprocess.run(
+        ["git", *args],
+        cwd=folder,
+        env=env | GIT_SETTINGS | IDENTITY,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, f"git {' '.join(args)}: {done.stderr}"
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def git() -> Callable[..., str]:
+    """Run git hermetically: `git(folder, "log", "--oneline")`."""
+    return run_git
+
+
+SAMPLE = {
+    "README.md": "A sample.\n",
+    "sums.py": "def add(a, b):\n    return a + b\n",
+    "test_sums.py": "from sums import add\n\n\ndef test_adds():\n    assert add(1, 2) == 3\n",
+}
+
+
+@pytest.fixture
+def git_repo(tmp_path: Path) -> Callable[..., Path]:
+    """Make a small real repository with one commit: `git_repo("name", files={path: text})`."""
+
+    def make(name: str = "sample", files: Mapping[str, str] = SAMPLE, branch: str = "main") -> Path:
+        folder = tmp_path / name
+        folder.mkdir(parents=True)
+        run_git(folder, "init", "--quiet", f"--initial-branch={branch}")
+        for path, text in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text)
+        run_git(folder, "add", "--all")
+        run_git(folder, "commit", "--quiet", "--allow-empty", "--message", "Start")
+        return folder
+
+    return make

@@ -1,0 +1,117 @@
+"""Parts of a machine that some tests need and not every machine has, and how to get each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+SECONDS = 30
+"""How long a probe may take; they answer in milliseconds, but a loaded machine is slow."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something a test may need: how to see that it is missing, and what enables it."""
+
+    name: str
+    what: str
+    why_absent: Callable[[], str]
+    enable: str
+
+
+def _runs(*argv: str) -> str:
+    """Why a command does not succeed here, or nothing when it does."""
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=SECONDS)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
+    return "" if done.returncode == 0 else f"{argv[0]}: status {done.returncode}: {last}"
+
+
+def _program(*names: str) -> Callable[[], str]:
+    def why_absent() -> str:
+        return "" if any(map(shutil.which, names)) else f"no {' or '.join(names)} on PATH"
+
+    return why_absent
+
+
+def chromium() -> str | None:
+    """The browser that page tests drive, or None."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+
+
+def postgres_folder() -> Path | None:
+    """The folder with initdb and postgres, or None; Debian keeps them off PATH."""
+    on_path = shutil.which("initdb")
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    found = Path(on_path) if on_path else (debian[-1] if debian else None)
+    return found.parent if found else None
+
+
+AXE = Path(__file__).resolve().parents[2] / "build" / "axe.min.js"
+"""The accessibility checker that page tests load into the browser."""
+
+
+def _no_root() -> str:
+    return "" if os.geteuid() == 0 else "the tests do not run as root"
+
+
+def _no_postgres() -> str:
+    return "" if postgres_folder() else "no PostgreSQL server programs"
+
+
+def _no_overlay() -> str:
+    """Why no kernel overlay can be mounted below the folder for temporary files."""
+    if why := _no_root():
+        return why
+    with tempfile.TemporaryDirectory(prefix="mu-") as folder:
+        for name in ("lower", "upper", "work", "merged"):
+            (Path(folder) / name).mkdir()
+        options = f"lowerdir={folder}/lower,upperdir={folder}/upper,workdir={folder}/work"
+        mount = f"mount -t overlay overlay -o {options} {folder}/merged"
+        # In a mount namespace of its own: whatever happens, nothing stays mounted.
+        return _runs("unshare", "-m", "sh", "-c", mount)
+
+
+PARTS = {
+    part.name: part
+    for part in (
+        Part("claude", "the real Claude Code CLI", _program("claude"), "scripts/ci-setup claude"),
+        Part(
+            "chromium",
+            "a browser, headless",
+            lambda: "" if chromium() else "no chromium on PATH",
+            "scripts/ci-setup chromium",
+        ),
+        Part(
+            "axe",
+            "the accessibility checker axe-core",
+            lambda: "" if AXE.exists() else "no build/axe.min.js",
+            "scripts/ci-setup axe",
+        ),
+        Part("overlay", "kernel overlay mounts", _no_overlay, "run the tests as root on Linux"),
+        Part("root", "root's rights", _no_root, "run the tests as root"),
+        Part("tmux", "tmux", _program("tmux"), "apt-get install tmux"),
+        Part("bubblewrap", "the bwrap sandbox", _program("bwrap"), "apt-get install bubblewrap"),
+        Part("postgres", "a PostgreSQL server", _no_postgres, "apt-get install postgresql"),
+    )
+}
+
+
+@cache
+def why_absent(name: str) -> str:
+    """Why a part is not there, or nothing when it is; probed once in a process."""
+    return PARTS[name].why_absent()
+
+
+def is_required(name: str, required: str) -> bool:
+    """Whether `MUSTER_REQUIRE` (`all`, or names with commas) makes a missing part a failure."""
+    wanted = {word.strip() for word in required.split(",")}
+    return bool(wanted & {"all", name})

@@ -1,0 +1,100 @@
+"""Parts that may be absent: skipped with what enables them, or failed where required."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from house.parts import PARTS, is_required
+from house.trees import ROOT
+
+SUITE = """
+import os
+import pytest
+
+@pytest.mark.needs_chromium
+def test_page(): pass
+
+def test_by_itself(): pytest.skip("for a reason of its own")
+
+@pytest.mark.long
+def test_for_hours(): pass
+
+def test_here(seed): print("seed", seed)
+
+def test_home_is_not_named():
+    with pytest.raises(OSError):
+        os.makedirs(os.environ["MUSTER_HOME"])
+"""
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    """A small suite beside this project's conftest, on a machine without a browser."""
+    (tmp_path / "tests" / "house").mkdir(parents=True)
+    for name in ("tests/conftest.py", "tests/house/parts.py", "pyproject.toml"):
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    (tmp_path / "tests" / "house" / "__init__.py").touch()
+    (tmp_path / "tests" / "test_small.py").write_text(SUITE)
+    (tmp_path / "empty").mkdir()
+    return tmp_path
+
+
+def _run(suite: Path, *args: str, **env: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *args],
+        cwd=suite,
+        env={"PATH": str(suite / "empty"), "HOME": str(suite), "LANG": "C.UTF-8"} | env,
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_what_was_skipped_is_listed_with_what_enables_it(suite: Path, workers: str) -> None:
+    status, said = _run(suite, "-n", workers)
+    assert status == 0, said
+    summary = said.split("Skipped here, and how to enable")[1]
+    assert "scripts/ci-setup chromium" in summary
+    assert "1 are long: make test-long" in summary
+
+
+def test_a_missing_part_fails_where_all_is_required(suite: Path) -> None:
+    status, said = _run(suite, MUSTER_REQUIRE="all")
+    assert status == 1
+    assert "scripts/ci-setup chromium (MUSTER_REQUIRE=all)" in said
+    assert "was skipped under MUSTER_REQUIRE=all" in said
+    assert "for a reason of its own" in said
+
+
+def test_only_the_named_part_is_required(suite: Path) -> None:
+    assert _run(suite, MUSTER_REQUIRE="claude")[0] == 0
+    assert _run(suite, MUSTER_REQUIRE="claude,chromium")[0] == 1
+    assert is_required("chromium", "all")
+    assert not is_required("chromium", "")
+
+
+def test_a_file_that_skips_itself_fails_where_all_is_required(suite: Path) -> None:
+    (suite / "tests" / "test_small.py").write_text("import pytest\npytest.importorskip('nothing')")
+    assert _run(suite, MUSTER_REQUIRE="all")[0] != 0
+
+
+def test_the_seed_is_printed_and_can_be_given_again(suite: Path) -> None:
+    said = _run(suite, "-s", MUSTER_SEED="4711")[1]
+    assert "MUSTER_SEED=4711 repeats" in said
+    assert "seed 4711" in said
+
+
+def test_the_long_tests_run_when_they_are_asked_for(suite: Path) -> None:
+    assert "3 passed" in _run(suite, "-k", "hours or here or named", MUSTER_LONG="1")[1]
+
+
+def test_every_part_says_what_it_is_and_how_to_get_it() -> None:
+    for name, part in PARTS.items():
+        assert name == part.name
+        assert part.what
+        assert part.enable

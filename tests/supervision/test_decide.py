@@ -1,0 +1,203 @@
+"""Every combination of findings leads to exactly one next step, with a reason."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from muster.domain.agent import Outcome
+from muster.domain.task import Autonomy
+from muster.domain.verdict import OPTIONS, BreakpointKind, Decision, Finding, Severity, Step
+from muster.supervision.decide import DEFAULT_PARK_MS, LONGEST_PARK_MS, decide
+from muster.supervision.evidence import CheckResult
+
+GOOD = Finding("tests.green", Severity.OK, "The tests pass.")
+NOTE = Finding("tests.no_new", Severity.NOTE, "There are no new tests.")
+ASK = Finding("plan.outside", Severity.ASK, "It goes beyond the plan.")
+ABSTAIN = Finding("tests.none", Severity.ABSTAIN, "There is no test command.")
+RED = CheckResult("result", "pytest", 1, "exit", 1.0, "r", "E assert 1 == 2")
+BASE = CheckResult("base", "pytest", 0, "exit", 1.0, "r", "all well")
+VETO = Finding(
+    "tests.broken",
+    Severity.VETO,
+    "It breaks a test.",
+    {"about": "result", "runs": [BASE.as_json(), RED.as_json()], "broken": ["t::b"]},
+)
+NOW = 1_000_000
+
+
+def decided(
+    *findings: Finding,
+    autonomy: Autonomy = Autonomy.CONFIRM,
+    tries: int = 1,
+    max_attempts: int = 3,
+    outcome: Outcome = Outcome.COMPLETED,
+    retry_at: int | None = None,
+) -> Decision:
+    return decide(
+        findings,
+        autonomy=autonomy,
+        tries=tries,
+        max_attempts=max_attempts,
+        outcome=outcome,
+        retry_at=retry_at,
+        now=NOW,
+        label="MU-7",
+    )
+
+
+@pytest.mark.parametrize("autonomy", [Autonomy.MANUAL, Autonomy.CONFIRM])
+def test_clean_work_waits_for_a_person_to_merge_it(autonomy: Autonomy) -> None:
+    decision = decided(NOTE, GOOD, autonomy=autonomy)
+    assert (decision.step, decision.kind) == (Step.ASK, "merge")
+    assert decision.question == "Merge MU-7?"
+    assert decision.options == ("merge", "retry", "close", "cancel")
+
+
+def test_clean_work_is_accepted_under_full_autonomy() -> None:
+    decision = decided(NOTE, GOOD, autonomy=Autonomy.FULL)
+    assert decision.step is Step.ACCEPT
+    assert decision.reasons == (NOTE.text, GOOD.text)
+
+
+@pytest.mark.parametrize("autonomy", Autonomy)
+@pytest.mark.parametrize("finding", [ASK, ABSTAIN])
+def test_open_evidence_is_asked_about_under_every_autonomy(
+    autonomy: Autonomy, finding: Finding
+) -> None:
+    decision = decided(GOOD, finding, autonomy=autonomy)
+    assert (decision.step, decision.kind) == (Step.ASK, "evidence")
+    assert decision.reasons[0] == finding.text
+    assert finding.text in decision.question
+
+
+@pytest.mark.parametrize("autonomy", Autonomy)
+def test_work_that_nothing_was_found_about_is_never_accepted(autonomy: Autonomy) -> None:
+    assert decided(autonomy=autonomy).kind == "evidence"
+
+
+@pytest.mark.parametrize("autonomy", Autonomy)
+def test_refused_work_is_tried_again_with_what_failed(autonomy: Autonomy) -> None:
+    decision = decided(GOOD, ASK, VETO, autonomy=autonomy, tries=2)
+    assert decision.step is Step.RETRY
+    assert decision.counts
+    assert decision.feedback is not None
+    assert decision.feedback["failing"] == ["t::b"]
+    assert decision.feedback["tails"] == [{"name": "result", "tail": "E assert 1 == 2"}]
+    assert [f["code"] for f in decision.feedback["findings"]] == ["tests.broken", "plan.outside"]
+    assert "without changing, skipping or deleting" in decision.feedback["instructions"]
+
+
+def test_when_no_try_is_left_full_gives_up_and_others_ask() -> None:
+    assert decided(VETO, autonomy=Autonomy.FULL, tries=3).step is Step.GIVE_UP
+    decision = decided(VETO, tries=3)
+    assert (decision.step, decision.kind) == (Step.ASK, "exhausted")
+    assert decision.question == "MU-7 was refused 3 times. Try again?"
+    assert decided(VETO, tries=1, max_attempts=1).question.startswith("MU-7 was refused once.")
+
+
+def test_a_rate_limit_parks_and_is_no_try() -> None:
+    decision = decided(VETO, outcome=Outcome.RATE_LIMITED, tries=3, retry_at=NOW + 60_000)
+    assert (decision.step, decision.park_until, decision.counts) == (
+        Step.PARK,
+        NOW + 60_000,
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("retry_at", "until"),
+    [
+        (None, NOW + DEFAULT_PARK_MS),
+        (NOW - 5, NOW + DEFAULT_PARK_MS),
+        (10**18, NOW + LONGEST_PARK_MS),
+    ],
+)
+def test_a_limit_without_a_sensible_end_is_parked_for_a_sensible_time(
+    retry_at: int | None, until: int
+) -> None:
+    assert decided(outcome=Outcome.RATE_LIMITED, retry_at=retry_at).park_until == until
+
+
+@pytest.mark.parametrize("autonomy", Autonomy)
+def test_an_agent_that_is_not_signed_in_is_a_problem_for_a_person(autonomy: Autonomy) -> None:
+    decision = decided(outcome=Outcome.AUTH, autonomy=autonomy)
+    assert (decision.step, decision.kind, decision.counts) == (Step.ASK, "problem", False)
+    assert "Sign in" in decision.question
+
+
+def test_a_spent_budget_is_not_spent_again() -> None:
+    assert decided(VETO, outcome=Outcome.BUDGET).kind == "problem"
+    assert decided(VETO, outcome=Outcome.BUDGET, autonomy=Autonomy.FULL).step is Step.GIVE_UP
+
+
+def test_a_cancelled_run_is_given_up() -> None:
+    assert decided(GOOD, outcome=Outcome.CANCELLED).step is Step.GIVE_UP
+
+
+def test_an_agent_that_did_not_complete_is_refused_even_without_a_finding_that_says_so() -> None:
+    decision = decided(GOOD, outcome=Outcome.CRASHED, autonomy=Autonomy.FULL)
+    assert decision.step is Step.RETRY
+
+
+FINDINGS = st.lists(
+    st.builds(
+        Finding,
+        st.sampled_from(["tests.broken", "tests.none", "change.none", "x.y"]),
+        st.sampled_from(Severity),
+        st.sampled_from(["One thing.", "Another thing.", ""]),
+        st.sampled_from([{}, VETO.evidence, {"about": None, "runs": [], "broken": None}]),
+    ),
+    max_size=5,
+)
+
+
+@given(
+    FINDINGS,
+    st.sampled_from(Autonomy),
+    st.integers(0, 5),
+    st.integers(1, 4),
+    st.sampled_from(Outcome),
+    st.none() | st.integers(-(10**15), 10**19),
+)
+def test_every_combination_gives_one_decision_that_keeps_the_promises(
+    findings: list[Finding],
+    autonomy: Autonomy,
+    tries: int,
+    max_attempts: int,
+    outcome: Outcome,
+    retry_at: int | None,
+) -> None:
+    decision = decided(
+        *findings,
+        autonomy=autonomy,
+        tries=tries,
+        max_attempts=max_attempts,
+        outcome=outcome,
+        retry_at=retry_at,
+    )
+    severities = {finding.severity for finding in findings}
+    assert decision.reasons
+    assert all(reason.strip() for reason in decision.reasons)
+    if decision.step is Step.ACCEPT:
+        assert autonomy is Autonomy.FULL
+        assert outcome is Outcome.COMPLETED
+        assert severities
+        assert severities <= {Severity.OK, Severity.NOTE}
+    if decision.step is Step.GIVE_UP:
+        assert autonomy is Autonomy.FULL or outcome is Outcome.CANCELLED
+    if decision.step is Step.RETRY:
+        assert tries < max_attempts
+        assert decision.feedback is not None
+    if decision.kind == "merge":
+        assert not severities & {Severity.VETO, Severity.ABSTAIN, Severity.ASK}
+    assert (decision.step is Step.ASK) == bool(decision.question) == bool(decision.options)
+    if decision.step is Step.ASK:
+        assert decision.options == tuple(map(str, OPTIONS[BreakpointKind(decision.kind)]))
+    assert (decision.step is Step.PARK) == (decision.park_until is not None)
+    if decision.park_until is not None:
+        assert NOW < decision.park_until <= NOW + LONGEST_PARK_MS
+    json.dumps(decision.feedback)

@@ -1,0 +1,123 @@
+"""Small repositories as dictionaries, planned, run for real and judged, as the engine does it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from muster.domain.project import ProjectSettings
+from muster.domain.task import TaskType
+from muster.domain.verdict import Finding
+from muster.supervision import junit
+from muster.supervision.checks import CheckPlan, CheckRun, junit_environment, plan_checks
+from muster.supervision.evidence import Changed, Changes, CheckResult
+from muster.supervision.quality import judge
+
+Files = Mapping[str, str]
+PYTEST = f"{sys.executable} -m pytest -q -p no:cacheprovider"
+
+
+def changes(base: Files, result: Files) -> Changes:
+    """What differs between two trees; nothing is detected as renamed."""
+    found = []
+    for path in sorted({*base, *result}):
+        if path not in base:
+            found.append(Changed(path, "added", added=result[path].count("\n")))
+        elif path not in result:
+            found.append(Changed(path, "deleted", removed=base[path].count("\n")))
+        elif base[path] != result[path]:
+            found.append(Changed(path, "modified", added=1, removed=1))
+    return tuple(found)
+
+
+def tree_of(run: CheckRun, base: Files, result: Files) -> dict[str, str]:
+    """The files that a planned run sees."""
+    own, other = (base, result) if run.tree == "base" else (result, base)
+    files = {path: text for path, text in own.items() if path not in run.drop}
+    return files | {path: other[path] for path in run.take}
+
+
+def execute(run: CheckRun, files: Files, where: Path) -> CheckResult:
+    """Run a command in a fresh directory and read its report."""
+    tree, report = where / "tree", where / "a report.xml"
+    tree.mkdir(parents=True)
+    for path, text in files.items():
+        target = tree / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+    env = {"PATH": os.environ["PATH"], "HOME": str(where), "PYTHONDONTWRITEBYTECODE": "1"}
+    if run.kind == "test":
+        env |= junit_environment(run.command, str(report))
+    started = time.monotonic()
+    done = subprocess.run(
+        ["/bin/sh", "-c", run.command],
+        cwd=tree,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        timeout=60,
+        check=False,
+    )
+    return CheckResult(
+        run.name,
+        run.command,
+        done.returncode,
+        "exit",
+        time.monotonic() - started,
+        "run-1",
+        done.stdout[-4096:],
+        junit.parse(report.read_bytes()) if report.exists() else None,
+        done.stdout,
+        str(tree),
+    )
+
+
+class Bench:
+    """Judges steps between trees; a command that ran on the same files is not run again."""
+
+    def __init__(self, where: Path) -> None:
+        self._where = where
+        self._known: dict[object, CheckResult] = {}
+
+    def judged(
+        self,
+        task_type: TaskType,
+        base: Files,
+        result: Files,
+        *,
+        report: bool = True,
+        **settings: str,
+    ) -> dict[str, Finding]:
+        """The findings about the step from `base` to `result`, by code."""
+        chosen = replace(ProjectSettings(test_command=PYTEST), **settings)
+        plan = plan_of(task_type, base, result, chosen)
+        results = [self._run(run, tree_of(run, base, result), report) for run in plan.runs]
+        found = judge(task_type, plan, results, changes(base, result))
+        return {finding.code: finding for finding in found}
+
+    def _run(self, run: CheckRun, files: Files, report: bool) -> CheckResult:
+        key = (run.kind, run.command, tuple(sorted(files.items())))
+        if key not in self._known:
+            self._known[key] = execute(run, files, self._where / str(len(self._known)))
+        found = replace(self._known[key], name=run.name)
+        return found if report else replace(found, tests=None)
+
+
+def plan_of(
+    task_type: TaskType, base: Files, result: Files, settings: ProjectSettings
+) -> CheckPlan:
+    """The plan with all that is known about the trees."""
+    return plan_checks(
+        task_type,
+        settings,
+        changes(base, result),
+        base_files=base,
+        configs={path: (base.get(path), result.get(path)) for path in {*base, *result}},
+    )
