@@ -33,9 +33,9 @@ FONTS = {
 ICONS = ("lucide-static", "1.62.0", "icons.svg", "lucide-ISC.txt")
 ICON_NAMES = """
 arrow-down arrow-down-to-line arrow-left arrow-up arrow-up-to-line check chevron-right
-chevrons-up-down circle-help coins corner-down-right cpu download ellipsis file-diff folder-git-2
-git-branch git-merge history inbox keyboard layout-dashboard lock list-filter octagon-x pause play
-plus rotate-ccw search server square-terminal sun-moon timer undo-2 wifi-off x
+chevrons-up-down coins corner-down-right download ellipsis file-diff folder-git-2
+git-branch git-merge inbox keyboard layers layout-dashboard octagon-x pause play
+plus rotate-ccw search server sun-moon timer wifi-off x
 """.split()
 
 

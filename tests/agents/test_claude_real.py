@@ -101,7 +101,9 @@ def interrupted(job: Job, wait: Callable[[], object]) -> tuple[bytes, int]:
 
 def test_an_interrupt_while_the_model_thinks_ends_it_and_is_no_success(job_for, server):
     job = job_for("interrupted")
-    out, code = interrupted(job, lambda: server.asked("interrupted"))
+    asked: list[bool] = []
+    out, code = interrupted(job, lambda: asked.append(server.asked("interrupted")))
+    assert asked == [True]
     assert read(ClaudeDriver(), job, out, code, "stopped").ending.outcome is Outcome.CANCELLED
     assert read(ClaudeDriver(), job, out, code).ending.outcome is Outcome.CRASHED
 

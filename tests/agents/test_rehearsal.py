@@ -167,6 +167,14 @@ def test_a_claude_recording_is_read_like_claude(job):
     assert {fact.kind for fact in plain.facts} == {"text"}
 
 
+def test_a_claude_recording_that_does_not_say_so_is_recognised(job, tmp_path):
+    named = (CASSETTES / "claude-edit.jsonl").read_text().splitlines()[1:]
+    again = json.dumps({"kind": "out", "text": "rehearsal: a recorded run of a rehearsal\n"})
+    (tmp_path / "bare.jsonl").write_text("\n".join([again, *named]))
+    options = {"cassette": str(tmp_path / "bare.jsonl"), "speed": 0}
+    assert run(RehearsalDriver(), replace(job, options=options)).of("tool_started")
+
+
 def test_an_interrupt_ends_a_replay_like_any_program(job, tmp_path):
     slow = {"t": 3600, "kind": "out", "text": "late"}
     path = written(tmp_path / "d.jsonl", slow)
@@ -348,6 +356,19 @@ def test_every_recording_can_be_read_again(out, changes):
     sent = sorted(out, key=lambda piece: piece[0])
     whole = b"".join(p if isinstance(p, bytes) else p.encode("utf-8", "replace") for _, p in sent)
     assert b"".join(line.data for line in lines if line.kind == "out") == whole
+
+
+def test_the_player_itself_writes_deletes_and_ends_as_recorded(job, tmp_path, monkeypatch, capfd):
+    (job.workspace / "old.txt").write_text("old")
+    tool = {"kind": "write", "path": "bin/deep/tool", "text": "x", "mode": 0o755}
+    gone = {"kind": "delete", "path": "old.txt"}
+    never = {"kind": "delete", "path": "never/was"}
+    path = written(tmp_path / "d.jsonl", *SIMPLE[:3], tool, gone, never)
+    monkeypatch.chdir(job.workspace)
+    assert replay.main([str(path), "--speed", "0"]) == 0
+    assert capfd.readouterr().err == "a warning\n"
+    assert (job.workspace / "bin/deep/tool").stat().st_mode & 0o777 == 0o755
+    assert not (job.workspace / "old.txt").exists()
 
 
 def test_a_broken_cassette_ends_the_player_with_its_own_status(tmp_path, capfdbinary):

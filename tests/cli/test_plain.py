@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muster.domain.plain import Cleaner, plain, plain_line
+from muster.domain.plain import RESET, Cleaner, plain, plain_line
 
 SGR = re.compile(r"\x1b\[[0-9;:]*m")
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -33,7 +33,10 @@ def test_nothing_that_a_terminal_obeys_is_left(text: str) -> None:
 def test_with_colour_only_colour_is_left_and_it_is_closed(text: str) -> None:
     shown = plain(text, colour=True)
     assert "\x1b" not in SGR.sub("", shown)
-    assert not SGR.search(shown) or shown.endswith("\x1b[0m")
+    assert [RESET, *SGR.findall(shown)][-1] in {RESET, "\x1b[m"}
+        "\x1b[0m",
+        "\x1b[m",
+    }
 
 
 @given(HOSTILE)
@@ -80,3 +83,11 @@ def test_a_flood_without_an_end_is_not_held_back_for_ever() -> None:
     cleaner = Cleaner()
     shown = "".join(cleaner.feed("\x1b]0;" + "x" * 20_000) for _ in range(3))
     assert "\x1b" not in shown + cleaner.rest()
+
+
+def test_the_colour_of_a_stream_goes_on_over_its_pieces_and_ends_with_it() -> None:
+    cleaner = Cleaner(colour=True)
+    shown = [cleaner.feed("\x1b[31mred "), cleaner.feed("still red\n"), cleaner.rest()]
+    assert shown == ["\x1b[31mred ", "still red\n", "\x1b[0m"]
+    closed = Cleaner(colour=True)
+    assert closed.feed("\x1b[31mred\x1b[0m\n") + closed.rest() == "\x1b[31mred\x1b[0m\n"

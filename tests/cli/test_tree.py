@@ -153,7 +153,8 @@ HOSTILE = [
     "\x1b[c", "\x1b[>c", "\x1bP$qm\x1b\\", "\x1b_apc\x1b\\", "\x1b^pm\x1b\\", "\x1bXsos\x1b\\",
     "\x1bc", "\x1b(0lqqk", "\x1b[1;31mred", "\x1b[31", "\x1b]unfinished", "\x1b", "\x9b2J",
     "\x9d0;t\x9c", "\x90q\x9c", "\x85\x84\x8d", "\x00nul", "\x08\x08\x08gone", "\rover", "bell\x07",
-    "\x7f\x7f", "\u202etxt.exe", "\u2066hidden\u2069", "\u200e\u200f\u061c", "\u2028\u2029", "a\u200bb\ufeff",
+    "\x7f\x7f", "\u202etxt.exe", "\u2066hidden\u2069", "\u200e\u200f\u061c",
+    "\u2028\u2029", "a\u200bb\ufeff",
     "\U000e0041\U000e0042tags", "\x1b\x1b[31m\x1b]0;x", "line\nMU-2  ✓ completed\ttab",
 ]  # fmt: skip
 FORBIDDEN = re.compile(
@@ -222,7 +223,8 @@ def test_a_server_that_is_away_is_exit_6_with_the_command_that_starts_it(
     "line",
     [
         "tsk", "task lst", "task list --nope", "task show", "do", "queue set",
-        "task restore MU-1 x", "task list --limit many", "do x --autonomy total", "do x -f y", "queue set paused",
+        "task restore MU-1 x", "task list --limit many", "do x --autonomy total", "do x -f y",
+        "queue set paused",
         "queue set paused maybe", "queue set x 1", "queue set max_concurrent x", "project set a",
         "event emit x --payload {", "event emit x --payload []", "init no-such-folder",
     ],

@@ -64,7 +64,7 @@ class WorkspaceContract:
         assert {name: (tree / name).read_text() for name in FILES} == FILES
         assert os.access(tree / "run.sh", os.X_OK)
         assert not os.access(tree / "a.txt", os.X_OK)
-        assert os.readlink(tree / "link") == "../../etc/hostname"
+        assert str((tree / "link").readlink()) == "../../etc/hostname"
         assert subprocess.check_output([tree / "run.sh"], text=True) == "ran\n"
 
     def test_its_record_and_index_describe_the_tree(self, backend, source, commit, make_root):
@@ -109,7 +109,9 @@ class WorkspaceContract:
         assert backend.open(source, root, commit) == tree
         assert (tree / "a.txt").read_text() == "one\n"
 
-    def test_a_near_commit_gives_the_same_files(self, backend, source, commit, repo, git, make_root):
+    def test_a_near_commit_gives_the_same_files(
+        self, backend, source, commit, repo, git, make_root
+    ):
         backend.open(source, make_root("base"), commit)
         (repo / "a.txt").write_text("two\n")
         git(repo, "rm", "--quiet", "-r", "src")
@@ -178,9 +180,7 @@ class WorkspaceContract:
         backend.close(root)
         assert (precious / "file").read_text() == "keep\n"
 
-    def test_what_it_says_was_touched_covers_every_change(
-        self, backend, source, commit, make_root
-    ):
+    def test_what_it_says_was_touched_covers_every_change(self, backend, source, commit, make_root):
         root = make_root()
         tree = backend.open(source, root, commit)
         untouched = backend.touched(root)
@@ -194,6 +194,19 @@ class WorkspaceContract:
         if touched is not None:
             for path in ("a.txt", "src/deep/new.txt", "run.sh", "fresh/below/x"):
                 assert any(path == t or path.startswith(f"{t}/") for t in touched), path
+
+    def test_what_a_near_start_brought_counts_as_touched_when_it_is_gone(
+        self, backend, source, commit, repo, git, make_root
+    ):
+        backend.open(source, make_root("base"), commit)
+        (repo / "added.txt").write_text("added\n")
+        git(repo, "add", "--all")
+        git(repo, "commit", "--quiet", "--message", "Second")
+        later = Mirror(source.mirror).fetch(repo / ".git", "main")
+        root = make_root("later")
+        tree = backend.open(source, root, later, near=commit)
+        (tree / "added.txt").unlink()
+        assert "added.txt" in (backend.touched(root) or ["added.txt"])
 
     def test_the_root_itself_stays_the_same_folder(self, backend, source, commit, make_root):
         root = make_root()

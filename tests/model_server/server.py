@@ -83,7 +83,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif path.endswith("/messages"):
             request.script, step = scripts.choose(self.state.scripts, body.get("messages", []))
             self.state.note(request)
-            self._answer(step if body.get("tools") or "status" in step else {"text": "ok"}, body)
+            # A question beside the work, such as for a title: no tools come with it.
+            aside = not body.get("tools") and "tools" in step
+            self._answer({"text": "ok"} if aside else step, body)
         else:
             self.state.note(request)
             self._json(404, answers.error({"status": 404, "message": f"no {path}"}))

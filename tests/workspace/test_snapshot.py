@@ -48,7 +48,7 @@ def test_every_kind_of_change_is_in_it(make_project, workspaces):
         (tree / name).write_text("odd\n")
     found = project.files(project.snapshot(ws))
     odd = {"sp ace", "ünïcode", "line\nend", "-x", '"quoted"', "tab\t", "*?[a]", "\\back"}
-    assert found == {name: "100644 odd\n" for name in odd} | {
+    assert found == dict.fromkeys(odd, "100644 odd\n") | {
         "kept": "100644 kept\n",
         "edited": "100644 other\n",
         "renamed": "100644 moved\n",
@@ -260,14 +260,15 @@ def test_it_takes_four_git_processes_and_one_when_nothing_changed(project):
 
 
 def test_a_large_tree_is_asked_about_only_where_it_was_touched(make_project, workspaces, git):
-    many = {f"d{n % 97}/f{n}": f"{n}\n" for n in range(10_000)}
+    # Long names make git's index large with few files.
+    many = {f"d{n % 97}/{'long' * 45}{n}": f"{n}\n" for n in range(2_500)}
     project = make_project(workspaces, files=many)
     ws = project.open()
     index = (ws.root / "control" / "index").stat().st_size
     assert index > look._SMALL_INDEX
     assert project.snapshot(ws) is None
-    (ws.tree / "d1/f1").write_text("changed\n")
-    (ws.tree / "d2/f2").unlink()
+    (ws.tree / f"d1/{'long' * 45}1").write_text("changed\n")
+    (ws.tree / f"d2/{'long' * 45}2").unlink()
     (ws.tree / "d3").rename(ws.tree / "moved")
     for path in (ws.tree / "d4").iterdir():
         path.unlink()
@@ -284,9 +285,9 @@ def test_a_large_tree_is_asked_about_only_where_it_was_touched(make_project, wor
         by_status.setdefault(change.status, set()).add(change.path)
     third = {n for n in many if n.startswith("d3/")}
     fourth = {n for n in many if n.startswith("d4/")}
-    assert by_status["modified"] == {"d1/f1"}
+    assert by_status["modified"] == {f"d1/{'long' * 45}1"}
     assert by_status["added"] == {"d4/only", "new/er/x"}
-    assert by_status["deleted"] == {"d2/f2"} | fourth
+    assert by_status["deleted"] == {f"d2/{'long' * 45}2"} | fourth
     assert by_status["renamed"] == {f"moved/{n.split('/')[1]}" for n in third}
     assert project.workspaces.nested(ws) == ("new/nested",)
 

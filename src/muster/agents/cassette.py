@@ -3,7 +3,8 @@
 One object per line; `t` is seconds since the start of the take (missing: no later than the last).
 
     {"kind": "cassette", "version": 1, "source": "claude 2.1.329", "dialect": "claude"}
-        the first line; it may be missing. `dialect` says how the output reads: text or claude.
+        the first line; it may be missing. `dialect` says how the output reads, text or claude;
+        where it does not, the output's own look decides.
     {"kind": "take"}
         a further take starts here; attempt N plays take N, and the last one is played again.
     {"t": 0.2, "kind": "out", "text": "…"}        or "data": base64 for bytes that are no text
@@ -21,7 +22,7 @@ import base64
 import binascii
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ VERSION = 1
 LARGEST = 64 * 1024 * 1024
 LONGEST_SECONDS = 7 * 24 * 3600.0
 DIALECTS = ("text", "claude")
-OUTPUT = frozenset({"out", "err"})
+_INIT = b'{"type":"system","subtype":"init"'
+_FIRST = 5
 _KINDS = frozenset({"cassette", "take", "out", "err", "write", "delete", "exit"})
 
 
@@ -106,7 +108,14 @@ def parse(data: bytes, name: str) -> Cassette:
     whole = tuple(tuple(take) for take in takes if take)
     if not whole:
         raise Invalid(f"the cassette {name} holds nothing to play", hint="record it again")
-    return Cassette(whole, header.get("source", ""), header.get("dialect", "text"))
+    return Cassette(whole, header.get("source", ""), header.get("dialect") or _looks_like(whole[0]))
+
+
+def _looks_like(take: Sequence[Line]) -> str:
+    """The dialect of a take, by how its first lines of output begin."""
+    first = [line.data for line in take if line.kind == "out"][:_FIRST]
+    begun = b"".join(first).splitlines()[:_FIRST]
+    return "claude" if any(line.startswith(_INIT) for line in begun) else "text"
 
 
 def _object(raw: bytes) -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from muster.agents.base import Ending, Fact
@@ -46,7 +47,8 @@ class StreamJsonReader:
         self._root = workspace.rstrip("/") + "/"
         self._before = resumed
         self._tools: dict[str, tuple[str, str, Mapping[str, Any]]] = {}
-        self._messages: dict[str, tuple[int, int]] = {}
+        self._messages: dict[str, Usage] = {}
+        self._open = Usage()
         self._finished = Usage()
         self._total = Usage()
         self._end = End()
@@ -152,9 +154,8 @@ class StreamJsonReader:
     def _result(self, event: Mapping[str, Any]) -> Iterator[Fact]:
         self._end.note_result(event)
         turn = _tokens(mapping(event.get("usage")))
-        seen = _sum(self._messages.values())
-        self._finished += Usage(*(turn if any(turn) else seen))
-        self._messages.clear()
+        self._finished += turn if turn != Usage() else self._open
+        self._messages, self._open = {}, Usage()
         yield self._totals(self._whole(event))
         data = {
             "ok": self._end.succeeded,
@@ -169,24 +170,28 @@ class StreamJsonReader:
 
         Without the session's earlier use only the turns' own tokens can be told apart.
         """
-        models = [mapping(m) for m in mapping(event.get("modelUsage")).values()]
-        tokens = _sum([_model_tokens(m) for m in models])
+        models = mapping(event.get("modelUsage")).values()
+        session = sum((_model_tokens(mapping(model)) for model in models), Usage())
         cost = money(event.get("total_cost_usd"))
         if self._before is None:
-            return Usage(*(tokens if any(tokens) else _two(self._finished)), cost)
-        before = self._before
-        return Usage(*_two(self._finished), max(0.0, cost - before.cost_usd))
+            return replace(session if session != Usage() else self._finished, cost_usd=cost)
+        return replace(self._finished, cost_usd=max(0.0, cost - self._before.cost_usd))
 
     def _count(self, number: str, usage: Mapping[str, Any]) -> Iterator[Fact]:
         """Tokens of a message; every line of the same message repeats them."""
-        if self._messages.get(number) == (tokens := _tokens(usage)) or not any(tokens):
+        tokens, known = _tokens(usage), self._messages.get(number, Usage())
+        if tokens in (known, Usage()):
             return
         if len(self._messages) >= REMEMBERED:
-            self._finished += Usage(*_sum(self._messages.values()))
-            self._messages.clear()
+            self._finished += self._open
+            self._messages, self._open, known = {}, Usage(), Usage()
         self._messages[number] = tokens
-        now = self._finished + Usage(*_sum(self._messages.values()))
-        yield self._totals(Usage(now.input_tokens, now.output_tokens, self._total.cost_usd))
+        self._open = Usage(
+            self._open.input_tokens + tokens.input_tokens - known.input_tokens,
+            self._open.output_tokens + tokens.output_tokens - known.output_tokens,
+        )
+        now = self._finished + self._open
+        yield self._totals(replace(now, cost_usd=self._total.cost_usd))
 
     def _totals(self, total: Usage) -> Fact:
         self._total = total
@@ -227,24 +232,15 @@ def _joined(holder: Mapping[str, Any]) -> str:
     return "\n".join(word(block.get("text")) for block in entries(content))
 
 
-def _tokens(usage: Mapping[str, Any]) -> tuple[int, int]:
+def _tokens(usage: Mapping[str, Any]) -> Usage:
     """Tokens read, from the cache or not, and tokens written."""
     read = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-    return sum(count(usage.get(name)) for name in read), count(usage.get("output_tokens"))
+    return Usage(sum(count(usage.get(name)) for name in read), count(usage.get("output_tokens")))
 
 
-def _model_tokens(usage: Mapping[str, Any]) -> tuple[int, int]:
+def _model_tokens(usage: Mapping[str, Any]) -> Usage:
     read = ("inputTokens", "cacheCreationInputTokens", "cacheReadInputTokens")
-    return sum(count(usage.get(name)) for name in read), count(usage.get("outputTokens"))
-
-
-def _sum(pairs: Sequence[tuple[int, int]] | Any) -> tuple[int, int]:
-    both = list(pairs)
-    return sum(pair[0] for pair in both), sum(pair[1] for pair in both)
-
-
-def _two(usage: Usage) -> tuple[int, int]:
-    return usage.input_tokens, usage.output_tokens
+    return Usage(sum(count(usage.get(name)) for name in read), count(usage.get("outputTokens")))
 
 
 def _remember(known: dict[str, Any], key: str, value: Any) -> None:

@@ -27,7 +27,11 @@ def agent() -> None:
 
 @command("list")
 @click.option("--task", metavar="TASK", help="Only this task's.")
-@click.option("--status", type=click.Choice([str(s) for s in AgentStatus]), help="Only agents with this status.")
+@click.option(
+    "--status",
+    type=click.Choice([str(s) for s in AgentStatus]),
+    help="Only agents with this status.",
+)
 @click.option("--active", is_flag=True, help="Only those that run now.")
 @click.option("--limit", type=click.IntRange(1, 200), default=100, show_default=True)
 @click.option("--after", metavar="CURSOR", help="Go on after a page: its `next`.")

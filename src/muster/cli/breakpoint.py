@@ -104,8 +104,9 @@ def _evidence(ink: Ink, item: Breakpoint) -> str:
     evidence = dict(item["evidence"])
     lines: list[str] = []
     findings = evidence.pop("findings", None)
+    shown: set[str] = set()
     for finding in findings if isinstance(findings, list) else []:
-        lines += finding_lines(ink, finding)
+        lines += finding_lines(ink, finding, shown)
     paths = evidence.pop("paths", None)
     for path in paths if isinstance(paths, list) else []:
         if isinstance(path, dict):
@@ -118,6 +119,8 @@ def _evidence(ink: Ink, item: Breakpoint) -> str:
 
 
 def _value(value: object) -> str:
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return "; ".join(map(some, value))
     return some(value) if isinstance(value, (str, int, float)) else json.dumps(value)
 
 

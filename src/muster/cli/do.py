@@ -28,12 +28,18 @@ from muster.domain.task import Autonomy, TaskType
 @click.option("--agent", metavar="NAME", help="A driver, a preset or an own agent.")
 @click.option("--runtime", metavar="NAME", help="Where the agent runs.")
 @click.option("--playbook", metavar="NAME", help="Which roles the task goes through.")
-@click.option("--autonomy", type=click.Choice([str(a) for a in Autonomy]), help="How much may be done unasked.")
+@click.option(
+    "--autonomy",
+    type=click.Choice([str(a) for a in Autonomy]),
+    help="How much may be done unasked.",
+)
 @click.option("--after", multiple=True, metavar="TASK", help="Wait for this task (repeatable).")
 @click.option("--priority", type=click.IntRange(0, 9), help="0 to 9; higher starts first.")
 @click.option("--budget", "budget_usd", type=click.FloatRange(min=0), metavar="USD")
 @click.option("--model", metavar="NAME", help="The model the agent should use.")
-@click.option("--type", "type_", type=click.Choice([str(t) for t in TaskType]), help="What kind of change.")
+@click.option(
+    "--type", "type_", type=click.Choice([str(t) for t in TaskType]), help="What kind of change."
+)
 @click.option("--title", metavar="TEXT", help="A short name [the first line of the text].")
 @click.option("--path", "paths", multiple=True, metavar="GLOB", help="Only these may change.")
 @click.option("--timeout", "timeout_minutes", type=click.FloatRange(min=0), metavar="MINUTES")

@@ -12,6 +12,17 @@ from typing import Any
 import click
 
 from muster.cli.late import late
+from muster.domain.errors import MusterError
+
+
+class Interrupted(MusterError):
+    """A person pressed Ctrl-C here."""
+
+    code, title, status, exit_code = "interrupted", "Interrupted", 499, 130
+
+
+class ReaderGone(Exception):
+    """What reads our output has had enough."""
 
 
 class Line:
@@ -128,6 +139,15 @@ class LazyGroup(click.Group):
         super().__init__(*args, **more)
         self.table = table
         self.params = [*self.params, *_OUTERMOST]
+
+    def invoke(self, ctx: click.Context) -> Any:  # type: ignore[explicit-override]
+        """Run it; two endings are taken here before click makes its own of them."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ReaderGone from error
+        except KeyboardInterrupt as error:
+            raise Interrupted(str(error) or "interrupted") from None
 
     def list_commands(  # type: ignore[explicit-override]
         self,

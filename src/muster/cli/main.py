@@ -9,7 +9,7 @@ import click
 
 from muster import __version__
 from muster.cli.late import late
-from muster.cli.line import LazyGroup, Line
+from muster.cli.line import Interrupted, LazyGroup, Line, ReaderGone
 from muster.domain.errors import MusterError
 
 
@@ -17,12 +17,6 @@ class TimedOut(MusterError):
     """The time that was given is over; what was waited for goes on."""
 
     code, title, status, exit_code = "timeout", "Out of time", 408, 8
-
-
-class Interrupted(MusterError):
-    """A person pressed Ctrl-C here."""
-
-    code, title, status, exit_code = "interrupted", "Interrupted", 499, 130
 
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -89,10 +83,10 @@ def main(argv: list[str] | None = None) -> int:
         return _told(error, line, as_json=line.json or "--json" in given)
     except TimeoutError as error:
         return _told(TimedOut(str(error)), line, as_json=line.json)
-    except (KeyboardInterrupt, click.Abort) as error:
-        return _told(Interrupted(str(error) or "interrupted"), line, as_json=line.json)
-    except BrokenPipeError:
-        # The reader has had enough. Python would complain when it flushes at exit.
+    except click.Abort:
+        return _told(Interrupted("interrupted"), line, as_json=line.json)
+    except (ReaderGone, BrokenPipeError):
+        # Python would complain when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return ended if isinstance(ended, int) else 0

@@ -47,7 +47,9 @@ def _row(ink: Ink, item: Task) -> list[str]:
 @command("list")
 @click.option("--project", metavar="NAME", help="Only this project's [the current directory's].")
 @click.option("--all", "everywhere", is_flag=True, help="Every project's.")
-@click.option("--status", type=click.Choice([str(s) for s in Status]), help="Only tasks with this status.")
+@click.option(
+    "--status", type=click.Choice([str(s) for s in Status]), help="Only tasks with this status."
+)
 @click.option("--limit", type=click.IntRange(1, 200), default=100, show_default=True)
 @click.option("--after", metavar="CURSOR", help="Go on after a page: its `next`.")
 def list_(

@@ -11,6 +11,7 @@ from muster.client.shapes import Diff, FileChange
 from muster.domain.errors import Invalid, Unavailable
 from muster.domain.plain import plain
 
+_HEAD = ("diff ", "index ", "+++ ", "--- ")
 _STYLES = {"+": "green", "-": "red", "@": "blue"}
 
 
@@ -64,9 +65,10 @@ def _summary(ink: Ink, diff: Diff) -> str:
 
 
 def _file(ink: Ink, change: FileChange) -> str:
-    lines = [ink.paint("bold", some(change["path"]))]
-    for text in plain(change["patch"]).splitlines():
-        style = "" if text.startswith(("+++", "---")) else _STYLES.get(text[:1], "")
+    patch = plain(change["patch"])
+    lines = [] if patch.startswith("diff ") else [ink.paint("bold", some(change["path"]))]
+    for text in patch.splitlines():
+        style = "bold" if text.startswith(_HEAD) else _STYLES.get(text[:1], "")
         lines.append(ink.paint(style, text) if style else text)
     if change["binary"]:
         lines.append("(binary)")

@@ -68,7 +68,7 @@ def _time(task: TaskDetail) -> str:
     if task["started_at"]:
         end = task["finished_at"]
         took = between(task["started_at"], end)
-        parts.append(f"took {took}" if end else f"started {took} ago")
+        parts.append(f"took {took}" if end else f"started {ago(task['started_at'])}")
     return ", ".join(parts)
 
 
@@ -110,8 +110,9 @@ def _agent(ink: Ink, agent: Agent) -> str:
 
 def _verdict(ink: Ink, verdict: Verdict) -> list[str]:
     lines: list[str] = []
+    shown: set[str] = set()
     for finding in verdict["findings"]:
-        lines += finding_lines(ink, finding)
+        lines += finding_lines(ink, finding, shown)
     step = verdict["decision"]["step"]
     reasons = "; ".join(map(some, verdict["decision"]["reasons"]))
     sure = f" (confidence {verdict['confidence']:.2f})" if verdict["confidence"] is not None else ""
@@ -119,17 +120,21 @@ def _verdict(ink: Ink, verdict: Verdict) -> list[str]:
     return lines
 
 
-def finding_lines(ink: Ink, finding: Finding) -> list[str]:
-    """One finding: its mark, its sentence, and the evidence it stands on."""
+def finding_lines(ink: Ink, finding: Finding, shown: set[str]) -> list[str]:
+    """One finding: its mark, its sentence, and the evidence it stands on.
+
+    Findings often stand on the same runs; those in `shown` are not repeated.
+    """
     evidence = finding.get("evidence") or {}
     mark = ink.mark(finding["severity"])
     lines = [f"  {mark} {some(finding['text'])}  {ink.paint('dim', some(finding['code']))}"]
     runs = [run for run in _list(evidence.get("runs")) if isinstance(run, dict)]
-    if evidence.get("command"):
-        lines.append(f"      $ {some(evidence['command'])}")
-    if runs:
-        shown = table(ink, ["RUN", "EXIT", "TESTS", "TIME"], [_run(run) for run in runs])
-        lines.append(indented(shown, "      "))
+    table_of_runs = table(ink, ["RUN", "EXIT", "TESTS", "TIME"], [_run(run) for run in runs])
+    if runs and table_of_runs not in shown:
+        shown.add(table_of_runs)
+        if evidence.get("command"):
+            lines.append(f"      $ {some(evidence['command'])}")
+        lines.append(indented(table_of_runs, "      "))
     named = {name: _list(evidence.get(name)) for name in ("broken", "missing", "fixed")}
     return lines + [f"      {name}: {_names(tests)}" for name, tests in named.items() if tests]
 

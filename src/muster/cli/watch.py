@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from muster.cli.look import Ink, some
 from muster.cli.out import Progress
@@ -43,6 +44,30 @@ def wait_for(
         raise TimeoutError(f"{some(task['label'])} is still {state} after {seconds:g} s") from None
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"stopped watching; {some(task['label'])} goes on") from None
+    finally:
+        progress.done()
+    raise AssertionError  # pragma: no cover (the stream of events has no end)
+
+
+def wait_for_all(
+    muster: Muster, labels: Sequence[str], progress: Progress, seconds: float
+) -> list[TaskDetail]:
+    """Follow several tasks until each is in one of the states of `ENDS`.
+
+    Raises:
+        TimeoutError: `seconds` have passed; the tasks go on.
+    """
+    until = time.monotonic() + seconds
+    found = {task["id"]: task for task in map(muster.get_task, labels)}
+    watches = {task_id: _Watch(progress) for task_id in found}
+    try:
+        for event in muster.events(after=0, until=until):
+            task_id = event.get("task_id") or ""
+            if task_id in found and _concerns(event, found[task_id]):
+                found[task_id] = muster.get_task(task_id)
+                watches[task_id].see(found[task_id])
+            if all(task["status"] in ENDS for task in found.values()):
+                return list(found.values())
     finally:
         progress.done()
     raise AssertionError  # pragma: no cover (the stream of events has no end)

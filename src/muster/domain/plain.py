@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 RESET = "\x1b[0m"
+_CLOSED = frozenset({"", RESET, "\x1b[m"})
 
 # Patterns are compiled when first needed: a command line that shows nothing does not pay for them.
 _INTRODUCER = r"(?:\x1b\[|\x9b)"
@@ -35,23 +36,28 @@ def plain(text: str, *, colour: bool = False) -> str:
     becomes U+FFFD. With `colour` the sequences that select graphic rendition stay, and a reset
     closes them.
     """
+    shown, last = _clean(text, colour)
+    return shown if last in _CLOSED else shown + RESET
+
+
+def _clean(text: str, colour: bool) -> tuple[str, str]:
+    """The harmless text and the last colour sequence that was kept in it."""
     if text.isprintable():
-        return text
-    kept = False
+        return text, ""
+    last = ""
 
     def stay(found: re.Match[str]) -> str:
-        nonlocal kept
+        nonlocal last
         if found["line"]:
             return "\n"
         if found["broken"]:
             return "\ufffd"
         if found["sgr"] and colour:
-            kept = True
-            return found["sgr"]
+            last = found["sgr"]
+            return last
         return ""
 
-    shown = re.sub(_OBEYED, stay, text)
-    return shown + RESET if kept and not shown.endswith(RESET) else shown
+    return re.sub(_OBEYED, stay, text), last
 
 
 def plain_line(text: str, limit: int = 300) -> str:
@@ -66,6 +72,7 @@ class Cleaner:
     def __init__(self, *, colour: bool = False) -> None:
         self._colour = colour
         self._held = ""
+        self._last = ""
 
     def feed(self, text: str) -> str:
         """What can be shown by now; the start of an unfinished sequence is held for the next."""
@@ -74,9 +81,13 @@ class Cleaner:
         cut = re.search(_UNFINISHED, text[done:])
         done = done + cut.start() if cut else len(text)
         self._held = text[done:]
-        return plain(text[:done], colour=self._colour)
+        shown, last = _clean(text[:done], self._colour)
+        self._last = last or self._last
+        return shown
 
     def rest(self) -> str:
-        """What was held when the stream ended."""
-        held, self._held = self._held, ""
-        return plain(held, colour=self._colour)
+        """What was held when the stream ended, and the end of its colour."""
+        shown, last = _clean(self._held, self._colour)
+        closed = (last or self._last) in _CLOSED
+        self._held = self._last = ""
+        return shown if closed else shown + RESET

@@ -126,8 +126,14 @@ def box_of(boxes: Boxes, mark: str) -> list[str]:
     return unified + [f"{parent}/{_HOUSE}-{mark}" for _, parent in boxes.split]
 
 
-def open_box(box: Iterable[str], memory: int | None, processes: int) -> None:
-    """Make a run's box and set its limits, as far as its controllers are there."""
+def open_box(box: Iterable[str]) -> None:
+    """Make a run's box, as far as its folders may be made."""
+    for folder in box:
+        _make(folder)
+
+
+def limit(box: Iterable[str], memory: int | None, processes: int) -> None:
+    """Set a box's limits, as far as its controllers are there."""
     limits = {"pids.max": str(processes)}
     if memory is not None:
         limits |= {
@@ -137,9 +143,8 @@ def open_box(box: Iterable[str], memory: int | None, processes: int) -> None:
             "memory.memsw.limit_in_bytes": str(memory),
         }
     for folder in box:
-        if _make(folder):
-            for name, value in limits.items():
-                _write(f"{folder}/{name}", value)
+        for name, value in limits.items():
+            _write(f"{folder}/{name}", value)
 
 
 def enter(box: Iterable[str]) -> None:

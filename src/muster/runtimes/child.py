@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import json
 import os
 import resource
 import signal
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 
 from muster.runtimes import cgroups
 
@@ -32,62 +32,72 @@ _DEFAULT_AGAIN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
-    """What is started, where, with which whole environment, in which box."""
-
-    argv: tuple[str, ...]
-    cwd: str
-    env: Mapping[str, str]
-    file_bytes: int
-    box: tuple[str, ...] = ()
-
-
 def adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent ends."""
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def spawn(program: Program, stdin: int, out: int, err: int) -> tuple[int, str]:
-    """Start a program on these descriptors.
+class Embryo:
+    """A child that will be a run's program: already in its own session and box, not yet told what.
 
-    Returns:
-        Its process id, and why it could not be started or an empty string. In either case it is
-        a child that has to be waited for.
+    Moving a process into a box makes the kernel wait for all processors, some 15 ms on an idle
+    machine; so that is done before anybody waits for it. It is a child that has to be waited for,
+    and it dies with its parent.
+
+    Attributes:
+        pid: its process id, which is also that of its session and group.
+        stdin: the writing end of its standard input.
+        out: the reading end of its standard output.
+        err: the reading end of its standard error.
     """
-    said, say = os.pipe()
-    shim = os.getpid()
-    pid = os.fork()
-    if pid == 0:
-        _become(program, shim, say, (stdin, out, err))
-    os.close(say)
-    problem = b""
-    while piece := os.read(said, 4096):
-        problem += piece
-    os.close(said)
-    return pid, problem.decode("utf-8", "replace")
+
+    def __init__(self, box: Iterable[str]) -> None:
+        self._told, self._tell = os.pipe()
+        self._said, self._say = os.pipe()
+        stdin, self.stdin = os.pipe()
+        self.out, out = os.pipe()
+        self.err, err = os.pipe()
+        parent = os.getpid()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(self._tell)
+            self._live(parent, box, (stdin, out, err))
+        for fd in (self._told, self._say, stdin, out, err):
+            os.close(fd)
+
+    def become(self, argv: Sequence[str], cwd: str, env: Mapping[str, str], file_bytes: int) -> str:
+        """Start this program; why it could not be started, or an empty string."""
+        with contextlib.suppress(BrokenPipeError), open(self._tell, "wb") as tell:  # noqa: PTH123
+            tell.write(json.dumps([argv, cwd, dict(env), file_bytes]).encode())
+        with open(self._said, "rb") as said:  # noqa: PTH123
+            return said.read().decode("utf-8", "replace")
+
+    def _live(self, parent: int, box: Iterable[str], streams: Iterable[int]) -> None:
+        """Never returns: this process becomes the program, or says why not and ends."""
+        try:
+            _settle(parent, box)
+            with open(self._told, "rb") as told:  # noqa: PTH123
+                order = told.read()
+            if not order:  # the shim that was never needed has hung up
+                os._exit(0)
+            argv, cwd, env, file_bytes = json.loads(order)
+            problem = _become(argv, cwd, env, file_bytes, streams)
+        except BaseException as error:  # noqa: BLE001 - nothing may run on as a second shim
+            problem = f"the program could not be started: {error}"
+        os.write(self._say, problem.encode("utf-8", "replace"))
+        os._exit(127)
 
 
-def _become(program: Program, shim: int, say: int, streams: Iterable[int]) -> None:
-    """Never returns: this process is the program now, or has said why not and ended."""
-    try:
-        os.setsid()
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != shim:
-            os._exit(127)
-        cgroups.enter(program.box)
-        _limit(resource.RLIMIT_CORE, 0)
-        _limit(resource.RLIMIT_FSIZE, program.file_bytes)
-        for number in _DEFAULT_AGAIN:
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        for target, source in enumerate(streams):
-            os.dup2(source, target)
-        problem = _exec(program)
-    except BaseException as error:  # noqa: BLE001 - nothing may run on as a second shim
-        problem = f"the program could not be started: {error}"
-    os.write(say, problem.encode("utf-8", "replace"))
-    os._exit(127)
+def _settle(parent: int, box: Iterable[str]) -> None:
+    os.setsid()
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(127)
+    for number in _DEFAULT_AGAIN:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    _limit(resource.RLIMIT_CORE, 0)
+    cgroups.enter(box)
 
 
 def _limit(which: int, most: int) -> None:
@@ -98,19 +108,23 @@ def _limit(which: int, most: int) -> None:
         resource.setrlimit(which, (most, most))
 
 
-def _exec(program: Program) -> str:
+def _become(
+    argv: list[str], cwd: str, env: dict[str, str], file_bytes: int, streams: Iterable[int]
+) -> str:
     """Why the program could not be started; does not return when it was."""
-    name = program.argv[0] if program.argv else ""
-    if not name:
+    if not argv or not argv[0]:
         return "no program was named"
     try:
-        os.chdir(program.cwd)
+        os.chdir(cwd)
     except OSError as error:
-        return f"the working directory {program.cwd} cannot be entered: {error.strerror}"
+        return f"the working directory {cwd} cannot be entered: {error.strerror}"
+    _limit(resource.RLIMIT_FSIZE, file_bytes)
+    for target, source in enumerate(streams):
+        os.dup2(source, target)
     try:
-        os.execvpe(name, program.argv, program.env)  # noqa: S606 - this is what a shim is for
+        os.execvpe(argv[0], argv, env)  # noqa: S606 - this is what a shim is for
     except OSError as error:
-        return _why_not(name, error)
+        return _why_not(argv[0], error)
 
 
 def _why_not(name: str, error: OSError) -> str:

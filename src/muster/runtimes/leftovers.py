@@ -132,10 +132,8 @@ def _in_session(traces: Traces) -> set[int]:
 
 def alive(traces: Traces, root: int = 0) -> set[int]:
     """All living processes of a run but this one; `root` is the shim, while it lives."""
-    found = cgroups.members(traces.box) | marked(traces.mark) | _in_session(traces)
-    if root:
-        found |= descendants(root)
-    return _living(found)
+    found = cgroups.members(traces.box) | marked(traces.mark)
+    return _living(found | (descendants(root) if root else _in_session(traces)))
 
 
 def _living(pids: set[int]) -> set[int]:

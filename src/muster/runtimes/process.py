@@ -281,7 +281,7 @@ async def _connect(run_dir: Path) -> socket.socket | None:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.setblocking(False)
     try:
-        while not _dial(connection, run_dir):
+        while not _dial(connection, run_dir):  # noqa: ASYNC110 - nothing tells of room in a queue
             await asyncio.sleep(_FIRST_LOOK)
     except OSError:
         connection.close()

@@ -12,7 +12,7 @@ from muster.domain.redact import Redactor
 from muster.runtimes.control import Loop
 from muster.runtimes.streams import CappedFile
 
-_PIECE = 131072
+_PIECE = 65536
 _PIPE_BYTES = 262144
 _TRY_AGAIN = 0.5
 
@@ -25,7 +25,12 @@ class Pump:
     """
 
     def __init__(
-        self, loop: Loop, file: CappedFile, redactor: Redactor, wrote: Callable[[int], None]
+        self,
+        loop: Loop,
+        fd: int,
+        file: CappedFile,
+        redactor: Redactor,
+        wrote: Callable[[int], None],
     ) -> None:
         self._loop = loop
         self._file = file
@@ -33,7 +38,7 @@ class Pump:
         self._wrote = wrote
         self._stuck = b""
         self._ended = False
-        self._fd, self.program_end = os.pipe()
+        self._fd = fd
         os.set_blocking(self._fd, False)
         with contextlib.suppress(OSError):
             fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
@@ -50,10 +55,6 @@ class Pump:
     def unwritten(self) -> int:
         """How many bytes wait for room on the disk."""
         return len(self._stuck)
-
-    def started(self) -> None:
-        """Leave the writing end to the program alone, so that its end can be seen."""
-        os.close(self.program_end)
 
     def move(self) -> bool:
         """Move one piece; False when there is none now."""

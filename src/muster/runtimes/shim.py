@@ -11,7 +11,6 @@ import fcntl
 import json
 import os
 import resource
-import secrets
 import signal
 import socket
 import time
@@ -21,7 +20,7 @@ from typing import Any
 
 from muster.domain.redact import Redactor
 from muster.runtimes import cgroups, leftovers
-from muster.runtimes.child import Program, adopt_orphans, spawn
+from muster.runtimes.child import Embryo, adopt_orphans
 from muster.runtimes.control import Control, Input, Loop
 from muster.runtimes.layout import (
     CTL,
@@ -118,33 +117,51 @@ def _lock() -> int | None:
 # --- the run --------------------------------------------------------------------------------------
 
 
+class Cradle:
+    """All of a run that can be made before it is known: its box, and the child that waits in it."""
+
+    def __init__(self, boxes: cgroups.Boxes, mark: str) -> None:
+        self.traces = Traces(
+            mark, tuple(cgroups.box_of(boxes, mark)), leftovers.boot_id(), os.getpid()
+        )
+        adopt_orphans()
+        cgroups.open_box(self.traces.box)
+        self.embryo = Embryo(self.traces.box)
+
+    def abandon(self) -> None:
+        """Nobody needs it: leave nothing."""
+        os.kill(self.embryo.pid, signal.SIGKILL)
+        os.waitpid(self.embryo.pid, 0)
+        cgroups.close_box(self.traces.box)
+
+
 class Shim:
     """One run, from its start to its end."""
 
-    def __init__(self, order: Order, folder: str, claimed: Claim, boxes: cgroups.Boxes) -> None:
-        mark = secrets.token_hex(16)
+    def __init__(self, order: Order, folder: str, claimed: Claim, cradle: Cradle) -> None:
         self._order = order
         self._folder = folder
         self._claimed = claimed
-        self._traces = Traces(
-            mark, tuple(cgroups.box_of(boxes, mark)), leftovers.boot_id(), os.getpid()
-        )
+        self._traces = cradle.traces
+        self._embryo = cradle.embryo
+        self._program = cradle.embryo.pid
         self._redactor = Redactor(order.secrets)
         self._loop = Loop()
         self._control = Control(self._loop, claimed.listener, self.stop, self.kill)
         self._index = Index(folder)
         self._files = [self._file(name) for name in STREAMS]
         self._pumps = [
-            Pump(self._loop, file, self._redactor.twin(), self._wrote(number))
-            for number, file in enumerate(self._files)
+            Pump(self._loop, fd, file, self._redactor.twin(), self._wrote(number))
+            for number, (fd, file) in enumerate(
+                zip((cradle.embryo.out, cradle.embryo.err), self._files, strict=True)
+            )
         ]
-        self._program = 0
         self._code: int | None = None
         self._why = ""
         self._ladder = list(_LADDER)
         self._next_rung: float | None = None
-        self._started_at = 0.0
-        self._wall: float | None = None
+        self._started_at = time.time()
+        self._wall: float | None = time.monotonic() + order.limits["wall_seconds"]
 
     def _file(self, name: str) -> CappedFile:
         limits = self._order.limits
@@ -160,37 +177,18 @@ class Shim:
 
     def start(self) -> str:
         """Start the program; why it could not be, or an empty string."""
-        order = self._order
-        self._started_at = time.time()
-        self._wall = time.monotonic() + order.limits["wall_seconds"]
+        order, limits = self._order, self._order.limits
         self._write_traces()
-        adopt_orphans()
         self._listen_for_signals()
-        limits = order.limits
-        cgroups.open_box(self._traces.box, limits["memory_bytes"], limits["processes"])
-        stdin, feed = os.pipe()
-        program = Program(
-            order.argv,
-            order.cwd,
-            {
-                **order.env,
-                "PWD": order.cwd,
-                RUN_ID: order.run_id,
-                MARK: self._traces.mark,
-            },
-            limits["file_bytes"],
-            self._traces.box,
+        cgroups.limit(self._traces.box, limits["memory_bytes"], limits["processes"])
+        marks = {"PWD": order.cwd, RUN_ID: order.run_id, MARK: self._traces.mark}
+        problem = self._embryo.become(
+            order.argv, order.cwd, {**order.env, **marks}, limits["file_bytes"]
         )
-        ends = [pump.program_end for pump in self._pumps]
-        self._program, problem = spawn(program, stdin, *ends)
-        os.close(stdin)
-        for pump in self._pumps:
-            pump.started()
+        feed = self._embryo.stdin
         self._control.input = Input(self._loop, feed, order.stdin, stay_open=order.interactive)
         if problem:
             self._why = "exec"
-        else:
-            self._note_program()
         return self._safe(problem)
 
     def run(self, problem: str) -> None:
@@ -361,13 +359,9 @@ class Shim:
     def _redacted_spec(self) -> bytes:
         return self._redactor.whole(json.dumps(self._order.spec()).encode())
 
-    def _note_program(self) -> None:
-        seen = leftovers.stat(self._program)
-        if seen is not None:
-            self._traces = replace(self._traces, session=self._program, since=seen.since)
-            self._write_traces()
-
     def _write_traces(self) -> None:
+        seen = leftovers.stat(self._program)
+        self._traces = replace(self._traces, session=self._program, since=seen.since if seen else 0)
         said = {**asdict(self._traces), "started_at": self._started_at}
         write_json(self._folder, SHIM, said, durable=False)
 

@@ -10,39 +10,111 @@ import contextlib
 import gc
 import json
 import os
+import secrets
+import select
 import signal
 import socket
 import struct
 import sys
 import traceback
+from dataclasses import dataclass
 
 from muster.runtimes import cgroups
-from muster.runtimes.shim import Order, Shim, claim
+from muster.runtimes.shim import Cradle, Order, Shim, claim
 
 REQUEST = struct.Struct("<II")
 """How a run is ordered: the lengths of a JSON document and of the standard input that follow."""
-STARTED_NOW, STARTED_BEFORE = "started", "before"
+STARTED_NOW, STARTED_BEFORE = b"n", b"b"
+_REST = 0.02
+_TRIES = 3
 
 
 def serve(socket_fd: int, *, nested: bool) -> None:
-    """Fork a shim for each socket that comes in, until the server hangs up."""
+    """Hand each socket that comes in to a shim of its own, until the server hangs up."""
     server = socket.socket(fileno=socket_fd)
     server.set_inheritable(False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) - 5)
     boxes = cgroups.settle(nested=nested)
     gc.collect()
     gc.freeze()
+    nursery = _Nursery(boxes, server)
     while True:
+        # A moment's rest before the next spare: the run that was just ordered goes first.
+        if nursery.spare is None and not select.select([server], [], [], _REST)[0]:
+            if nursery.breed():
+                return
+            continue
         word, fds, _, _ = socket.recv_fds(server, 1, 1)
         if not word:
             break
         for fd in fds:
-            if _fork_twice():
-                server.close()
-                _be_shim(socket.socket(fileno=fd), boxes)
+            if nursery.hand_over(fd):
                 return
             os.close(fd)
+    nursery.close()
     cgroups.leave(boxes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Spare:
+    """A shim that waits for its order: the socket to it, and the mark of its box."""
+
+    link: socket.socket
+    mark: str
+
+
+class _Nursery:
+    """One shim is kept ready, so that a run starts without waiting for what can be done before.
+
+    What forks returns True in the fork, when that has done its work and should end.
+    """
+
+    def __init__(self, boxes: cgroups.Boxes, server: socket.socket) -> None:
+        self._boxes = boxes
+        self._server = server
+        self.spare: _Spare | None = None
+
+    def breed(self) -> bool:
+        """Fork the next shim, which gets ready by itself."""
+        ours, theirs = socket.socketpair()
+        mark = secrets.token_hex(16)
+        with theirs:
+            if not _fork_twice():
+                self.spare = _Spare(ours, mark)
+                return False
+            self._server.close()
+            ours.close()
+            gc.enable()
+            _be_shim(theirs, self._boxes, mark)
+        return True
+
+    def hand_over(self, fd: int) -> bool:
+        """Give the spare shim the socket of its run."""
+        for _ in range(_TRIES):
+            if self.spare is None and self.breed():
+                return True
+            if self.spare is not None and self._send(self.spare, fd):
+                return False
+        return False
+
+    def close(self) -> None:
+        """Let the spare go, which then ends."""
+        if self.spare is not None:
+            self.spare.link.close()
+            self.spare = None
+
+    def _send(self, spare: _Spare, fd: int) -> bool:
+        """Whether it was there to take it; if not, somebody killed it, and its box is left."""
+        self.spare = None
+        with spare.link:
+            try:
+                socket.send_fds(spare.link, [b"f"], [fd])
+            except OSError:
+                cgroups.close_box(cgroups.box_of(self._boxes, spare.mark))
+                return False
+        return True
 
 
 def _fork_twice() -> bool:
@@ -61,18 +133,23 @@ def _fork_twice() -> bool:
     os._exit(0)
 
 
-def _be_shim(connection: socket.socket, boxes: cgroups.Boxes) -> None:
-    """Read the order, run it, and be gone."""
-    received = _receive(connection)
-    if received is None:  # the server died before it had said all, so nothing was started
+def _be_shim(zygote: socket.socket, boxes: cgroups.Boxes, mark: str) -> None:
+    """Get ready, wait for the order, run it, and be gone."""
+    cradle = Cradle(boxes, mark)
+    _, fds, _, _ = socket.recv_fds(zygote, 1, 1)
+    # Without a socket nobody needs a shim any more; without an order, the server died before it
+    # had said all: either way nothing was started.
+    connection = socket.socket(fileno=fds[0]) if fds else None
+    received = _receive(connection) if connection else None
+    claimed = claim(received[0]) if received else None
+    if connection is None or received is None or claimed is None:
+        cradle.abandon()
+        if connection is not None:
+            _answer(connection, STARTED_BEFORE if received else b"")
         return
     folder, order = received
-    claimed = claim(folder)
-    if claimed is None:
-        _answer(connection, STARTED_BEFORE)
-        return
     try:
-        shim = Shim(order, folder, claimed, boxes)
+        shim = Shim(order, folder, claimed, cradle)
         problem = shim.start()
         _answer(connection, STARTED_NOW)
         shim.run(problem)
@@ -108,9 +185,9 @@ def _exactly(connection: socket.socket, length: int) -> bytes | None:
     return bytes(data)
 
 
-def _answer(connection: socket.socket, state: str) -> None:
+def _answer(connection: socket.socket, word: bytes) -> None:
     with contextlib.suppress(OSError):  # the server may have died; the run goes on
-        connection.sendall(json.dumps({"state": state}).encode())
+        connection.sendall(word)
     connection.close()
 
 
@@ -120,7 +197,3 @@ def _complain(folder: str) -> None:
     said = [f"{type(sys.exc_info()[1]).__name__}\n", *traceback.format_list(where)]
     with contextlib.suppress(OSError), open(f"{folder}/shim.log", "a") as file:  # noqa: PTH123
         file.writelines(said)
-
-
-if __name__ == "__main__":
-    serve(int(sys.argv[1]), nested=sys.argv[2] == "nested")

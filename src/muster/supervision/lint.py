@@ -14,6 +14,7 @@ from muster.supervision.evidence import CheckResult
 MOST_LINES = 50
 MOST_OUTPUT = 2_000_000
 _LONGEST = 500
+_LONGEST_LINE = 2000
 
 _NAMES = {"lint": "linter", "type": "type checker"}
 _CANNOT_START = frozenset({126, 127})
@@ -108,7 +109,8 @@ def _complaints(run: CheckResult) -> Iterator[tuple[bool, str, str]]:
     if run.root:
         text = text.replace(run.root.rstrip("/") + "/", "")
     heading = ""
-    for line in text.split("\n"):
+    for whole_line in text.split("\n"):
+        line = whole_line[:_LONGEST_LINE]
         if not line.strip() or _SUMMARY.match(line):
             continue
         located = bool(_LOCATED.search(line))

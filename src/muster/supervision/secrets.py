@@ -18,13 +18,13 @@ _SHAPES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("a PyPI token", re.compile(r"\bpypi-AgE[\w-]{50,255}")),
     ("a Hugging Face token", re.compile(r"\bhf_[A-Za-z0-9]{34,64}\b")),
 )
-_LONGEST_LINE = 20_000
+_SHORTEST, _LONGEST_LINE = 18, 20_000
 
 
 def secret_in(text: str) -> str:
     """What kind of secret `text` seems to hold, or an empty string. Never the secret itself."""
     for line in text.split("\n"):
-        if (found := _in_line(line[:_LONGEST_LINE])) is not None:
+        if len(line) >= _SHORTEST and (found := _in_line(line[:_LONGEST_LINE])) is not None:
             return found
     return ""
 

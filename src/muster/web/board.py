@@ -255,9 +255,7 @@ class Board:
         }
 
 
-def shell_parts(
-    painter: Painter, board: Board, current: str = ""
-) -> Iterable[Part]:
+def shell_parts(painter: Painter, board: Board, current: str = "") -> Iterable[Part]:
     """The parts that every page has: how many decisions wait, and what is running."""
     running = [s for s in board.everything if s.state in {State.RUNNING, State.PLANNING}]
     running.sort(key=lambda s: str(s.task["started_at"] or ""), reverse=True)

@@ -48,7 +48,6 @@ _OTHER_WORDS: Mapping[tuple[str, str], str] = {
     (BreakpointKind.EVIDENCE, Answer.MERGE): "Merge anyway",
     (BreakpointKind.CONFLICT, Answer.MERGE): "Merge again",
     (BreakpointKind.CHECKOUT, Answer.MERGE): "Merge now",
-    (BreakpointKind.CONFLICT, Answer.RETRY): "Let the agent solve it",
 }
 _PRIMARY = {
     (BreakpointKind.MERGE, Answer.MERGE),

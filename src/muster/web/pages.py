@@ -28,8 +28,8 @@ HEADERS = {
     "Cache-Control": "private, no-cache",
 }
 COOKIE_SECONDS = 12 * 3600
-TAIL_BYTES = 64 * 1024
-TAIL_LINES = 200
+TAIL_BYTES = 24 * 1024
+"""About 200 lines; the rest comes when it is asked for."""
 EXAMPLES = (
     "Add a test for the least tested function, and mend what it finds",
     "Bring the README up to date with what the code does now",
@@ -44,9 +44,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 class Pages:
     """The handlers of all pages."""
 
-    def __init__(
-        self, counter: Counter, session: Session, painter: Painter, views: Views
-    ) -> None:
+    def __init__(self, counter: Counter, session: Session, painter: Painter, views: Views) -> None:
         """Answer from this counter, for those who are signed in through this session."""
         self._counter = counter
         self._session = session
@@ -112,9 +110,7 @@ class Pages:
             cookie = await cookie
         if cookie is None:
             wrong = NotSignedIn("that token does not open this door", hint="run: muster open")
-            return JSONResponse(
-                wrong.problem(), wrong.status, HEADERS, "application/problem+json"
-            )
+            return JSONResponse(wrong.problem(), wrong.status, HEADERS, "application/problem+json")
         response = Response(status_code=204, headers=HEADERS)
         response.set_cookie(
             self._session.cookie_name,
@@ -139,15 +135,20 @@ class Pages:
     async def _output(self, agent: Row | None) -> Mapping[str, Any]:
         """The last lines of a run, and from which offset the rest follows."""
         if agent is None:
-            return {"lines": [], "open": False, "next": 0, "start": 0, "gap": None, "live": False}
+            return {"lines": [], "open": False, "next": 0, "start": 0, "live": False}
         page = await self._counter.agent_logs(agent["id"], tail=TAIL_BYTES)
         items = page["items"]
+        text = "".join(item["text"] for item in items)
+        start = items[0]["offset"] if items else page["next"]
+        if start:
+            # The tail begins somewhere in a line; whoever asks for more gets that line whole.
+            cut, _, rest = text.partition("\n")
+            start, text = start + len(f"{cut}\n".encode()), rest
         return {
-            "lines": terminal.lines((item["text"] for item in items), TAIL_LINES),
-            "open": bool(items) and not items[-1]["text"].endswith("\n"),
+            "lines": terminal.lines(text),
+            "open": bool(text) and not text.endswith("\n"),
             "next": page["next"],
-            "start": items[0]["offset"] if items else page["next"],
-            "gap": page.get("truncated"),
+            "start": start,
             "live": agent["status"] in LIVE,
         }
 
@@ -176,8 +177,7 @@ class Pages:
             labels=sorted((t for t in tasks), key=lambda t: -t["number"])[:60],
             types=[t.value for t in TaskType],
             autonomies=[a.value for a in Autonomy],
-            now=now(),
-            **{**look.context, **more},
+            **{"now": now(), **look.context, **more},
         )
         return Response(html, headers=HEADERS, media_type="text/html")
 

@@ -85,9 +85,8 @@ def _mark_pairs(lines: list[Line]) -> None:
     while at < len(lines):
         removed = _run(lines, at, "r")
         added = _run(lines, at + len(removed), "a")
-        if removed and len(removed) == len(added):
-            for old, new in zip(removed, added, strict=True):
-                mark(old, new)
+        for old, new in zip(removed, added, strict=False):
+            mark(old, new)
         at += max(1, len(removed) + len(added))
 
 

@@ -150,12 +150,16 @@ def graph(
         x += STEP + GAP
     nodes_after = _column(x, right, height)
     x += NEIGHBOUR + GAP if right else 0
-    edges = [(_line(node, steps[0]), "done" if node.shape == "done" else "") for node in nodes_before]
+    edges = [
+        (_line(node, steps[0]), "done" if node.shape == "done" else "") for node in nodes_before
+    ]
     edges += [
         (_line(a, b), "done" if n < here else "")
         for n, (a, b) in enumerate(zip(steps, steps[1:], strict=False))
     ]
-    edges += [(_line(steps[-1], node), "done" if here == len(STEPS) else "") for node in nodes_after]
+    edges += [
+        (_line(steps[-1], node), "done" if here == len(STEPS) else "") for node in nodes_after
+    ]
     nodes = [*nodes_before, *steps, *nodes_after]
     return Graph(x - GAP + 2, height, nodes, edges, _says(steps, before, after))
 

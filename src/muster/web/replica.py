@@ -11,9 +11,7 @@ from muster.domain.task import Status
 from muster.web.counter import Counter, Row
 from muster.web.phrases import moment
 
-OPEN = tuple(
-    s for s in Status if s not in {Status.COMPLETED, Status.FAILED, Status.CANCELLED}
-)
+OPEN = tuple(s for s in Status if s not in {Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 ENDED = (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
 PAGE = 200
 PAGES = 25

@@ -76,7 +76,9 @@ def _finding(raw: Row) -> Row:
         "command": proof.get("command"),
         "runs": proof.get("runs") or [],
         "tests": [
-            (humane(name), list(proof[name])) for name in ("broken", "missing", "fixed") if proof.get(name)
+            (humane(name), list(proof[name]))
+            for name in ("broken", "missing", "fixed")
+            if proof.get(name)
         ],
         "proof": decisions.evidence({k: v for k, v in proof.items() if k not in _KNOWN}),
     }
@@ -90,9 +92,9 @@ def checks(task: Row) -> list[Row]:
             **verdict,
             "findings": sorted(
                 map(_finding, verdict["findings"]),
-                key=lambda f: _WORST_FIRST.index(f["severity"])
-                if f["severity"] in _WORST_FIRST
-                else 0,
+                key=lambda f: (
+                    _WORST_FIRST.index(f["severity"]) if f["severity"] in _WORST_FIRST else 0
+                ),
             ),
         }
         for verdict in found
@@ -122,7 +124,9 @@ class Run:
         """When the task's work began, and when it ended."""
         return self.task["started_at"] or "", self.task["finished_at"] or ""
 
-    def parts(self, painter: Painter, diff: Row | None, why_no_diff: str, file: str) -> dict[str, Part]:
+    def parts(
+        self, painter: Painter, diff: Row | None, why_no_diff: str, file: str
+    ) -> dict[str, Part]:
         """Every part of the page."""
         return by_id(self._parts(painter, diff, why_no_diff, file))
 
@@ -215,4 +219,3 @@ def _around_first_change(lines: list[patch.Line]) -> list[patch.Line]:
     first = next((n for n, line in enumerate(lines) if line.kind in {"a", "r"}), 0)
     start = max(0, first - 3)
     return [line for line in lines[start : start + PREVIEW_ROWS] if line.kind != "h"]
-

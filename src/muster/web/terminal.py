@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from markupsafe import Markup, escape
@@ -173,9 +173,9 @@ def _span(style: Style, text: str) -> Markup:
     return Markup('<span class="{}">{}</span>').format(classes, text) if classes else escape(text)
 
 
-def lines(chunks: Iterable[str], most: int) -> list[Markup]:
-    """The last `most` lines of some output, each as safe HTML."""
+def lines(text: str) -> list[Markup]:
+    """Some output as lines, each as safe HTML."""
     screen = Screen()
-    found = [line for chunk in chunks for line in screen.feed(chunk)]
+    found = list(screen.feed(text))
     rest = screen.rest
-    return [*found, rest][-most:] if rest else found[-most:]
+    return [*found, rest] if rest else found

@@ -14,7 +14,7 @@ from muster.web.board import Board, Filters, shell_parts
 from muster.web.counter import Counter, Row
 from muster.web.parts import Painter, Part, by_id
 from muster.web.replica import Replica, now
-from muster.web.run import Run
+from muster.web.run import Run, checks
 
 KEPT = 64
 """So many pages are remembered for viewers who look at the same thing."""
@@ -187,6 +187,10 @@ class Views:
             "now": at,
         }
         tasks = self.replica.tasks
+        verdict = None
+        if shown is not None and shown["open"]:
+            detail = await self._counter.get_task(shown["task_id"])
+            verdict = next(iter(checks(detail)), None)
         parts = [
             self._painter.part("in-list", "part_inbox_list.html", **context),
             self._painter.part(
@@ -194,6 +198,7 @@ class Views:
                 "part_inbox_detail.html",
                 **context,
                 task=tasks.get(shown["task_id"]) if shown else None,
+                verdict=verdict,
                 working=sum(t["status"] == "executing" for t in tasks.values()),
             ),
         ]

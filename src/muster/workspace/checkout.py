@@ -115,7 +115,7 @@ class Bases:
         for base in by_age[_SPARE:]:
             with self._one_at_a_time(base):
                 # Asked under the lock: who holds a base has said so in its record by then.
-                if base not in in_use():
+                if base.exists() and base not in in_use():
                     doomed = base.with_name(f".old-{base.name}")
                     base.rename(doomed)
                     remove_own(doomed)

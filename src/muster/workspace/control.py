@@ -16,14 +16,16 @@ _STATE = "state.json"
 class State:
     """The commit whose tree `index` describes.
 
-    `parent` is what that commit stands on when it is a snapshot, else None. `layer` are the paths
-    that the setup layer under the tree brought, `layer_key` is its name.
+    `parent` is what that commit stands on when it is a snapshot, else None. `recorded` are the
+    paths that snapshots brought into the index. `layer` are the paths that the setup layer under
+    the tree brought, `layer_key` is its name.
     """
 
     commit: str
     parent: str | None
     tree: str
     index: str = INDEX
+    recorded: tuple[str, ...] = ()
     gitlinks: tuple[str, ...] = ()
     layer: tuple[str, ...] = ()
     layer_key: str | None = None
@@ -53,7 +55,7 @@ class Control:
         record = read_record(self.folder / _STATE)
         if record is None:
             return None
-        lists = {name: tuple(record[name]) for name in ("gitlinks", "layer")}
+        lists = {name: tuple(record[name]) for name in ("gitlinks", "layer", "recorded")}
         return State(**{**record, **lists})
 
     def index(self, state: State) -> Path:
@@ -64,14 +66,13 @@ class Control:
         """A name for the next index; what a crash leaves under such names is never read."""
         return self.folder / f"index-{secrets.token_hex(4)}"
 
-    def advance(self, state: State, commit: str, parent: str, tree: str, draft: Path) -> State:
-        """Move on to a snapshot and the index that describes it, in one step."""
-        moved = replace(state, commit=commit, parent=parent, tree=tree, index=draft.name)
+    def advance(self, state: State, draft: Path) -> None:
+        """Move on to a state whose index is `draft`, in one step."""
+        moved = replace(state, index=draft.name)
         self._save(moved)
         for old in self.folder.glob(f"{INDEX}*"):
             if old.name != moved.index:
                 old.unlink(missing_ok=True)
-        return moved
 
     def _save(self, state: State) -> None:
         write_record(self.folder / _STATE, asdict(state))

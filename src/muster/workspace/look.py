@@ -23,6 +23,9 @@ _EMPTY_DROPPINGS = frozenset(
 )
 """Empty files of these names at the top are what is left of a sandbox's protected places."""
 
+MOST_PATHS = 256
+"""Beyond so many paths a look at the whole tree is cheaper than asking path by path."""
+
 _SMALL_INDEX = 512 * 1024
 """Bytes. Below, comparing every file costs less than asking about some."""
 
@@ -59,17 +62,21 @@ def look(
 ) -> Findings:
     """Compare the tree with the index of `place`.
 
-    `touched` are the paths at or below which a difference is possible, None when unknown.
+    `touched` are the paths at or below which the files may differ from what was opened, None when
+    unknown. What snapshots recorded may be gone without a trace, so it is looked at too.
     """
-    if touched is not None and not touched:
+    places = None if touched is None else {*touched, *state.recorded}
+    if places is not None and not places:
         return Findings()
     hidden = [word for pattern in patterns(state) for word in ("-x", pattern)]
     args = ["ls-files", "-z", "-t", "-o", "--exclude-standard", *hidden]
     # Asked for paths, git need not visit every file; but it compares each entry with each path.
-    if touched is None or place.index is None or place.index.stat().st_size < _SMALL_INDEX:
+    assert place.index is not None
+    small = place.index.stat().st_size < _SMALL_INDEX
+    if places is None or small or len(places) > MOST_PATHS:
         listed = git.run(place, *args, "-m", "-d")
     else:
-        listed = git.run(place, *args, "-c", "--", *touched)
+        listed = git.run(place, *args, "-c", "--", *sorted(places))
     return _Sorter(place, state, exclude).sort(listed)
 
 

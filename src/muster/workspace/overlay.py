@@ -22,9 +22,9 @@ from muster.workspace.remove import remove_own
 
 _LAYERS = "overlay.json"
 _OWN = ("tree", "work", "upper", "control")
-_MOST_PATHS = 256
+_MOST_PATHS = 1024
 _MOST_FOLDERS = 4096
-"""Beyond these a look at the whole tree is cheaper than asking path by path."""
+"""A layer with more than these is not listed: it is most of the tree."""
 
 
 class OverlayBackend:
@@ -62,7 +62,8 @@ class OverlayBackend:
             start = near if self._bases.find(source, near) else commit
         lower = [layer] if layer else []
         with self._bases.hold(source, start) as base:
-            write_record(root / _LAYERS, {"lower": [*map(str, lower), str(base / "tree")]})
+            lowers = [*map(str, lower), str(base / "tree")]
+            write_record(root / _LAYERS, {"lower": lowers, "moved": []})
         self._bases.prune(source, lambda: _in_use(root.parent))
         tree = _make_folders(root, "control")
         _mount(root, [*lower, base / "tree"])
@@ -90,7 +91,18 @@ class OverlayBackend:
         (root / _LAYERS).unlink(missing_ok=True)
 
     def touched(self, root: Path) -> list[str] | None:
-        """What lies in the layer: the kernel copies a file up when it is first written."""
+        """What lies in the layer, as the kernel copies a file up when it is first written.
+
+        What the layer had from the start, from moving on from a near base, may have vanished from
+        it without a trace, so it always counts.
+        """
+        record = read_record(root / _LAYERS) or {}
+        moved, found = record.get("moved"), self._in_layer(root)
+        if moved is None or found is None:
+            return None
+        return sorted({*moved, *found})
+
+    def _in_layer(self, root: Path) -> list[str] | None:
         found: list[str] = []
         folders = [""]
         seen = 0
@@ -111,6 +123,8 @@ class OverlayBackend:
         index = root / "control" / INDEX
         place = Place(source.mirror, root / "tree", index)
         self._git.run(place, "read-tree", "-m", "-u", start, commit)
+        record = read_record(root / _LAYERS) or {}
+        write_record(root / _LAYERS, {**record, "moved": self._in_layer(root)})
         describe(self._git, source.mirror, commit, index).save(root / "control")
 
 

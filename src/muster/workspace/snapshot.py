@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from muster.domain.errors import Invalid
@@ -12,7 +12,7 @@ from muster.workspace.base import Workspace
 from muster.workspace.checkout import copy_index
 from muster.workspace.control import Control, State
 from muster.workspace.git import Git, Place
-from muster.workspace.look import Findings, as_input, look
+from muster.workspace.look import MOST_PATHS, Findings, as_input, look
 from muster.workspace.mirror import Mirror
 
 
@@ -96,7 +96,10 @@ class Snapshots:
         self._mirror.keep(f"refs/muster/snapshots/{workspace.id}/{commit}", commit)
         if not found.any:
             copy_index(control.index(state), draft)
-        control.advance(state, commit, parent, tree, draft)
+        # Past the limit nobody asks which they are.
+        recorded = tuple({*state.recorded, *found.present, *found.gone})[: MOST_PATHS + 1]
+        after = replace(state, commit=commit, parent=parent, tree=tree, recorded=recorded)
+        control.advance(after, draft)
         return commit
 
     def nested(self, workspace: Workspace, touched: Sequence[str] | None) -> tuple[str, ...]:

@@ -262,8 +262,9 @@ function clicked(event) {
   if (example) useExample(example.dataset.example ?? "");
   const button = /** @type {HTMLElement | null} */ (target.closest("button[data-act]"));
   if (button) act(button);
-  const menu = document.getElementById("switcher");
-  if (menu?.hasAttribute("open") && !menu.contains(target)) menu.removeAttribute("open");
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(target)) menu.removeAttribute("open");
+  }
 }
 
 /** @param {string} id */

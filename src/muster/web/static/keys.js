@@ -76,8 +76,8 @@ const PLACES = { f: "/", i: "/inbox" };
 function escape(event) {
   const active = document.activeElement;
   if (document.querySelector("dialog[open]")) return;
-  const menu = document.getElementById("switcher");
-  if (menu?.hasAttribute("open")) menu.removeAttribute("open");
+  const menu = document.querySelector("details.menu[open]");
+  if (menu) menu.removeAttribute("open");
   else if (writes(active) && active instanceof HTMLElement) active.blur();
   else if (document.body.dataset.page !== "fleet") location.assign(document.querySelector(".nav a")?.getAttribute("href") ?? "/");
   else if (active instanceof HTMLElement) active.blur();

@@ -1,0 +1,1 @@
+"""Building the house: leaf rooms by entry point, the parts joined, the server run."""

@@ -1,0 +1,83 @@
+"""The home folder: made private, held by one server at a time, with its token."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from muster.domain.errors import Unavailable
+
+
+def prepare_home(home: Path) -> None:
+    """Make the home, for this user alone.
+
+    Raises:
+        Unavailable: it cannot be made or written.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe = home / f".probe-{os.getpid()}"
+        probe.write_text("")
+        probe.unlink()
+    except OSError as error:
+        raise Unavailable(
+            f"the home {home} cannot be written: {error.strerror}",
+            hint="make it writable, or name another folder with --home or MUSTER_HOME",
+        ) from error
+    for name in ("runs", "cache"):
+        (home / name).mkdir(exist_ok=True, mode=0o700)
+
+
+@contextlib.contextmanager
+def only_one(home: Path) -> Iterator[None]:
+    """Hold the home's lock for as long as the server lives.
+
+    Raises:
+        Unavailable: another server holds it.
+    """
+    descriptor = os.open(home / "server.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Unavailable(
+                f"another muster runs on the home {home}{_who(home)}",
+                hint="use it, stop it with 'muster down', or name another home with --home",
+            ) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _who(home: Path) -> str:
+    try:
+        found = json.loads((home / "server.json").read_text())
+        return f" (process {found['pid']}, {found['url']})"
+    except (OSError, ValueError, KeyError):
+        return ""
+
+
+def token_of(home: Path) -> str:
+    """The first user's token; made at the first start, whole or not at all."""
+    path = home / "token"
+    if path.exists() and (found := path.read_text().strip()):
+        return found
+    token = secrets.token_urlsafe(32)
+    write_whole(path, token + "\n")
+    return token
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a private file so that a crash leaves the old one or the new one."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)

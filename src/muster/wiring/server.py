@@ -1,0 +1,132 @@
+"""The server: one process with the engine, the doors and the gate in front of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import uvicorn
+
+from muster import __version__
+from muster.api.app import make_app
+from muster.domain.errors import Invalid, Refused, Unavailable
+from muster.failpoint import arm
+from muster.gate import Gate, Session
+from muster.settings import Settings, environment, load
+from muster.web.app import routes
+from muster.wiring.home import only_one, prepare_home, token_of, write_whole
+from muster.wiring.house import House
+
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        Unavailable: the port is taken or the address is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(512)
+    except OSError as error:
+        listener.close()
+        raise Unavailable(
+            f"{host}:{port} cannot be listened on: {error.strerror}",
+            hint="stop what uses it, or choose another: muster up --port 0 takes any free one",
+        ) from error
+    return listener
+
+
+def serve(
+    home: Path,
+    host: str | None = None,
+    port: int | None = None,
+    allow_hosts: tuple[str, ...] = (),
+) -> int:
+    """Run the server until it is told to stop; the exit code.
+
+    Raises:
+        MusterError: it cannot start; the message says why and what to do.
+    """
+    environ = environment()
+    arm(environ.get("MUSTER_FAILPOINTS", ""))
+    prepare_home(home)
+    settings = load(home, environ, host=host, port=port)
+    if shutil.which("git", path=environ.get("PATH")) is None:
+        raise Refused("git is not installed", hint="install git 2.38 or newer, then start again")
+    allowed = (*settings.allowed_hosts, *allow_hosts)
+    if settings.host not in _LOOPBACK and not allowed:
+        raise Invalid(
+            f"{settings.host} is not a loopback address",
+            hint="name the hosts it may be called by: muster up --host ADDRESS --allow-host NAME",
+        )
+    _log_to_stderr()
+    with only_one(home):
+        listener = listen(settings.host, settings.port)
+        try:
+            return asyncio.run(_serve(settings, listener, allowed))
+        finally:
+            listener.close()
+            (home / "server.json").unlink(missing_ok=True)
+
+
+async def _serve(settings: Settings, listener: socket.socket, allowed: tuple[str, ...]) -> int:
+    token = token_of(settings.home)
+    house = House(settings)
+    bound = listener.getsockname()
+    url = f"http://{'[::1]' if ':' in bound[0] else bound[0]}:{bound[1]}"
+    session = Session(token)
+    app = make_app(house.service, __version__)
+    app.router.routes.extend(routes(house.service, session))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            Gate(app, token, session, allowed, bound[1]),
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=2,
+            ws_max_size=1_000_000,
+        )
+    )
+    await house.start()
+    write_whole(
+        settings.home / "server.json",
+        json.dumps({"url": url, "pid": os.getpid(), "version": __version__}),
+    )
+    print(f"muster {__version__} listens on {url}", file=sys.stderr, flush=True)  # noqa: T201
+    _stop_on_signals(server)
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        await house.stop()
+    return 0
+
+
+def _stop_on_signals(server: uvicorn.Server) -> None:
+    def stop() -> None:
+        server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)-7s %(name)s %(message)s",
+    )
+    logging.getLogger("alembic").setLevel(logging.WARNING)

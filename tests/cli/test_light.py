@@ -1,0 +1,47 @@
+"""What the command line does not bring along: a start that a person does not feel."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from tests.client.loopback import TOKEN, Loopback
+
+HEAVY = {
+    "alembic", "asyncio", "fastapi", "httpx", "jinja2", "logging", "pydantic", "rich", "sqlalchemy",
+    "starlette", "uvicorn", "websockets", "importlib.metadata",
+    "muster.service", "muster.settings", "muster.store", "muster.wiring",
+}  # fmt: skip
+CODE = """
+import sys
+from muster.cli.main import main
+code = main(sys.argv[1:])
+print(*sys.modules, file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def _modules(*args: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, *args], capture_output=True, text=True, check=True
+    )
+    return set(done.stderr.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("line", ["task list --json", "task list", "task show MU-1", "inbox"])
+def test_a_command_brings_nothing_heavy(line: str, server: Loopback) -> None:
+    found = _modules("--url", server.url, "--token", TOKEN, *line.split())
+    assert "muster.client" in found
+    assert not found & HEAVY
+
+
+@pytest.mark.parametrize("line", ["", "--help", "--version"])
+def test_help_brings_no_command_and_no_client(line: str) -> None:
+    found = _modules(*line.split())
+    assert not found & {*HEAVY, "http.client", "json", "muster.client", "muster.cli.task"}
+
+
+@pytest.mark.parametrize("command", ["up", "demo", "doctor"])
+def test_the_help_of_a_server_command_does_not_bring_the_server(command: str) -> None:
+    assert not _modules(command, "--help") & HEAVY
