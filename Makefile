@@ -56,13 +56,10 @@ test: $(DEV) ## every test that can run here, with branch coverage; then what wa
 	exit $$failed
 
 test-long: $(DEV) ## the long property and soak tests: many more examples, no coverage
-	@MUSTER_LONG=1 $(PY) -m pytest -n $(JOBS) --durations=15 --durations-min=5 --timeout=1800 $(ARGS)
+	@MUSTER_LONG=1 $(PY) -m pytest -n $(JOBS) --durations=15 --durations-min=5 --timeout=1800 -o faulthandler_timeout=2400 $(ARGS)
 
 bench: $(DEV) ## measure what the documents claim
-	@found=0; for file in benchmarks/bench_*.py; do \
-		test -e "$$file" || continue; found=1; echo "== $$file"; $(PY) "$$file" $(ARGS); \
-	done; \
-	test $$found = 1 || echo "there are no benchmarks/bench_*.py yet"
+	@$(PY) -m benchmarks $(ARGS)
 
 clean: ## remove the environment, the caches and everything else that was made here
 	@rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -31,12 +31,13 @@ FONTS = {
     ),
 }
 ICONS = ("lucide-static", "1.62.0", "icons.svg", "lucide-ISC.txt")
-ICON_NAMES = """
+_ICONS_NAMED = """
 arrow-down arrow-down-to-line arrow-left arrow-up arrow-up-to-line check chevron-right
 chevrons-up-down coins corner-down-right download ellipsis file-diff folder-git-2
 git-branch git-merge inbox keyboard layers layout-dashboard octagon-x pause play
 plus rotate-ccw search server sun-moon timer wifi-off x
-""".split()
+"""
+ICON_NAMES = _ICONS_NAMED.split()
 
 
 def package(name: str, version: str, folder: Path) -> tarfile.TarFile:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -56,12 +57,21 @@ def _make_hermetic(seed: int) -> None:
     os.environ.update(MUSTER_SEED=str(seed), MUSTER_HOME=NO_HOME, TZ="UTC")
 
 
+def _hear_signals() -> None:
+    """A run in the background or under nohup ignores these; the programs it starts would too."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, usual)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Fix the seed, clear the surroundings, and name the markers."""
     given = os.environ.get("MUSTER_SEED")
     seed = int(given) if given else random.SystemRandom().randrange(2**31)
     _make_hermetic(seed)
+    _hear_signals()
     if getattr(config.option, "hypothesis_seed", None) is None:
         config.option.hypothesis_seed = str(seed)
     config.addinivalue_line("markers", "long: takes minutes; runs only under `make test-long`")

@@ -188,6 +188,16 @@ def test_an_own_agent_can_stand_on_a_preset(tools):
     assert launch.secrets == ("its-secret", "my-secret")
 
 
+@pytest.mark.parametrize("name", [".env", ".aider.conf.yml"])
+def test_a_repositorys_file_that_the_program_would_obey_is_refused_unless_trusted(tools, name):
+    (tools.workspace / name).symlink_to("anywhere")
+    own = replace(tools, options={"preset": "aider"})
+    with pytest.raises(Refused, match=name):
+        CommandDriver().launch(own)
+    trusted = replace(tools, options={"preset": "aider", "refuse_files": []})
+    assert CommandDriver().launch(trusted).argv
+
+
 def test_doctor_is_told_of_a_preset_that_is_here(tools, tmp_path):
     found = CommandDriver().find(tools.environ)
     assert found.path == str(tmp_path / "bin" / "aider")

@@ -35,7 +35,15 @@ with open(f"{task}.txt", "w") as file:
 note("end")
 """
 
-GIT = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main")
+GIT = (
+    "git",
+    "-c",
+    "user.name=t",
+    "-c",
+    "user.email=t@example.org",
+    "-c",
+    "init.defaultBranch=main",
+)
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import select
 import struct
 import subprocess
 import sys
@@ -27,10 +28,13 @@ def on_terminal(
         os.close(child)
         os.write(parent, typed.encode())
         said = b""
-        while piece := _read(parent):
-            said += piece
-        process.wait(20)
-    os.close(parent)
+        try:
+            while select.select([parent], [], [], 30)[0] and (piece := _read(parent)):
+                said += piece
+            process.wait(20)
+        finally:
+            process.kill()
+            os.close(parent)
     return process.returncode, said.decode().replace("\r\n", "\n")
 
 

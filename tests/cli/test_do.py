@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from tests.cli.conftest import Run
+from tests.cli.terminal import on_terminal
 from tests.client import canned
 from tests.client.loopback import TOKEN, Answer, Asked, Loopback, frame, problem
 
@@ -198,3 +199,16 @@ def test_a_file_that_is_no_text_is_refused(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "binary"
     file.write_bytes(b"\xff\xfe\x00")
     assert run("do", "-f", str(file), "--project", "sample").code == 2
+
+
+def test_a_terminal_shows_what_the_agent_says_now_in_one_line_that_goes_away(
+    server: Loopback,
+) -> None:
+    says = {"live_agent": canned.agent(last_line="reading \x1b[2Jsums.py")}
+    _states(server, RUNNING | says, {"status": "completed", "stage": "completed"})
+    code, said = on_terminal(server, "do", "x", "--project", "sample", "--wait")
+    assert code == 0
+    assert "\r\x1b[2Kreading sums.py\r\x1b[2KMU-1 · ✓ completed" in said
+    _states(server, RUNNING | says, {"status": "completed", "stage": "completed"})
+    code, said = on_terminal(server, "do", "x", "--project", "sample", "--wait", "--quiet")
+    assert "reading" not in said

@@ -102,8 +102,8 @@ def test_on_a_terminal_a_person_is_asked(
     assert (body["settings"]["test_command"], body["trust"]) == (command, trust)
 
 
-def test_ctrl_c_at_a_question_registers_nothing(server: Loopback, tmp_path: Path) -> None:
-    code, said = on_terminal(server, "init", str(tmp_path), typed="\x03")
+def test_an_end_of_input_at_a_question_registers_nothing(server: Loopback, tmp_path: Path) -> None:
+    code, said = on_terminal(server, "init", str(tmp_path), typed="\x04")
     assert code == 130
     assert "interrupted" in said
     assert {a.method for a in server.asked} == {"GET"}

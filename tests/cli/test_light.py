@@ -15,9 +15,10 @@ HEAVY = {
 }  # fmt: skip
 CODE = """
 import sys
+before = set(sys.modules)  # a measured run has brought some itself
 from muster.cli.main import main
 code = main(sys.argv[1:])
-print(*sys.modules, file=sys.stderr)
+print(*set(sys.modules) - before, file=sys.stderr)
 sys.exit(code)
 """
 

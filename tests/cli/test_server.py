@@ -143,6 +143,17 @@ def test_the_end_of_a_process_is_seen_without_its_handle_too(
     assert server_commands._ended(bystander.pid, 0.1)
 
 
+def test_the_doctor_says_what_is_missing_and_how_to_get_it(home: Path) -> None:
+    done = muster(home, "doctor", "--json")
+    told = json.loads(done.out)
+    assert done.code == int(not told["ok"])
+    assert told["ok"] == all(check["state"] != "fail" for check in told["checks"])
+    shown = muster(home, "doctor").out
+    for check in told["checks"]:
+        assert check["name"] in shown
+        assert check["state"] == "ok" or check["fix"] in shown
+
+
 # --- open -----------------------------------------------------------------------------------------
 
 

@@ -275,6 +275,21 @@ def test_a_broken_server_file_counts_as_none(text: str, tmp_path: Path) -> None:
     assert running_server(tmp_path) is None
 
 
+def test_a_dead_process_that_nobody_has_buried_does_not_count(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.read() == b"", "it has ended and is not waited for"
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert running_server(_home(tmp_path, "http://127.0.0.1:1", child.pid)) is None
+
+
+def test_a_server_on_every_address_is_called_on_this_machines_own(tmp_path: Path) -> None:
+    for url, called in (("0.0.0.0", "127.0.0.1"), ("[::]", "[::1]")):
+        found = running_server(_home(tmp_path, f"http://{url}:3020", os.getpid()))
+        assert found is not None
+        assert found.url == f"http://{called}:3020"
+
+
 def test_another_users_server_counts_as_running(tmp_path: Path) -> None:
     assert running_server(_home(tmp_path, "http://127.0.0.1:1", 1)) is not None
 

@@ -47,7 +47,8 @@ def is_small_and_plain(fact: Fact) -> bool:
     """Whether a fact can be kept in a database and sent as JSON."""
     text = json.dumps(dict(fact.data), ensure_ascii=False, allow_nan=False)
     text.encode()
-    return fact.kind in KINDS and len(text) < SMALL and "\\u0000" not in text
+    clean = all("\x00" not in value for value in fact.data.values() if isinstance(value, str))
+    return fact.kind in KINDS and len(text) < SMALL and clean
 
 
 def cut(data: bytes, points: Sequence[int]) -> list[bytes]:

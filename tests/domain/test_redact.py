@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import itertools
 import json
 import re
 from urllib.parse import quote, quote_plus
@@ -183,5 +184,5 @@ def test_the_result_does_not_depend_on_the_cuts(parts: list[bytes], cuts: list[i
     data = b"".join(parts)
     secrets = ["abcabd", "dabcab", "cabdab"]
     edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-    pieces = [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [data[a:b] for a, b in itertools.pairwise(edges)]
     assert through(secrets, *pieces) == slowly(secrets, data)

@@ -178,9 +178,7 @@ class Walk(RuleBasedStateMachine):
             found = rows("SELECT id, stage, token, finished_at FROM tasks").all()
             needs = rows("SELECT task_id, needs_id FROM task_needs").all()
             asked = rows("SELECT task_id FROM breakpoints WHERE resolved_at IS NULL").all()
-            alive = rows(
-                "SELECT task_id FROM agents WHERE status IN ('starting', 'running')"
-            ).all()
+            alive = rows("SELECT task_id FROM agents WHERE status IN ('starting', 'running')").all()
         stages = {row.id: Stage(row.stage) for row in found}
         waiting = sorted(t for t, stage in stages.items() if stage is Stage.WAITING)
         assert sorted(row.task_id for row in asked) == waiting

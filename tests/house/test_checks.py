@@ -41,6 +41,12 @@ FAULTS: list[tuple[Check, str, str, str]] = [
     (index.problems, "docs/lost.md", "# Lost\n", "no link leads here"),
     (suppressions.problems, "src/muster/a.py", "x = 1  # noqa: E501\n", "without saying why"),
     (suppressions.problems, "src/muster/a.py", "x = 1  # pragma: no cover\n", "without saying why"),
+    (
+        suppressions.problems,
+        "src/muster/a.py",
+        "x = 1  # noqa: E501 - a reason for this\ny = 2  # noqa: S101\n",
+        ":2: switches a rule off",
+    ),
 ]
 
 
@@ -58,7 +64,7 @@ HONEST = {
     "docs/README.md": "[a](a.md)\n",
     "docs/a.md": "[b](sub/b.md#part)\n",
     "docs/sub/b.md": "## Part\n",
-    "src/muster/a.py": '"""What a file is."""\n\nx = 1  # noqa: E501 (a long foreign name)\n',
+    "src/muster/a.py": '"""A file."""\nx = 1  # noqa: PTH1 - stays light\ny = 2  # noqa: PTH2\n',
     "src/muster/web/a.css": "/* Colours. */\n",
     "tests/test_a.py": "def test_a(monkeypatch):\n    monkeypatch.setenv('A', 'b')\n",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -91,6 +92,24 @@ def test_the_seed_is_printed_and_can_be_given_again(suite: Path) -> None:
 
 def test_the_long_tests_run_when_they_are_asked_for(suite: Path) -> None:
     assert "3 passed" in _run(suite, "-k", "hours or here or named", MUSTER_LONG="1")[1]
+
+
+def test_programs_that_tests_start_hear_ctrl_c_even_when_the_run_is_in_the_background(
+    suite: Path,
+) -> None:
+    (suite / "tests" / "test_small.py").write_text(
+        "import signal, subprocess, sys\n"
+        "def test_heard():\n"
+        "    ask = 'import signal; print(signal.getsignal(signal.SIGINT))'\n"
+        "    said = subprocess.run([sys.executable, '-c', ask], capture_output=True, text=True)\n"
+        "    assert 'default_int_handler' in said.stdout\n"
+    )
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        status, said = _run(suite, "-n", "1")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert status == 0, said
 
 
 def test_every_part_says_what_it_is_and_how_to_get_it() -> None:

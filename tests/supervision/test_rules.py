@@ -114,6 +114,12 @@ def test_old_failures_do_not_hide_a_run_that_broke_off() -> None:
         )
 
 
+def test_running_out_of_memory_twice_with_the_same_failures_is_no_comparison() -> None:
+    for task_type, severity in ((TaskType.FEATURE, "veto"), (TaskType.CHORE, "abstain")):
+        runs = [run(name, None, BAD, why="memory") for name in ("base", "result")]
+        assert list(severities(found(*runs, task_type=task_type)).values()) == [severity]
+
+
 def test_red_without_any_failing_test_is_refused() -> None:
     findings = found(run("base", 0, OK), run("result", 1, OK, tail="coverage too low"))
     assert severities(findings) == {"tests.broken": "veto"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -260,10 +261,8 @@ class FakeFleet:
     async def wait_change(self, rev: int, seconds: float) -> int:
         if self.rev <= rev:
             news = self._news
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(news.wait(), seconds)
-            except TimeoutError:
-                pass
         return self.rev
 
     async def changed_since(self, rev: int, project: str | None = None) -> dict[str, Any]:
@@ -403,6 +402,13 @@ class FakeFleet:
         }
 
     # --- acting, as the API does it ---------------------------------------------------------------
+
+    def ask_done(self, id: str) -> None:
+        """Somebody else has answered."""
+        ask = self.asks[id]
+        self.asks[id] = {**ask, "open": False, "answer": "merge", "resolved_at": stamp()}
+        self.change(ask["task_id"], status="completed", finished_at=stamp(), breakpoint_id=None)
+        self.asks[id]["rev"] = self.rev
 
     async def resolve_breakpoint(self, id: str, answer: str, note: str = "") -> dict[str, Any]:
         ask = self.asks[id]

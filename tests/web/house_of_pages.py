@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -86,8 +87,6 @@ class Served:
         self.fleet = fleet
         self._config = uvicorn.Config(
             make_app(fleet),
-            host="127.0.0.1",
-            port=port,
             log_level="error",
             lifespan="off",
             ws="websockets-sansio",
@@ -101,19 +100,21 @@ class Served:
     def _run(self) -> None:
         async def main() -> None:
             self.loop = asyncio.get_running_loop()
-            serving = asyncio.create_task(self._server.serve())
-            while not self._server.started and not serving.done():
-                await asyncio.sleep(0.01)
-            if self._server.started:
-                self.port = self._server.servers[0].sockets[0].getsockname()[1]
-            self._ready.set()
-            await serving
+            with socket.socket() as listening:
+                # Bound here, so that connecting works from now on and nobody has to ask again.
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listening.bind(("127.0.0.1", self.port))
+                listening.listen(128)
+                self.port = listening.getsockname()[1]
+                self._ready.set()
+                await self._server.serve(sockets=[listening])
 
         asyncio.run(main())
 
     def start(self) -> None:
         self._thread.start()
-        assert self._ready.wait(20) and self.port
+        assert self._ready.wait(20)
+        assert self.port
 
     def stop(self) -> None:
         self._server.should_exit = True

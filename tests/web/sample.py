@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from web.fleet import FakeFleet, stamp
 
+# ruff: noqa: E501, RUF001 (what a machine says, as it says it)
 OUTPUT = """\
 \x1b[2m12:09:41\x1b[0m \x1b[35m●\x1b[0m \x1b[1;97mCap the jitter so a retry never waits longer than 30 s\x1b[0m
 \x1b[2m         └\x1b[0m Edit \x1b[34msrc/payments/retry.py\x1b[0m  \x1b[32m+6\x1b[0m \x1b[31m−2\x1b[0m

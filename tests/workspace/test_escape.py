@@ -273,7 +273,7 @@ def test_the_canary_sings_when_a_nested_repository_is_entered(armed_project, can
         "GIT_WORK_TREE": str(ws.tree),
         "GIT_INDEX_FILE": str(ws.root / "control" / "index"),
     }
-    print(subprocess.run(["git", "add", "-A"], env=env, cwd=ws.tree, check=False, capture_output=True));print(subprocess.run(["git", "status"], env=env, cwd=ws.tree, check=False, capture_output=True), canary.sang);print(subprocess.run(["git", "-C", ws.tree/"sub","status"], env={"PATH":env["PATH"]}, cwd=ws.tree, check=False, capture_output=True), canary.sang)
+    subprocess.run(["git", "status"], env=env, cwd=ws.tree, check=False, capture_output=True)
     assert canary.sang
 
 

@@ -4,6 +4,11 @@ Facts: the outcome is the exit status alone, 0 or not; what the program says is 
 changes a state. The program works in the workspace, finds the prompt on standard input or in the
 file that MUSTER_PROMPT_FILE names, and may leave a structured result at the path in MUSTER_RESULT.
 There is no session to resume and no account of tokens or cost.
+
+Options: `command` (with `{prompt_file}` and `{model}`), `prompt` (stdin or file), `env` (variables
+as given), `pass_env` (names of variables of the server), `model_args` (added when the task names a
+model), `preset` (a known program to start from), `refuse_files` (files of a repository that the
+program would obey, so that it is not started beside them).
 """
 
 from __future__ import annotations
@@ -19,7 +24,7 @@ from muster.agents.presets import PRESETS, find_preset
 from muster.agents.program import find_program
 from muster.domain.errors import Invalid, Refused
 
-_KNOWN = frozenset({"command", "prompt", "env", "pass_env", "preset", "model_args"})
+_KNOWN = frozenset({"command", "prompt", "env", "pass_env", "preset", "model_args", "refuse_files"})
 _EXAMPLE = 'for example command = ["my-agent", "--file", "{prompt_file}"]'
 
 
@@ -42,6 +47,7 @@ class CommandDriver:
     def launch(self, job: Job) -> Launch:
         """The command with its placeholders filled in."""
         chosen = _with_preset(job.options)
+        _refuse_files(options.words(chosen, "refuse_files"), job.workspace)
         by_file = options.choice(chosen, "prompt", "stdin", "file") == "file"
         own = options.environment(chosen, job.environ)
         return Launch(
@@ -74,6 +80,16 @@ def _with_preset(given: Mapping[str, Any]) -> Mapping[str, Any]:
     env = {**base.get("env", {}), **options.environment(own, {})}
     passed = [*base.get("pass_env", ()), *options.words(given, "pass_env")]
     return {**base, **given, "env": env, "pass_env": passed}
+
+
+def _refuse_files(names: Sequence[str], workspace: Path) -> None:
+    """Raise `Refused` where the repository holds a file that would steer the program."""
+    for name in names:
+        if (workspace / name).is_symlink() or (workspace / name).exists():
+            raise Refused(
+                f"the repository holds {name}, which this agent would obey",
+                hint="remove it, or if you trust it: refuse_files = [] in [agents.NAME]",
+            )
 
 
 def _argv(chosen: Mapping[str, Any], job: Job) -> tuple[str, ...]:

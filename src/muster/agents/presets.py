@@ -1,8 +1,9 @@
 """Programs that muster knows by name and that a general driver runs, as data.
 
-aider (tested range of its flags: 0.86): status 0 says nothing, it also ends so when the service
-refused; it leaves `.aider*` files and commits by itself. It would load `.env` and `.aider.conf.yml`
-of the repository: the first is switched off here, the second cannot be.
+aider (run here: 0.86.2): status 0 says nothing, it also ends so when the service refused; it leaves
+`.aider*` files and commits by itself. It obeys `.env` and `.aider.conf.yml` of the repository, that
+can name a command to run and the address to send the key to, and no flag prevents it: a workspace
+that holds one is refused.
 mini (mini-swe-agent 2.4): takes its task only as an argument, so that a prompt over 128 kB fails.
 """
 
@@ -46,10 +47,11 @@ PRESETS: Mapping[str, Preset] = {
                     *("aider", "--message-file", "{prompt_file}", "--edit-format", "diff"),
                     *("--yes-always", "--no-stream", "--no-pretty", "--no-gitignore"),
                     *("--no-check-update", "--analytics-disable", "--no-show-release-notes"),
-                    *("--no-show-model-warnings", "--env-file", "/dev/null"),
+                    *("--no-show-model-warnings", "--no-auto-test", "--no-auto-lint"),
                 ],
                 "model_args": ["--model", "{model}"],
                 "prompt": "file",
+                "refuse_files": [".env", ".aider.conf.yml", ".aider.model.settings.yml"],
                 "env": {"LITELLM_LOCAL_MODEL_COST_MAP": "True"},
                 "pass_env": list(_KEYS),
             },

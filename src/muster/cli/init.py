@@ -102,7 +102,7 @@ def guess_test_command(root: Path) -> str | None:
         return "python -m pytest -q"
     if _package_test(root):
         return "npm test"
-    if "test:" in _text(root / "Makefile").replace("\ntest :", "\ntest:"):
+    if any(line.startswith(("test:", "test :")) for line in _text(root / "Makefile").splitlines()):
         return "make test"
     for name, command_line in (("go.mod", "go test ./..."), ("Cargo.toml", "cargo test")):
         if (root / name).is_file():

@@ -41,7 +41,7 @@ class Line:
         """The state folder, absolute."""
         if self.home_given:
             return Path(self.home_given).expanduser().absolute()
-        found: Path = late("platformdirs").user_data_path("muster", appauthor=False)
+        found: Path = late("muster.cli.folders").user_home()
         return found
 
     @property

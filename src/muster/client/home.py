@@ -18,24 +18,33 @@ class Running(NamedTuple):
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process of this number exists on this machine."""
+    """Whether a process of this number runs on this machine; one only not yet buried does not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    try:
+        told = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return True
+    return told.rpartition(")")[2].split()[0] not in {"Z", "X"}
 
 
 def running_server(home: Path) -> Running | None:
     """The server that runs on this home, or None; a file left by a killed one does not count."""
     try:
         document = json.loads((home / "server.json").read_bytes())
-        found = Running(str(document["url"]), int(document["pid"]))
+        found = Running(_reachable(str(document["url"])), int(document["pid"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return found if found.pid > 0 and is_alive(found.pid) else None
+
+
+def _reachable(url: str) -> str:
+    """The address to call: a server that listens on every address is called on the loopback one."""
+    return url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
 def find_server(home: Path) -> Running:

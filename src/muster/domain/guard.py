@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
-from pathlib import PurePosixPath
 
+from muster.domain import globs as patterns
 from muster.domain.errors import Invalid
 
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,120}")
@@ -99,21 +98,5 @@ def is_git_folder(name: str) -> bool:
 
 
 def matches(path: str, globs: Iterable[str]) -> bool:
-    """Whether a path matches any of the globs of a `test_paths` setting.
-
-    A glob without a slash is compared with the file's name; one that ends in a slash with every
-    folder above the file; any other with the whole path, where `*` also crosses slashes.
-    """
-    return any(_matches(PurePosixPath(path), glob) for glob in globs)
-
-
-def _matches(path: PurePosixPath, glob: str) -> bool:
-    wanted = glob.removeprefix("./").strip("/")
-    if not wanted:
-        return False
-    if glob.endswith("/"):
-        depth = wanted.count("/") + 1
-        folders = path.parts[:-1]
-        runs = ("/".join(folders[i : i + depth]) for i in range(len(folders) - depth + 1))
-        return any(fnmatchcase(run, wanted) for run in runs)
-    return fnmatchcase(str(path) if "/" in glob else path.name, wanted)
+    """Whether a path matches any of the globs of a `test_paths` setting (see `globs.matches`)."""
+    return patterns.matches(globs, path)

@@ -7,16 +7,22 @@ sequences, prints it without its first characters). It is a net, not a wall.
 from __future__ import annotations
 
 import base64
-import html
 import json
 import re
 from collections.abc import Iterable, Iterator
-from urllib.parse import quote, quote_plus
 
 MASK = b"***"
 SHORTEST = 6
 """The shortest secret that is taken: shorter ones would blot out ordinary text."""
 _SHORTEST_LINE = 8
+_UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~"
+_ENTITIES = (
+    (b"&", b"&amp;"),
+    (b"<", b"&lt;"),
+    (b">", b"&gt;"),
+    (b'"', b"&quot;"),
+    (b"'", b"&#x27;"),
+)
 
 # --- the spellings of a secret --------------------------------------------------------------------
 
@@ -33,13 +39,27 @@ def _base64(raw: bytes) -> Iterator[bytes]:
         yield own.translate(bytes.maketrans(b"+/", b"-_"))
 
 
+# The library's own quoting is not used because every shim would carry its tables.
+
+
+def _url(raw: bytes, safe: bytes) -> bytes:
+    kept = _UNRESERVED + safe
+    return b"".join(bytes((b,)) if b in kept else b"%%%02X" % b for b in raw)
+
+
+def _html(raw: bytes) -> bytes:
+    for plain, spelled in _ENTITIES:
+        raw = raw.replace(plain, spelled)
+    return raw
+
+
 def _spellings(value: str) -> Iterator[bytes]:
     raw = value.encode("utf-8", "surrogateescape")
     yield raw
     yield json.dumps(value)[1:-1].encode()
     yield json.dumps(value, ensure_ascii=False)[1:-1].encode("utf-8", "surrogateescape")
-    yield from (quote(raw, safe="").encode(), quote(raw).encode(), quote_plus(raw).encode())
-    escaped = html.escape(value).encode("utf-8", "surrogateescape")
+    yield from (_url(raw, b""), _url(raw, b"/"), _url(raw, b" ").replace(b" ", b"+"))
+    escaped = _html(raw)
     yield from (escaped, escaped.replace(b"&#x27;", b"&#39;"))
     yield from (raw.hex().encode(), raw.hex().upper().encode())
     yield from _base64(raw)

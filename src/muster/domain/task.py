@@ -74,9 +74,7 @@ STATUS_OF: Mapping[Stage, Status] = {
     Stage.CANCELLED: Status.CANCELLED,
 }
 
-ACTIVE = frozenset(
-    {Stage.PREPARING, Stage.RUNNING, Stage.VALIDATING, Stage.MERGING}
-)
+ACTIVE = frozenset({Stage.PREPARING, Stage.RUNNING, Stage.VALIDATING, Stage.MERGING})
 """Stages in which the engine holds the task and works on it."""
 
 HOLDS_A_SLOT = frozenset({Stage.PREPARING, Stage.RUNNING})

@@ -226,6 +226,7 @@ def _spec(
         agent_job.home,
         {
             "MUSTER_TASK": job.task.label,
+            "MUSTER_ATTEMPT": str(job.task.attempt),
             "MUSTER_PORT_BASE": str(first),
             "MUSTER_PORT_COUNT": str(count),
             "GIT_AUTHOR_NAME": job.settings.git_user_name,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 
 from muster.domain.errors import MusterError
 from muster.domain.task import Stage, Task
 from muster.domain.verdict import OPTIONS, BreakpointKind
-from muster.engine import attempt, conclude, dispatch, landing
+from muster.engine import attempt, conclude, dispatch, janitor, landing
 from muster.engine.durable import Durable
 from muster.engine.tools import Tools, job_of
 from muster.store import moves, tasks
@@ -20,6 +19,9 @@ log = logging.getLogger("muster.engine")
 
 LOOK_AGAIN = 5.0
 """Seconds between looks at the store when nothing wakes the daemon; wake-ups are only hints."""
+
+CLEAN_EVERY = 60.0
+"""Seconds between looks for workspaces that nobody needs."""
 
 
 async def hand_over(tools: Tools, task: Task, fault: Exception) -> None:
@@ -50,7 +52,7 @@ class Daemon:
         """Join the stages to what they do."""
         self._tools = tools
         self._durable = durable
-        self._loop: asyncio.Task[None] | None = None
+        self._loops: list[asyncio.Task[None]] = []
         self.adopted = 0
         durable.register(Stage.PREPARING, lambda task: attempt.prepare(tools, task))
         durable.register(Stage.RUNNING, lambda task: attempt.run(tools, task))
@@ -65,14 +67,16 @@ class Daemon:
     async def start(self) -> None:
         """Take over what an earlier process held, then begin to follow the store."""
         self.adopted = await self._durable.takeover()
-        self._loop = asyncio.create_task(self._follow(), name="engine")
+        self._loops = [
+            asyncio.create_task(self._follow(), name="engine"),
+            asyncio.create_task(self._clean(), name="janitor"),
+        ]
 
     async def stop(self) -> None:
         """Let go of everything; agents go on under their shims until the next start adopts them."""
-        if self._loop is not None:
-            self._loop.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._loop
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
         await self._durable.close()
         for runtime in self._tools.runtimes.values():
             await runtime.close()
@@ -87,6 +91,14 @@ class Daemon:
                 log.exception("the engine's loop met a fault; it goes on")
                 wait = 1.0
             await self._tools.store.feed.wait(seen, wait)
+
+    async def _clean(self) -> None:
+        while True:
+            try:
+                await janitor.sweep(self._tools)
+            except Exception:  # a full disk today must not end cleaning for ever
+                log.exception("cleaning met a fault; it goes on")
+            await asyncio.sleep(CLEAN_EVERY)
 
     async def _look(self) -> float:
         """Pass wishes on, start what may start, find claims nobody works on; seconds to wait."""

@@ -116,8 +116,7 @@ def leave(boxes: Boxes) -> None:
     """Go back to where this process came from; the house goes when nobody lives in it any more."""
     if boxes.unified and _write(f"{boxes.came_from}/cgroup.procs", "0"):
         for folder in (f"{boxes.unified}/{_SHIMS}", boxes.unified):
-            with contextlib.suppress(OSError):
-                os.rmdir(folder)  # noqa: PTH106
+            _remove(folder, tries=10)
 
 
 def box_of(boxes: Boxes, mark: str) -> list[str]:
@@ -183,15 +182,19 @@ def close_box(box: Iterable[str]) -> None:
     """Remove a box whose processes are gone; the kernel may need a moment to see that they are."""
     for top in box:
         for folder in _tree(top):
-            for _ in range(50):
-                try:
-                    os.rmdir(folder)  # noqa: PTH106
-                except FileNotFoundError:
-                    break
-                except OSError:
-                    time.sleep(0.002)
-                else:
-                    break
+            _remove(folder, tries=50)
+
+
+def _remove(folder: str, tries: int) -> None:
+    for _ in range(tries):
+        try:
+            os.rmdir(folder)  # noqa: PTH106
+        except FileNotFoundError:
+            return
+        except OSError:
+            time.sleep(0.002)
+        else:
+            return
 
 
 def _number(text: str, key: str) -> int:

@@ -23,7 +23,7 @@ from muster.runtimes.layout import (
     YES,
 )
 
-_MOST_PEERS = 256
+_MOST_PEERS = 512
 _ENOUGH_WAITING = 1 << 20
 _HINT_EVERY = 0.005
 
@@ -279,9 +279,8 @@ class Control:
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             connection, _ = self._listener.accept()
-            if len(self._peers) >= _MOST_PEERS:
-                connection.close()
-                return
+            if len(self._peers) >= _MOST_PEERS:  # the oldest; who only watches looks again
+                self.drop(next(iter(self._peers.values())))
             connection.setblocking(False)
             peer = Peer(self, connection)
             self._peers[peer.fileno()] = peer

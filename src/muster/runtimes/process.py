@@ -174,11 +174,14 @@ class ProcessRuntime:
         record = RunDir(run_dir)
         if not record.started() or record.exit() is not None:
             return
-        with contextlib.suppress(Conflict):
-            await self._say(run_dir, word)
+        connection = await _connect(run_dir)
+        if connection is None:
+            if not record.alive():
+                await asyncio.to_thread(lost.settle, run_dir)
             return
-        if not record.alive():
-            await asyncio.to_thread(lost.settle, run_dir)
+        # No answer is waited for: what was sent is read even if this process ends now.
+        with connection, contextlib.suppress(OSError):
+            await asyncio.get_running_loop().sock_sendall(connection, FRAME.pack(word, 0))
 
     async def _say(self, run_dir: Path, word: bytes, body: bytes = b"") -> None:
         connection = await _connect(run_dir)
@@ -213,6 +216,8 @@ class _Zygote:
                 [
                     sys.executable,
                     "-I",
+                    "-X",
+                    "utf8",
                     "-c",
                     f"{_BOOT}z.serve(int(sys.argv[1]), nested={nested})",
                     str(Path(muster.__file__).parents[1]),

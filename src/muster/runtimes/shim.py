@@ -7,6 +7,7 @@ little, because there is one for every run. `layout.py` says what it leaves in t
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -15,7 +16,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from muster.domain.redact import Redactor
@@ -42,6 +43,7 @@ from muster.runtimes.streams import CappedFile, Index
 _LADDER = ((signal.SIGINT, 2.0), (signal.SIGTERM, 1.0))
 _KILL_AGAIN = 1.0
 _GRACE = 0.1
+_ROOM_AGAIN = 0.5
 _LAST_PIECES = 64
 _MEMORY_CODES = (-signal.SIGKILL, 128 + signal.SIGKILL)
 
@@ -83,11 +85,11 @@ class Claim:
     listener: socket.socket
 
 
-def claim(folder: str) -> Claim | None:
+def claim(folder: str, traces: Traces) -> Claim | None:
     """Become the one shim of a run, or None when it was started before.
 
-    The order matters: whoever sees `started` finds the lock held and the socket there, or a run
-    that is over.
+    The order matters: whoever sees `started` finds the lock held, the socket there and by what to
+    find the run's processes, or a run that is over.
     """
     os.chdir(folder)
     lock = _lock()
@@ -96,6 +98,8 @@ def claim(folder: str) -> Claim | None:
     if os.path.exists(STARTED):  # noqa: PTH110 - pathlib is too heavy for the shim
         os.close(lock)
         return None
+    said = {**asdict(traces), "started_at": time.time()}
+    write_json(folder, SHIM, said, durable=False)
     listener = Control.listen()
     os.close(os.open(STARTED, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     return Claim(lock, listener)
@@ -121,18 +125,38 @@ class Cradle:
     """All of a run that can be made before it is known: its box, and the child that waits in it."""
 
     def __init__(self, boxes: cgroups.Boxes, mark: str) -> None:
-        self.traces = Traces(
-            mark, tuple(cgroups.box_of(boxes, mark)), leftovers.boot_id(), os.getpid()
-        )
+        box = tuple(cgroups.box_of(boxes, mark))
         adopt_orphans()
-        cgroups.open_box(self.traces.box)
-        self.embryo = Embryo(self.traces.box)
+        cgroups.open_box(box)
+        self.embryo = Embryo(box)
+        program = leftovers.stat(self.embryo.pid)
+        self.traces = Traces(
+            mark,
+            box,
+            leftovers.boot_id(),
+            shim=os.getpid(),
+            session=self.embryo.pid,
+            since=program.since if program else 0,
+        )
 
     def abandon(self) -> None:
         """Nobody needs it: leave nothing."""
         os.kill(self.embryo.pid, signal.SIGKILL)
         os.waitpid(self.embryo.pid, 0)
         cgroups.close_box(self.traces.box)
+
+
+def launch(order: Order, cradle: Cradle) -> str:
+    """Start the program; why it could not be, or an empty string.
+
+    Somebody waits for this, so only what the program needs is done here. Its output waits in the
+    pipes until `Shim` reads them.
+    """
+    limits = order.limits
+    cgroups.limit(cradle.traces.box, limits["memory_bytes"], limits["processes"])
+    marks = {"PWD": order.cwd, RUN_ID: order.run_id, MARK: cradle.traces.mark}
+    env = {**order.env, **marks}
+    return cradle.embryo.become(order.argv, order.cwd, env, limits["file_bytes"])
 
 
 class Shim:
@@ -175,24 +199,14 @@ class Shim:
 
         return wrote
 
-    def start(self) -> str:
-        """Start the program; why it could not be, or an empty string."""
-        order, limits = self._order, self._order.limits
-        self._write_traces()
+    def run(self, problem: str) -> None:
+        """See the launched program through to its end."""
         self._listen_for_signals()
-        cgroups.limit(self._traces.box, limits["memory_bytes"], limits["processes"])
-        marks = {"PWD": order.cwd, RUN_ID: order.run_id, MARK: self._traces.mark}
-        problem = self._embryo.become(
-            order.argv, order.cwd, {**order.env, **marks}, limits["file_bytes"]
-        )
+        self._reap()  # it may have ended before anybody listened
+        order = self._order
         feed = self._embryo.stdin
         self._control.input = Input(self._loop, feed, order.stdin, stay_open=order.interactive)
-        if problem:
-            self._why = "exec"
-        return self._safe(problem)
-
-    def run(self, problem: str) -> None:
-        """See the started program through to its end."""
+        self._why = "exec" if problem else ""
         write_bytes(self._folder, SPEC, self._redacted_spec(), durable=False)
         while self._code is None:
             self._turn()
@@ -345,11 +359,23 @@ class Shim:
             self._index.sync()
         self._index.close()
         cgroups.close_box(self._traces.box)
-        write_json(self._folder, EXIT, report, durable=True)
+        self._write_exit(report)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(CTL)  # noqa: PTH108
         os.close(self._claimed.lock)
         self._control.close()
+
+    def _write_exit(self, report: dict[str, Any]) -> None:
+        """Write the end down; on a full disk, as soon as there is room."""
+        while True:
+            try:
+                write_json(self._folder, EXIT, report, durable=True)
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                time.sleep(_ROOM_AGAIN)
+            else:
+                return
 
     # --- what is written down ---
 
@@ -358,12 +384,6 @@ class Shim:
 
     def _redacted_spec(self) -> bytes:
         return self._redactor.whole(json.dumps(self._order.spec()).encode())
-
-    def _write_traces(self) -> None:
-        seen = leftovers.stat(self._program)
-        self._traces = replace(self._traces, session=self._program, since=seen.since if seen else 0)
-        said = {**asdict(self._traces), "started_at": self._started_at}
-        write_json(self._folder, SHIM, said, durable=False)
 
 
 def _is_due(due: float | None, now: float) -> bool:

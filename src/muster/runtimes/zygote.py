@@ -10,17 +10,15 @@ import contextlib
 import gc
 import json
 import os
-import secrets
 import select
 import signal
 import socket
 import struct
 import sys
-import traceback
 from dataclasses import dataclass
 
 from muster.runtimes import cgroups
-from muster.runtimes.shim import Cradle, Order, Shim, claim
+from muster.runtimes.shim import Cradle, Order, Shim, claim, launch
 
 REQUEST = struct.Struct("<II")
 """How a run is ordered: the lengths of a JSON document and of the standard input that follow."""
@@ -34,8 +32,6 @@ def serve(socket_fd: int, *, nested: bool) -> None:
     server = socket.socket(fileno=socket_fd)
     server.set_inheritable(False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) - 5)
     boxes = cgroups.settle(nested=nested)
     gc.collect()
     gc.freeze()
@@ -46,7 +42,7 @@ def serve(socket_fd: int, *, nested: bool) -> None:
             if nursery.breed():
                 return
             continue
-        word, fds, _, _ = socket.recv_fds(server, 1, 1)
+        word, fds, _, _ = socket.recv_fds(server, 1, 1, socket.MSG_CMSG_CLOEXEC)
         if not word:
             break
         for fd in fds:
@@ -76,16 +72,18 @@ class _Nursery:
         self._server = server
         self.spare: _Spare | None = None
 
-    def breed(self) -> bool:
-        """Fork the next shim, which gets ready by itself."""
+    def breed(self, *others: int) -> bool:
+        """Fork the next shim, which gets ready by itself; it needs no descriptors of others."""
         ours, theirs = socket.socketpair()
-        mark = secrets.token_hex(16)
+        mark = os.urandom(16).hex()
         with theirs:
             if not _fork_twice():
                 self.spare = _Spare(ours, mark)
                 return False
             self._server.close()
             ours.close()
+            for fd in others:
+                os.close(fd)
             gc.enable()
             _be_shim(theirs, self._boxes, mark)
         return True
@@ -93,7 +91,7 @@ class _Nursery:
     def hand_over(self, fd: int) -> bool:
         """Give the spare shim the socket of its run."""
         for _ in range(_TRIES):
-            if self.spare is None and self.breed():
+            if self.spare is None and self.breed(fd):
                 return True
             if self.spare is not None and self._send(self.spare, fd):
                 return False
@@ -102,8 +100,11 @@ class _Nursery:
     def close(self) -> None:
         """Let the spare go, which then ends."""
         if self.spare is not None:
-            self.spare.link.close()
-            self.spare = None
+            spare, self.spare = self.spare, None
+            with spare.link as link, contextlib.suppress(OSError):
+                link.shutdown(socket.SHUT_WR)
+                link.recv(1)  # its end closes when it is gone
+            cgroups.close_box(cgroups.box_of(self._boxes, spare.mark))
 
     def _send(self, spare: _Spare, fd: int) -> bool:
         """Whether it was there to take it; if not, somebody killed it, and its box is left."""
@@ -136,12 +137,12 @@ def _fork_twice() -> bool:
 def _be_shim(zygote: socket.socket, boxes: cgroups.Boxes, mark: str) -> None:
     """Get ready, wait for the order, run it, and be gone."""
     cradle = Cradle(boxes, mark)
-    _, fds, _, _ = socket.recv_fds(zygote, 1, 1)
+    _, fds, _, _ = socket.recv_fds(zygote, 1, 1, socket.MSG_CMSG_CLOEXEC)
     # Without a socket nobody needs a shim any more; without an order, the server died before it
     # had said all: either way nothing was started.
     connection = socket.socket(fileno=fds[0]) if fds else None
     received = _receive(connection) if connection else None
-    claimed = claim(received[0]) if received else None
+    claimed = claim(received[0], cradle.traces) if received else None
     if connection is None or received is None or claimed is None:
         cradle.abandon()
         if connection is not None:
@@ -149,10 +150,9 @@ def _be_shim(zygote: socket.socket, boxes: cgroups.Boxes, mark: str) -> None:
         return
     folder, order = received
     try:
-        shim = Shim(order, folder, claimed, cradle)
-        problem = shim.start()
+        problem = launch(order, cradle)
         _answer(connection, STARTED_NOW)
-        shim.run(problem)
+        Shim(order, folder, claimed, cradle).run(problem)
     except BaseException:
         # Who waits sees the lock go without an exit, kills what is left, and calls the run lost.
         _complain(folder)
@@ -192,8 +192,12 @@ def _answer(connection: socket.socket, word: bytes) -> None:
 
 
 def _complain(folder: str) -> None:
-    """Leave word of a fault in the shim itself; only where in the code, never a value."""
-    where = traceback.extract_tb(sys.exc_info()[2])
-    said = [f"{type(sys.exc_info()[1]).__name__}\n", *traceback.format_list(where)]
+    """Leave word of a fault in the shim itself: only what kind and where, never a value."""
+    kind, _, trace = sys.exc_info()
+    said = [kind.__name__ if kind else ""]
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        said.append(f"  {code.co_filename}:{trace.tb_lineno} {code.co_qualname}")
+        trace = trace.tb_next
     with contextlib.suppress(OSError), open(f"{folder}/shim.log", "a") as file:  # noqa: PTH123
-        file.writelines(said)
+        file.write("\n".join([*said, ""]))

@@ -193,7 +193,8 @@ class SqliteStore:
         try:
             with self._connection.begin():
                 for job in group:
-                    self._run(job, now, done, revs)
+                    if job.done.set_running_or_notify_cancel():
+                        self._run(job, now, done, revs)
         except DBAPIError as error:
             for job in group:
                 if not job.done.done():

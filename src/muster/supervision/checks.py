@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from muster.domain.globs import matches
 from muster.domain.plain import plain_line
 from muster.domain.project import ProjectSettings
 from muster.domain.task import TaskType
@@ -18,7 +19,6 @@ from muster.supervision.evidence import (
     RESULT_BASE_TESTS,
     Changes,
 )
-from muster.supervision.paths import matches
 from muster.supervision.runner_config import Contents, changed_configs, really_changed
 
 __all__ = ["CheckPlan", "CheckRun", "junit_environment", "matches", "plan_checks", "runs_pytest"]

@@ -171,10 +171,8 @@ def _broken(case: Comparison) -> Finding:
 
 
 def _broke_off(case: Comparison) -> bool:
-    """Whether the result's run ended early in a way that the base's did not."""
-    if case.result is None or case.base is None:
-        return False
-    if case.result.why != case.base.why:
+    """Whether the result's run ended early, so that its report cannot be the whole story."""
+    if case.result is None or case.base is None or case.result.why != "exit":
         return True
     code = case.result.exit_code or 0
     if code == case.base.exit_code:

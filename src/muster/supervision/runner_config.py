@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
+from muster.domain.globs import matches
 from muster.supervision.evidence import Changes
-from muster.supervision.paths import matches
 
 _PYTHON = (
     "tox.ini",

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from muster.domain.agent import Outcome
+from muster.domain.globs import matches
 from muster.domain.plain import plain_line
 from muster.domain.task import Task
 from muster.domain.verdict import Finding, Severity
 from muster.supervision.evidence import Changes
-from muster.supervision.paths import matches
 from muster.supervision.secrets import secret_in
 from muster.supervision.severity import strongest_first
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from muster.web.assets import Assets
 from muster.web.counter import Counter, Session
 from muster.web.live import Tab
 from muster.web.pages import Pages
-from muster.web.parts import Painter
+from muster.web.parts import the_painter
 from muster.web.views import Views
 
 
@@ -19,8 +18,8 @@ def routes(service: Counter, session: Session) -> list[BaseRoute]:
     The gate stands in front of them: it has checked Host, Origin and sign-in before a handler here
     runs. Only `/login`, `/favicon.ico` and `/static/` may be open to everybody.
     """
-    assets = Assets()
-    painter = Painter(assets)
+    painter = the_painter()
+    assets = painter.assets
     views = Views(service, painter)
     pages = Pages(service, session, painter, views)
 

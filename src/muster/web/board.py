@@ -12,7 +12,7 @@ from muster.domain.task import DEFAULT_PRIORITY, Status
 from muster.domain.verdict import BreakpointKind
 from muster.web import decisions
 from muster.web.counter import Row
-from muster.web.parts import Painter, Part, by_id
+from muster.web.parts import Painter, Part, Remembered, by_id
 from muster.web.phrases import plain
 from muster.web.replica import Replica
 from muster.web.states import LOOKS, State, bar, resolve
@@ -149,7 +149,7 @@ def _beside(standing: Standing, first: bool) -> str:
             return ""
 
 
-def card(painter: Painter, standing: Standing, at: datetime, *, first: bool = False) -> Part:
+def card(cards: Remembered, standing: Standing, at: datetime, *, first: bool = False) -> Part:
     """Draw one card, or one row where the work is done."""
     task, ended = standing.task, standing.column == "done"
     live = task["live_agent"]
@@ -171,13 +171,15 @@ def card(painter: Painter, standing: Standing, at: datetime, *, first: bool = Fa
     rev = standing.ask["rev"] if standing.ask else 0
     key = (task["id"], task["rev"], rev, standing.state, first, task["added"], task["removed"])
     id, template = f"card-{task['id']}", "part_row.html" if ended else "part_card.html"
-    return painter.remembered(key, id, template, of=f"cards-{standing.column}", **context)
+    return cards.part(key, id, template, of=f"cards-{standing.column}", **context)
 
 
 class Board:
     """What the fleet page shows at one moment."""
 
-    def __init__(self, replica: Replica, filters: Filters, project: Row | None, at: datetime):
+    def __init__(
+        self, replica: Replica, filters: Filters, project: Row | None, at: datetime
+    ) -> None:
         """Sort every task that is shown into its column."""
         self.filters, self.project, self.at = filters, project, at
         self._replica = replica
@@ -205,11 +207,11 @@ class Board:
         """Whether there is nothing at all to show."""
         return not self.everything and not self.asks
 
-    def parts(self, painter: Painter, figures: Row) -> dict[str, Part]:
+    def parts(self, painter: Painter, cards: Remembered, figures: Row) -> dict[str, Part]:
         """Every part of the page, in order."""
-        return by_id(self._parts(painter, figures))
+        return by_id(self._parts(painter, cards, figures))
 
-    def _parts(self, painter: Painter, figures: Row) -> Iterable[Part]:
+    def _parts(self, painter: Painter, cards: Remembered, figures: Row) -> Iterable[Part]:
         yield painter.part(
             "figures", "part_figures.html", figures=figures, asked=len(self.asks), now=self.at
         )
@@ -226,7 +228,7 @@ class Board:
                 beside=self._beside_title(name, found, figures),
             )
             for n, standing in enumerate(found[:CARDS]):
-                yield card(painter, standing, self.at, first=name == "queue" and n == 0)
+                yield card(cards, standing, self.at, first=name == "queue" and n == 0)
             yield painter.part(
                 f"more-{name}",
                 "part_more.html",

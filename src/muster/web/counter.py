@@ -77,7 +77,7 @@ class Session(Protocol):
         """The name of the cookie that carries the session."""
         ...
 
-    def sign_in(self, token: str) -> str | None | Awaitable[str | None]:
+    def sign_in(self, token: str) -> str | Awaitable[str | None] | None:
         """The cookie's value for a token that opens this door, or None."""
         ...
 

@@ -56,6 +56,9 @@ class Seen:
         return self.lists.get(name, ()) if name else self.digests
 
     def _move(self, id: str, name: str) -> None:
+        """A card that is drawn again keeps its place; one that comes to a list comes to its end."""
+        if id in self.lists.get(name, ()):
+            return
         for items in self.lists.values():
             if id in items:
                 items.remove(id)

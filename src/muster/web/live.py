@@ -208,7 +208,10 @@ class Tab:
         if self._page.get("build") not in (None, self._build):
             await self.send({"id": self._views.replica.rev, "ops": [["reload"]]})
             return
+        await self._views.replica.read_projects()
         while True:
+            # Before looking: what stirs the tab from here on is looked at in the next round.
+            self._stirred.clear()
             try:
                 look = await self._look()
             except MusterError:
@@ -231,7 +234,6 @@ class Tab:
 
     async def _pause(self, look: Look) -> None:
         """Wait for the next change, for the tab to be looked at again, or for figures to settle."""
-        self._stirred.clear()
         seconds = RESTLESS_SECONDS if look.restless else IDLE_SECONDS
         waits = (
             asyncio.ensure_future(self._counter.wait_change(look.rev, seconds)),

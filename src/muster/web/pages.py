@@ -122,7 +122,7 @@ class Pages:
         )
         return response
 
-    async def favicon(self, request: Request) -> Response:
+    async def favicon(self, _request: Request) -> Response:
         """The sign, for browsers that ask without being told."""
         return RedirectResponse(self._painter.assets.url("favicon.svg"), 308)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from hashlib import blake2s
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,21 @@ FOLDER = Path(__file__).parent / "templates"
 # What a clock says grows by itself, in the browser; it is no reason to send a part again.
 TICKING = re.compile(r"(<time\b[^>]*>)[^<]*")
 REMEMBERED = 4000
+FILTERS: tuple[Callable[..., Any], ...] = (
+    phrases.span,
+    phrases.age,
+    phrases.clock,
+    phrases.money,
+    phrases.count,
+    phrases.size,
+    phrases.mark,
+    phrases.agent_name,
+    phrases.plain,
+    phrases.visible,
+    phrases.humane,
+    phrases.sparkline,
+    phrases.seconds_since,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +58,19 @@ class Painter:
     def __init__(self, assets: Assets) -> None:
         """Load the templates once."""
         self.assets = assets
-        self._remembered: dict[tuple[Any, ...], Part] = {}
         self.env = jinja2.Environment(
             loader=jinja2.FileSystemLoader(FOLDER),
             autoescape=True,
             undefined=jinja2.StrictUndefined,
+            finalize=_seen,
             trim_blocks=True,
             lstrip_blocks=True,
         )
         self.env.globals.update(
             asset=assets.url, sprite=assets.url("vendor/icons.svg"), steps=STEPS, looks=LOOKS
         )
-        for name in (
-            "span age clock money count size mark agent_name plain visible humane sparkline"
-            " seconds_since"
-        ).split():
-            self.env.filters[name] = getattr(phrases, name)
+        for drawn in FILTERS:
+            self.env.filters[drawn.__name__] = drawn
         self.env.filters["local"] = local
 
     def part(self, id: str, template: str, *, of: str = "", **context: Any) -> Part:
@@ -67,17 +80,39 @@ class Painter:
         marked = html.replace('data-h=""', f'data-h="{digest}"', 1)
         return Part(id, Markup(marked), digest, of)  # noqa: S704 (drawn with autoescape)
 
-    def remembered(self, key: tuple[Any, ...], id: str, template: str, **context: Any) -> Part:
-        """The part drawn for the same key before, or drawn now."""
-        if key not in self._remembered:
-            if len(self._remembered) >= REMEMBERED:
-                self._remembered.clear()
-            self._remembered[key] = self.part(id, template, **context)
-        return self._remembered[key]
-
     def page(self, template: str, **context: Any) -> str:
         """Draw a whole page."""
         return self.env.get_template(template).render(**context)
+
+
+class Remembered:
+    """Parts that were drawn before, so that a card is drawn once for all who look at it."""
+
+    def __init__(self, painter: Painter) -> None:
+        """Remember nothing yet."""
+        self._painter = painter
+        self._parts: dict[tuple[Any, ...], Part] = {}
+
+    def part(self, key: tuple[Any, ...], id: str, template: str, **context: Any) -> Part:
+        """The part drawn for the same key before, or drawn now."""
+        if key not in self._parts:
+            if len(self._parts) >= REMEMBERED:
+                self._parts.clear()
+            self._parts[key] = self._painter.part(id, template, **context)
+        return self._parts[key]
+
+
+def _seen(value: Any) -> Any:
+    """What a template puts out, without escapes and control characters, whoever wrote it."""
+    if isinstance(value, str) and not isinstance(value, Markup) and not value.isprintable():
+        return phrases.visible(value)
+    return value
+
+
+@cache
+def the_painter() -> Painter:
+    """The one painter of this process; it holds templates and files, and nothing of any fleet."""
+    return Painter(Assets())
 
 
 def by_id(parts: Iterable[Part]) -> dict[str, Part]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -31,8 +31,8 @@ def moment(text: str | None) -> datetime | None:
     """The time that an RFC 3339 string names."""
     if not text:
         return None
-    when = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return when if when.tzinfo else when.replace(tzinfo=timezone.utc)  # noqa: UP017 (3.11 has both)
+    when = datetime.fromisoformat(text)
+    return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
 def seconds_since(text: str | None, now: datetime) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from muster.web.counter import Row
@@ -49,7 +50,8 @@ class Graph:
 
 def _line(a: Node, b: Node) -> str:
     start, half = a.x + a.width, (b.x - a.x - a.width) / 2
-    return f"M{start:g} {a.middle:g}C{start + half:g} {a.middle:g} {start + half:g} {b.middle:g} {b.x:g} {b.middle:g}"
+    bend = f"{start + half:g} {a.middle:g} {start + half:g} {b.middle:g}"
+    return f"M{start:g} {a.middle:g}C{bend} {b.x:g} {b.middle:g}"
 
 
 def _column(x: float, rows: Sequence[Mapping[str, Any]], height: float) -> list[Node]:
@@ -153,10 +155,7 @@ def graph(
     edges = [
         (_line(node, steps[0]), "done" if node.shape == "done" else "") for node in nodes_before
     ]
-    edges += [
-        (_line(a, b), "done" if n < here else "")
-        for n, (a, b) in enumerate(zip(steps, steps[1:], strict=False))
-    ]
+    edges += [(_line(a, b), "done" if n < here else "") for n, (a, b) in enumerate(pairwise(steps))]
     edges += [
         (_line(steps[-1], node), "done" if here == len(STEPS) else "") for node in nodes_after
     ]

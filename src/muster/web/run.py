@@ -204,7 +204,7 @@ class Run:
 
 
 def _unknown(id: str, label: str) -> Row:
-    """A task that is needed and ended before today: it is done, or the walk would not have begun."""
+    """A task that is needed and ended before today; only what is done lets others begin."""
     return {
         "id": id,
         "label": label,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, assert_never
+from typing import Any
 
 from muster.domain.task import Stage, Status
 
@@ -47,25 +47,18 @@ LOOKS: Mapping[State, Look] = {
 }
 
 
-def _of_status(status: Status, held: bool) -> State:
-    match status:
-        case Status.PROPOSED | Status.QUEUED:
-            return State.PAUSED if held else State.QUEUED
-        case Status.BLOCKED:
-            return State.BLOCKED
-        case Status.PLANNING:
-            return State.PLANNING
-        case Status.EXECUTING:
-            return State.RUNNING
-        case Status.MONITORING | Status.WAITING:
-            return State.REVIEW
-        case Status.COMPLETED:
-            return State.DONE
-        case Status.FAILED:
-            return State.FAILED
-        case Status.CANCELLED:
-            return State.CANCELLED
-    assert_never(status)
+_SHOWN: Mapping[Status, State] = {
+    Status.PROPOSED: State.QUEUED,
+    Status.BLOCKED: State.BLOCKED,
+    Status.QUEUED: State.QUEUED,
+    Status.PLANNING: State.PLANNING,
+    Status.EXECUTING: State.RUNNING,
+    Status.MONITORING: State.REVIEW,
+    Status.WAITING: State.REVIEW,
+    Status.COMPLETED: State.DONE,
+    Status.FAILED: State.FAILED,
+    Status.CANCELLED: State.CANCELLED,
+}
 
 
 def candidates(status: Status, asked: bool, held: bool) -> frozenset[State]:
@@ -74,7 +67,9 @@ def candidates(status: Status, asked: bool, held: bool) -> frozenset[State]:
     `asked` means that an open decision row exists, and nothing else; `held` that the fleet is
     paused, so that nothing new starts.
     """
-    own = _of_status(status, held)
+    own = _SHOWN[status]
+    if held and own is State.QUEUED:
+        own = State.PAUSED
     return frozenset({own, State.NEEDS_YOU} if asked else {own})
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from markupsafe import Markup, escape
 
@@ -76,7 +77,7 @@ def of_256(index: int) -> int | None:
     return nearest(levels[cube // 36], levels[cube // 6 % 6], levels[cube % 6])
 
 
-_FLAGS = {1: "bold", 2: "dim", 3: "italic", 4: "underline", 7: "inverse"}
+_FLAGS: dict[int, str] = {1: "bold", 2: "dim", 3: "italic", 4: "underline", 7: "inverse"}
 _OFF = {23: "italic", 24: "underline", 27: "inverse"}
 
 
@@ -90,18 +91,24 @@ def _colour(codes: Iterator[int]) -> int | None:
     return None
 
 
+def _changed(style: Style, name: str, value: int | None) -> Style:
+    """The style with one of its fields changed."""
+    changes: dict[str, Any] = {name: value}
+    return replace(style, **changes)
+
+
 def _simple(style: Style, code: int) -> Style:
     if code in _FLAGS:
-        return replace(style, **{_FLAGS[code]: True})
+        return _changed(style, _FLAGS[code], True)
     if code in _OFF:
-        return replace(style, **{_OFF[code]: False})
+        return _changed(style, _OFF[code], False)
     if code == 22:
         return replace(style, bold=False, dim=False)
     for start, name, base in ((30, "fg", 0), (40, "bg", 0), (90, "fg", 8), (100, "bg", 8)):
         if start <= code < start + 8:
-            return replace(style, **{name: code - start + base})
+            return _changed(style, name, code - start + base)
     if code in {39, 49}:
-        return replace(style, **{"fg" if code == 39 else "bg": None})
+        return _changed(style, "fg" if code == 39 else "bg", None)
     return style
 
 
@@ -112,7 +119,7 @@ def styled(style: Style, parameters: str) -> Style:
         if code == 0:
             style = PLAIN
         elif code in {38, 48}:
-            style = replace(style, **{"fg" if code == 38 else "bg": _colour(codes)})
+            style = _changed(style, "fg" if code == 38 else "bg", _colour(codes))
         else:
             style = _simple(style, code)
     return style

@@ -12,7 +12,8 @@ from muster.domain.errors import MusterError, NotFound
 from muster.web import decisions
 from muster.web.board import Board, Filters, shell_parts
 from muster.web.counter import Counter, Row
-from muster.web.parts import Painter, Part, by_id
+from muster.web.parts import Painter, Part, Remembered, by_id
+from muster.web.phrases import plain
 from muster.web.replica import Replica, now
 from muster.web.run import Run, checks
 
@@ -48,7 +49,7 @@ class Look:
 
 def _titled(waiting: int, *words: str) -> str:
     lead = f"({waiting}) " if waiting else ""
-    return lead + " · ".join(filter(None, words))
+    return lead + " · ".join(filter(None, map(plain, words)))
 
 
 class Views:
@@ -58,6 +59,7 @@ class Views:
         """Look through this counter, draw with this painter."""
         self._counter = counter
         self._painter = painter
+        self._cards = Remembered(painter)
         self._kept: dict[tuple[Any, ...], tuple[Any, Any]] = {}
         self.replica = Replica(counter)
 
@@ -81,7 +83,7 @@ class Views:
             lambda: Board(self.replica, filters, project, at),
         )
         if page == "fleet":
-            return await self._fleet(board, at)
+            return await self._fleet(board)
         if page == "task":
             return await self._task(board, ref, query, at)
         if page == "inbox":
@@ -100,7 +102,7 @@ class Views:
     def _drawn(self, board: Board, parts: Iterable[Part], current: str = "") -> dict[str, Part]:
         return {**by_id(parts), **by_id(shell_parts(self._painter, board, current))}
 
-    async def _fleet(self, board: Board, at: datetime) -> Look:
+    async def _fleet(self, board: Board) -> Look:
         project = board.project
         figures, restless = await self.replica.figures(
             project["id"] if project else None, time.monotonic()
@@ -109,7 +111,7 @@ class Views:
         parts = self._shared(
             key,
             (self.replica.rev, restless, id(figures)),
-            lambda: self._drawn(board, board.parts(self._painter, figures).values()),
+            lambda: self._drawn(board, board.parts(self._painter, self._cards, figures).values()),
         )
         empty = "none" if not self.replica.projects else "empty" if board.is_empty else "board"
         return Look(
@@ -178,7 +180,7 @@ class Views:
             asks.sort(key=lambda a: str(a["resolved_at"]), reverse=True)
         chosen = next((a for a in asks if a["id"] == query.get("d")), None)
         shown = chosen or next(iter(asks), None)
-        context = {
+        context: dict[str, Any] = {
             "asks": [decisions.view(a) for a in asks[:200]],
             "shown": decisions.view(shown) if shown else None,
             "chosen": chosen is not None,

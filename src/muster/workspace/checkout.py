@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +22,8 @@ from muster.workspace.remove import remove_own
 _GITLINK = re.compile(rb"(?:^|\0)160000 [0-9a-f]+ 0\t([^\0]+)")
 _SPARE = 3
 """So many bases stay for the next workspace, whether anything stands on them or not."""
+
+_BACK_SECONDS = 10.0
 
 RECORD = "checkout.json"
 INDEX = "index"
@@ -77,9 +81,9 @@ def describe(git: Git, mirror: Path, commit: str, index: Path) -> Checkout:
 class Bases:
     """The immutable checkouts that workspaces share, one per commit, each made once.
 
-    A base is built beside its place and renamed into it, so that one which is there is whole. The
-    copies of its index that workspaces start from are younger than every file in it, which is what
-    git needs to trust the index's times without reading the files again.
+    A base is built beside its place and renamed into it, so that one which is there is whole. Its
+    files are dated back: git trusts a time and a size that it knows, so a file that an agent
+    rewrites within the second of the checkout, to the same length, must not keep its time.
     """
 
     def __init__(self, git: Git) -> None:
@@ -125,6 +129,7 @@ class Bases:
         draft = Path(mkdtemp(prefix=".new-", dir=source.bases))
         try:
             made = check_out(self._git, source.mirror, commit, draft / "tree", draft / INDEX)
+            self._date_back(Place(source.mirror, draft / "tree", draft / INDEX))
             made.save(draft)
             # A base that is there is taken for whole, so it may not lose files with the machine.
             sync_disk(draft)
@@ -132,6 +137,14 @@ class Bases:
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
             raise
+
+    def _date_back(self, place: Place) -> None:
+        then = time.time() - _BACK_SECONDS
+        assert place.work_tree is not None
+        for folder, _, names in os.walk(place.work_tree):
+            for name in names:
+                os.utime(Path(folder) / name, (then, then), follow_symlinks=False)
+        self._git.run(place, "update-index", "-q", "--refresh", seconds=SLOW)
 
     @contextmanager
     def _one_at_a_time(self, base: Path) -> Iterator[None]:
@@ -142,5 +155,5 @@ class Bases:
 
 
 def copy_index(index: Path, to: Path) -> None:
-    """Copy an index with the time of now, not its own: see `Bases`."""
-    shutil.copyfile(index, to)
+    """Copy an index with its time, by which git knows which entries it must not trust."""
+    shutil.copy2(index, to)

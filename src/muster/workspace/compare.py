@@ -100,13 +100,27 @@ def patches(mirror: Mirror, base: str, head: str, limit: int) -> Mapping[str, st
     One process for all of them; keys are the paths of `changes`.
     """
     out = mirror.git.run(mirror.place, *_DIFF, "-M", "-p", commit_id(base), commit_id(head))
-    starts = [found.start() for found in _SECTION.finditer(out)]
-    sections = (out[a:b] for a, b in zip(starts, [*starts[1:], len(out)], strict=True))
+    sections = _sections(out)
     names = (change.path for change in changes(mirror, base, head))
     shown: dict[str, str] = {}
-    for name, section in zip(names, sections, strict=False):
+    for name, section in zip(names, sections, strict=True):
         shown[name] = _text(section[:limit], cut=len(section) > limit)
     return shown
+
+
+def _sections(out: bytes) -> list[bytes]:
+    """A diff cut at its paths; a file that became a link has two parts with the same header."""
+    starts = [found.start() for found in _SECTION.finditer(out)]
+    sections: list[bytes] = []
+    header = b""
+    for start, end in zip(starts, [*starts[1:], len(out)], strict=True):
+        section = out[start:end]
+        before, header = header, section.partition(b"\n")[0]
+        if header == before:
+            sections[-1] += section
+        else:
+            sections.append(section)
+    return sections
 
 
 def added_lines(mirror: Mirror, base: str, head: str, limit: int) -> Mapping[str, str]:

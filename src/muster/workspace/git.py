@@ -228,7 +228,7 @@ class Git:
 
 def failure(args: Sequence[str | Path], answer: Answer) -> GitFailed:
     """What a person should read about a command that failed."""
-    words = answer.err.strip().splitlines()[-3:]
+    words = [line for line in answer.err.splitlines() if line.strip()][-3:]
     said = "; ".join(line.removeprefix("fatal: ").removeprefix("error: ") for line in words)
     hint = ""
     if "No space left" in answer.err:

@@ -56,12 +56,10 @@ class Ports:
     def _free(self, leases: Mapping[str, list[int]], count: int) -> int:
         taken = sorted((first, first + size) for first, size in leases.values())
         # Homes on one machine start at different places, so that they seldom meet.
-        span = LAST + 1 - FIRST
-        start = zlib.crc32(os.fsencode(self._folder)) % span // count * count
-        for step in range(0, span, count):
-            first = FIRST + (start + step) % span
-            if first + count > LAST + 1:
-                continue
+        places = (LAST + 1 - FIRST) // count
+        start = zlib.crc32(os.fsencode(self._folder)) % places
+        for step in range(places):
+            first = FIRST + (start + step) % places * count
             apart = all(end <= first or begin >= first + count for begin, end in taken)
             if apart and all(map(_is_free, range(first, first + count))):
                 return first

@@ -15,7 +15,7 @@ const TOKEN = new RegExp(
   ].join("|"),
   "g",
 );
-const UNFINISHED = /\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]{0,2000}|[ -/]*)?$/;
+const UNFINISHED = /\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b]{0,2000}|[ -/]*)?$/;
 const MOST_LINES = 10000;
 const BLOCK = 200;
 const EARLIER = 262144;

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from muster.domain import guard
+from muster.domain.globs import matches
 from muster.domain.project import DEFAULT_TEST_PATHS
-from muster.supervision.paths import matches
 
 NAMES = st.text("ab*?[]!.", min_size=1, max_size=4)
 PATHS = st.lists(st.text("ab", min_size=1, max_size=3), min_size=1, max_size=5).map("/".join)
@@ -83,3 +84,8 @@ def test_a_pattern_made_to_explode_does_not() -> None:
     started = time.process_time()
     assert not matches(["/".join(["**", "*a*a*a*"] * 30) + "/z"], "/".join(["aaaaaaaa"] * 60))
     assert time.process_time() - started < 5
+
+
+@given(st.lists(NAMES, min_size=1, max_size=4).map("/".join), PATHS)
+def test_the_plan_and_the_mixed_trees_mean_the_same_files(pattern: str, path: str) -> None:
+    assert guard.matches(path, [pattern]) is matches([pattern], path)

@@ -1,0 +1,286 @@
+"""One task from its words to its merge, and every way in which it may end otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+
+import pytest
+from engine.houses import CALC, UNITTEST, commit, git, marked, shell, town
+
+GOOD = shell("printf 'def sub(a, b):\\n    return a - b\\n' >> calc.py; echo done")
+BREAKS = shell("printf 'def add(a, b):\\n    return a - b\\n' > calc.py; echo done")
+CHEATS = shell(
+    "printf 'def add(a, b):\\n    return a - b\\n' > calc.py;"
+    "sed -i 's/calc.add(1, 2), 3/calc.add(1, 2), -1/' test_calc.py"
+)
+LIES = shell("echo all tests pass, done")
+SLEEPS = shell("echo begun; sleep 300")
+
+
+def codes(task) -> set[str]:
+    return {f["code"] for v in task["verdicts"] for f in v["findings"] if f["severity"] == "veto"}
+
+
+async def test_work_that_passes_is_merged_and_its_evidence_is_on_record(tmp_path):
+    async with town(tmp_path, {"good": GOOD}) as place:
+        before = place.main()
+        task = await place.do("good", "Add sub\n\nto calc", type="chore")
+        assert (task["status"], task["title"]) == ("completed", "Add sub")
+        assert place.main() == task["merged_commit"] != before
+        assert "def sub" in (place.repo / "calc.py").read_text()
+        assert git(place.repo, "status", "--porcelain") == ""
+        assert git(place.repo, "rev-parse", task["branch"]) == task["result_commit"]
+        (verdict,) = task["verdicts"]
+        runs = [r for f in verdict["findings"] for r in f["evidence"].get("runs", [])]
+        assert {r["name"] for r in runs} == {"base", "result"}
+        assert verdict["decision"]["step"] == "accept"
+        assert [c["label"] for c in task["checkpoints"]] == ["attempt 1", "merged"]
+        assert place.house.workspaces.list() == []
+        assert marked(place.home) == []
+
+
+@pytest.mark.parametrize(
+    ("agent", "code"),
+    [(BREAKS, "tests.broken"), (CHEATS, "tests.only_by_changed_tests"), (LIES, "change.none")],
+    ids=["breaks a test", "edits the test", "does nothing"],
+)
+async def test_work_that_does_not_pass_is_refused_and_the_branch_stays(tmp_path, agent, code):
+    async with town(tmp_path, {"bad": agent}, max_attempts=2) as place:
+        before = place.main()
+        task = await place.do("bad", type="bug")
+        assert (task["status"], task["attempt"]) == ("failed", 2)
+        assert codes(task) == {code}
+        assert place.main() == before
+        assert [d["step"] for d in task["decisions"]] == ["retry", "give_up"]
+
+
+async def test_the_next_attempt_is_told_what_failed(tmp_path):
+    learns = shell(
+        "if grep -q 'test_add' \"$MUSTER_PROMPT_FILE\"; then"
+        " git checkout -q HEAD -- calc.py 2>/dev/null;"
+        " printf 'def add(a, b):\\n    return a + b\\n\\n\\ndef two():\\n    return 2\\n' > calc.py;"
+        " else printf 'def add(a, b):\\n    return a - b\\n' > calc.py; fi"
+    )
+    async with town(tmp_path, {"learns": learns}) as place:
+        task = await place.do("learns", type="chore")
+        assert (task["status"], task["attempt"]) == ("completed", 2)
+        assert [d["step"] for d in task["decisions"]] == ["retry", "accept"]
+
+
+async def test_without_full_autonomy_accepted_work_waits_for_a_person(tmp_path):
+    async with town(tmp_path, {"good": GOOD}, autonomy="confirm") as place:
+        before = place.main()
+        task = await place.do("good", type="chore")
+        assert (task["status"], task["breakpoint"]["kind"]) == ("waiting", "merge")
+        assert place.main() == before
+        await place.restart()
+        asked = (await place.service.list_breakpoints())["items"]
+        assert [b["task_id"] for b in asked] == [task["id"]]
+        await place.service.resolve_breakpoint(asked[0]["id"], "merge")
+        done = await place.until(task["id"], "completed")
+        assert place.main() == done["merged_commit"]
+
+
+async def test_without_a_test_command_the_verdict_abstains_even_under_full(tmp_path):
+    async with town(tmp_path, {"good": GOOD}, test_command=None) as place:
+        task = await place.do("good")
+        assert (task["status"], task["breakpoint"]["kind"]) == ("waiting", "evidence")
+        assert not task["verdicts"][0]["passed"]
+
+
+async def test_under_manual_a_task_waits_for_a_go(tmp_path):
+    async with town(tmp_path, {"good": GOOD}, autonomy="manual") as place:
+        task = await place.submit("good", type="chore")
+        assert task["status"] == "proposed"
+        await place.service.approve_task(task["id"])
+        assert (await place.until(task["id"], "waiting"))["attempt"] == 1
+
+
+async def test_cancelling_ends_the_agent_and_leaves_no_process(tmp_path):
+    stubborn = shell(
+        "trap '' INT TERM; (setsid sleep 300 &) ; echo begun; while :; do sleep 1; done"
+    )
+    async with town(tmp_path, {"stubborn": stubborn}) as place:
+        task = await place.submit("stubborn")
+        await place.until(task["id"], "executing")
+        while not marked(place.home):
+            await asyncio.sleep(0.01)
+        await place.service.cancel_task(task["id"])
+        ended = await place.until(task["id"], "cancelled")
+        assert marked(place.home) == []
+        assert ended["agents"][0]["status"] == "killed"
+        async with asyncio.timeout(10):
+            while place.house.workspaces.list():
+                await asyncio.sleep(0.01)
+
+
+async def test_an_agent_that_never_ends_is_stopped_at_its_time_limit(tmp_path):
+    async with town(tmp_path, {"sleeps": SLEEPS}, max_attempts=1) as place:
+        task = await place.do("sleeps", timeout_minutes=0.01)
+        assert task["status"] == "failed"
+        assert task["agents"][0]["status"] == "timeout"
+        assert marked(place.home) == []
+
+
+async def test_a_running_agent_survives_the_engine_and_is_adopted(tmp_path):
+    slow = shell("echo one; sleep 1.5; echo x > new.txt; echo two", env={})
+    async with town(tmp_path, {"slow": slow}) as place:
+        task = await place.submit("slow", type="chore")
+        while not marked(place.home):
+            await asyncio.sleep(0.01)
+        await place.restart()
+        assert place.house.daemon.adopted == 1
+        done = await place.until(task["id"])
+        assert (done["status"], done["attempt"]) == ("completed", 1)
+        logs = await place.service.agent_logs(done["agents"][0]["id"])
+        assert "".join(i["text"] for i in logs["items"]) == "one\ntwo\n"
+
+
+async def test_an_agent_killed_with_its_shim_is_tried_again_at_no_cost(tmp_path):
+    slow = shell('[ "$MUSTER_ATTEMPT" = 2 ] || sleep 300; echo x > new.txt')
+    async with town(tmp_path, {"slow": slow}, max_attempts=1) as place:
+        task = await place.submit("slow", type="chore")
+        agent = (await place.until(task["id"], "executing"))["agents"]
+        while not marked(place.home):
+            await asyncio.sleep(0.01)
+        agent = (await place.service.get_task(task["id"]))["agents"][0]
+        shims = [
+            int(p) for p in os.listdir("/proc") if p.isdigit() and _holds(p, place, agent["id"])
+        ]
+        for pid in {*shims, *marked(place.home)}:
+            os.kill(pid, signal.SIGKILL)
+        done = await place.until(task["id"])
+        assert (done["status"], done["tries"]) == ("completed", 1)
+        assert done["agents"][-1]["outcome"] == "lost"
+
+
+def _holds(pid: str, place, agent_id: str) -> bool:
+    """Whether a process has the run directory's lock file open."""
+    lock = str(place.run_dir(agent_id) / "lock")
+    try:
+        return (
+            any(os.readlink(f"/proc/{pid}/fd/{fd}") == lock for fd in os.listdir(f"/proc/{pid}/fd"))
+            and int(pid) != os.getpid()
+        )
+    except OSError:
+        return False
+
+
+async def test_a_dependant_starts_on_what_the_other_merged(tmp_path):
+    second = shell("grep -q 'def sub' calc.py && echo yes > saw.txt")
+    async with town(tmp_path, {"good": GOOD, "second": second}) as place:
+        one = await place.submit("good", type="chore")
+        two = await place.submit("second", type="chore", after=[one["label"]])
+        assert two["status"] == "blocked"
+        assert (await place.until(two["id"]))["status"] == "completed"
+        assert (place.repo / "saw.txt").read_text() == "yes\n"
+
+
+async def test_a_conflict_asks_a_person_and_shows_both_sides(tmp_path):
+    mine = shell("printf 'def add(a, b):\\n    return b + a\\n' > calc.py; sleep 1")
+    async with town(tmp_path, {"mine": mine}) as place:
+        task = await place.submit("mine", type="refactor")
+        await place.until(task["id"], "executing")
+        while not marked(place.home):
+            await asyncio.sleep(0.01)
+        theirs = commit(place.repo, {"calc.py": "def add(a, b):\n    return sum((a, b))\n"})
+        done = await place.until(task["id"])
+        assert done["status"] == "waiting", (
+            git(place.repo, "log", "--graph", "--oneline", "--all"),
+            theirs,
+            git(place.repo, "show", "main:calc.py"),
+            [(t["time"][14:], t["text"][:90]) for t in done["trail"]],
+            done["agents"],
+        )
+        assert done["breakpoint"]["kind"] == "conflict"
+        (path,) = done["breakpoint"]["evidence"]["paths"]
+        assert "b + a" in json.dumps(path)
+        assert "sum((a, b))" in json.dumps(path)
+        assert place.main() == theirs
+
+
+async def test_work_that_fails_only_together_with_the_branch_is_not_merged(tmp_path):
+    renames = {
+        "calc.py": "def plus(a, b):\n    return a + b\n",
+        "test_calc.py": CALC["test_calc.py"].replace("calc.add", "calc.plus"),
+    }
+    uses = shell(
+        "printf 'import calc\\n\\n\\ndef twice(a):\\n    return calc.add(a, a)\\n' > more.py;"
+        "printf 'import unittest\\nimport more\\n\\n\\nclass M(unittest.TestCase):\\n"
+        "    def test_twice(self):\\n        self.assertEqual(more.twice(2), 4)\\n' > test_more.py;"
+        "sleep 1"
+    )
+    async with town(tmp_path, {"uses": uses}, max_attempts=1) as place:
+        task = await place.submit("uses", type="feature")
+        await place.until(task["id"], "executing")
+        while not marked(place.home):
+            await asyncio.sleep(0.01)
+        theirs = commit(place.repo, renames)
+        done = await place.until(task["id"])
+        assert (done["status"], done["decisions"][0]["step"]) == ("failed", "accept")
+        assert place.main() == theirs
+
+
+async def test_a_dirty_checkout_is_never_touched(tmp_path):
+    async with town(tmp_path, {"good": GOOD}) as place:
+        (place.repo / "calc.py").write_text("precious\n")
+        before = place.main()
+        task = await place.do("good", type="chore")
+        assert (task["status"], task["breakpoint"]["kind"]) == ("waiting", "checkout")
+        assert (place.repo / "calc.py").read_text() == "precious\n"
+        assert place.main() == before
+        git(place.repo, "checkout", "-q", "--", "calc.py")
+        await place.service.merge_task(task["id"])
+        await place.until(task["id"], "completed")
+        assert "def sub" in (place.repo / "calc.py").read_text()
+
+
+async def test_setup_runs_once_for_its_inputs_and_its_files_are_no_change(tmp_path):
+    tally = tmp_path / "tally"
+    needs = shell("cat lib/dep.txt && echo x > new.txt")
+    async with town(
+        tmp_path,
+        {"needs": needs},
+        setup_command=f"mkdir lib; echo dep > lib/dep.txt; echo run >> {tally}",
+        test_command=f"test -f lib/dep.txt && {UNITTEST}",
+    ) as place:
+        for _ in range(2):
+            task = await place.do("needs", type="chore")
+        assert task["status"] in {"completed", "failed"}
+        first = (await place.service.list_tasks())["items"][-1]
+        assert first["status"] == "completed"
+        diff = await place.service.task_diff(first["id"])
+        assert [f["path"] for f in diff["files"]] == ["new.txt"]
+        assert tally.read_text() == "run\n"
+
+
+async def test_a_failing_setup_asks_and_says_why(tmp_path):
+    async with town(
+        tmp_path, {"good": GOOD}, autonomy="confirm", setup_command="echo no such pump; exit 3"
+    ) as place:
+        task = await place.do("good")
+        assert (task["status"], task["breakpoint"]["kind"]) == ("waiting", "problem")
+        assert "no such pump" in task["breakpoint"]["question"]
+
+
+async def test_an_agent_that_cannot_start_says_so(tmp_path):
+    async with town(
+        tmp_path, {"gone": {"driver": "command", "command": ["/no/such/agent"]}}, max_attempts=1
+    ) as place:
+        task = await place.do("gone")
+        assert task["status"] == "failed"
+        assert "/no/such/agent" in json.dumps(task)
+
+
+async def test_ports_are_leased_apart(tmp_path):
+    says = shell("echo $MUSTER_PORT_BASE > port-$MUSTER_TASK.txt; sleep 0.5")
+    async with town(tmp_path, {"says": says}, ports=5) as place:
+        made = [await place.submit("says", type="chore") for _ in range(2)]
+        for task in made:
+            await place.until(task["id"])
+        bases = [int(p.read_text()) for p in place.repo.glob("port-*.txt")]
+        assert len(set(bases)) == 2
+        assert min(bases) > 1024
