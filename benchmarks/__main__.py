@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import commands, machine, news, spawn, twelve, upkeep, walk
+from benchmarks import commands, machine, news, spaces, spawn, twelve, upkeep, walk
 from benchmarks.figures import Broken, Figure, Plan
 from benchmarks.report import Run, row
 
 BENCHMARKS: Mapping[str, Callable[[Plan], Sequence[Figure]]] = {
     "walk": walk.measure,
     "twelve": twelve.measure,
+    "workspaces": spaces.measure,
     "news": news.measure,
     "spawn": spawn.measure,
     "upkeep": upkeep.measure,

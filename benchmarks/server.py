@@ -23,6 +23,7 @@ GIT = ("git", "-c", "user.name=bench", "-c", "user.email=bench@example.org",
        "-c", "init.defaultBranch=main")  # fmt: skip
 ENDED = frozenset({"task.waiting", "task.completed", "task.failed", "task.cancelled"})
 _PATIENCE = 60.0
+_KEPT = 3.0  # the server closes a connection that was silent for five seconds
 
 
 def own_agent(name: str, command: Iterable[str], **env: str) -> str:
@@ -46,6 +47,7 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
         self.started_with_cpu = 0.0
         self._connection: http.client.HTTPConnection | None = None
+        self._called_at = 0.0
 
     def make_repo(self, files: int = 3) -> None:
         """A small repository with one commit, registered as the project `repo`."""
@@ -124,6 +126,9 @@ class Server:
         Raises:
             OSError: the answer is an error.
         """
+        if time.monotonic() - self._called_at > _KEPT:
+            self._hang_up()
+        self._called_at = time.monotonic()
         if self._connection is None:
             self._connection = http.client.HTTPConnection(self.host, timeout=30)
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -41,8 +42,11 @@ def muster(home: Path, *args: str, env: dict[str, str] | None = None) -> Done:
 def real(home: Path) -> Iterator[Path]:
     """A home on which servers may be started; what still runs at the end is stopped."""
     yield home
-    if running_server(home):
-        assert muster(home, "down").code == 0
+    if running := running_server(home):
+        down = muster(home, "down")
+        if down.code:
+            os.kill(running.pid, signal.SIGKILL)
+        assert down.code == 0, down.err
 
 
 def _point(home: Path, server: Loopback, pid: int) -> None:

@@ -150,6 +150,8 @@ async def town(
         for agent in (await made.service.active_agents())["items"]:
             await made.house.tools.runtimes["process"].kill(made.run_dir(agent["id"]))
         await made.house.stop()
+        for workspace in made.house.workspaces.list():
+            made.house.workspaces.discard(workspace)
 
 
 def marked(home: Path) -> list[int]:

@@ -7,11 +7,11 @@ import logging
 import secrets
 from typing import Any
 
-from typing_extensions import override
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from typing_extensions import override
 
 from muster.domain.errors import Invalid, MusterError
 

@@ -35,6 +35,8 @@ from muster.workspace.base import Workspace
 from muster.workspace.workspaces import Change
 
 LOST_ALLOWED = 20
+DROPPINGS = (".aider*",)
+"""What agent programs leave of their own in a workspace; it is not their work."""
 _LARGEST_RESULT = 1_000_000
 
 
@@ -79,7 +81,8 @@ async def evidence(
 ) -> tuple[Finding, ...]:
     """Run what the project's settings ask for at `base` and at `commit`, and judge the outcomes."""
     configs = await in_thread(_configs, tools, job, base, commit, changed)
-    plan = plan_checks(job.task.type, job.settings, changed, configs=configs)
+    files = await in_thread(tools.workspaces.paths, job.repo, base)
+    plan = plan_checks(job.task.type, job.settings, changed, base_files=files, configs=configs)
     results = await _run(tools, job, plan, base, commit, where)
     return judge(job.task.type, plan, results, changed)
 
@@ -141,6 +144,7 @@ def _snapshot(tools: Tools, job: Job, agent: Agent, workspace: Workspace, base: 
         message,
         job.settings.git_user_name,
         job.settings.git_user_email,
+        exclude=DROPPINGS,
     )
 
 

@@ -18,14 +18,17 @@ def after_verdict(job: Job, verdict: Verdict, commit: str | None) -> Move:
     """The move that a verdict leads to, with the verdict and its question in one transaction."""
     task, decision = job.task, verdict.decision
     columns: dict[str, Any] = {"result_commit": commit or task.result_commit}
+    if decision.feedback:
+        columns["feedback"] = dict(decision.feedback)
+    if not decision.counts:
+        columns["tries"] = max(0, task.tries - 1)
     stage = _stage(decision)
     match decision.step:
         case Step.RETRY:
-            columns["feedback"] = dict(decision.feedback or {})
-            if columns["feedback"].pop("restart", False):
+            if columns.get("feedback", {}).pop("restart", False):
                 columns |= RESTART
         case Step.PARK:
-            columns |= {"due_at": decision.park_until, "tries": max(0, task.tries - 1)}
+            columns["due_at"] = decision.park_until
         case Step.ACCEPT | Step.ASK | Step.GIVE_UP:
             pass
         case _:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from muster.agents.base import Driver
+from muster.agents.presets import PRESETS
 from muster.domain.errors import Invalid
 from muster.domain.project import Project, ProjectSettings
 from muster.domain.task import Autonomy, Task
@@ -64,12 +65,19 @@ class Tools:
         Raises:
             Invalid: there is none of that name; the hint lists those there are.
         """
+        if name in PRESETS and name not in self.settings.agents:
+            preset = PRESETS[name]
+            return self.drivers[preset.driver], dict(preset.options)
         options = dict(self.settings.agents.get(name, {}))
         driver = str(options.pop("driver", "command")) if options else name
         if driver not in self.drivers:
-            known = ", ".join(sorted({*self.drivers, *self.settings.agents}))
+            known = ", ".join(sorted(self.agent_names()))
             raise Invalid(f"there is no agent '{name}'", hint=f"agents: {known}")
         return self.drivers[driver], options
+
+    def agent_names(self) -> frozenset[str]:
+        """Every name that `--agent` takes: drivers, presets and own agents."""
+        return frozenset({*self.drivers, *PRESETS, *self.settings.agents})
 
     def default_agent(self) -> str:
         """The agent a task gets that names none: the first own one, else Claude Code."""

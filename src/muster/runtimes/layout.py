@@ -32,6 +32,7 @@ INDEX = "index"
 CTL = "ctl"
 EXIT = "exit.json"
 STREAMS = ("out", "err")
+_RESERVE, _RESERVED = ".exit.json", 4096
 
 RECORD = struct.Struct("<QQQII")
 """A chunk: offset in the merged log, offset in its stream, epoch milliseconds, length, stream."""
@@ -51,25 +52,39 @@ GREW, YES, NO = b"o", b"y", b"n"
 """Answers, one byte each; `GREW` is only sent to those who watch, and only as a hint."""
 
 
-def write_json(folder: str, name: str, value: Mapping[str, Any], *, durable: bool) -> None:
-    """Put a document in place at once: readers see all of it or nothing."""
-    write_bytes(folder, name, json.dumps(value).encode(), durable=durable)
-
-
-def write_bytes(folder: str, name: str, data: bytes, *, durable: bool) -> None:
-    """Put a file in place at once; when it must be durable, power may fail right after."""
+def write_at_once(folder: str, name: str, data: bytes) -> None:
+    """Put a file in place at once: readers see all of it or nothing."""
     temporary = f"{folder}/.{name}.{os.getpid()}"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     try:
         while data:
             data = data[os.write(fd, data) :]
-        if durable:
-            os.fsync(fd)
     finally:
         os.close(fd)
     os.rename(temporary, f"{folder}/{name}")  # noqa: PTH104 - pathlib is too heavy for the shim
-    if durable:
-        sync_folder(folder)
+
+
+def reserve_exit(folder: str) -> None:
+    """Take the room that the exit will need, so that a full disk cannot keep it from being told."""
+    fd = os.open(f"{folder}/{_RESERVE}", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        os.posix_fallocate(fd, 0, _RESERVED)
+    finally:
+        os.close(fd)
+
+
+def write_exit(folder: str, report: Mapping[str, Any]) -> None:
+    """Say durably how a run ended, in the reserved room if there is some."""
+    data = json.dumps(report).encode()
+    fd = os.open(f"{folder}/{_RESERVE}", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        os.pwrite(fd, data, 0)
+        os.ftruncate(fd, len(data))
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.rename(f"{folder}/{_RESERVE}", f"{folder}/{EXIT}")  # noqa: PTH104
+    sync_folder(folder)
 
 
 def sync_folder(folder: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from muster.runtimes import cgroups, leftovers
 from muster.runtimes.base import Exit, Why
-from muster.runtimes.layout import CTL, EXIT, LOCK, SHIM, read_json, write_json
+from muster.runtimes.layout import CTL, LOCK, SHIM, read_json, write_exit
 from muster.runtimes.leftovers import Traces
 from muster.runtimes.rundir import RunDir
 
@@ -51,5 +51,5 @@ def _bury(folder: Path) -> Exit:
         err_bytes=record.size("err"),
         detail="its supervisor was killed" + ("" if gone else "; a process could not be killed"),
     )
-    write_json(str(folder), EXIT, asdict(lost), durable=True)
+    write_exit(str(folder), asdict(lost))
     return lost

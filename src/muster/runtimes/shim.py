@@ -7,7 +7,6 @@ little, because there is one for every run. `layout.py` says what it leaves in t
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import os
@@ -25,7 +24,6 @@ from muster.runtimes.child import Embryo, adopt_orphans
 from muster.runtimes.control import Control, Input, Loop
 from muster.runtimes.layout import (
     CTL,
-    EXIT,
     LOCK,
     MARK,
     RUN_ID,
@@ -33,8 +31,9 @@ from muster.runtimes.layout import (
     SPEC,
     STARTED,
     STREAMS,
-    write_bytes,
-    write_json,
+    reserve_exit,
+    write_at_once,
+    write_exit,
 )
 from muster.runtimes.leftovers import Traces
 from muster.runtimes.pump import Pump
@@ -43,7 +42,6 @@ from muster.runtimes.streams import CappedFile, Index
 _LADDER = ((signal.SIGINT, 2.0), (signal.SIGTERM, 1.0))
 _KILL_AGAIN = 1.0
 _GRACE = 0.1
-_ROOM_AGAIN = 0.5
 _LAST_PIECES = 64
 _MEMORY_CODES = (-signal.SIGKILL, 128 + signal.SIGKILL)
 
@@ -99,7 +97,8 @@ def claim(folder: str, traces: Traces) -> Claim | None:
         os.close(lock)
         return None
     said = {**asdict(traces), "started_at": time.time()}
-    write_json(folder, SHIM, said, durable=False)
+    write_at_once(folder, SHIM, json.dumps(said).encode())
+    reserve_exit(folder)
     listener = Control.listen()
     os.close(os.open(STARTED, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     return Claim(lock, listener)
@@ -207,7 +206,7 @@ class Shim:
         feed = self._embryo.stdin
         self._control.input = Input(self._loop, feed, order.stdin, stay_open=order.interactive)
         self._why = "exec" if problem else ""
-        write_bytes(self._folder, SPEC, self._redacted_spec(), durable=False)
+        write_at_once(self._folder, SPEC, self._redacted_spec())
         while self._code is None:
             self._turn()
         self._after(problem)
@@ -359,23 +358,11 @@ class Shim:
             self._index.sync()
         self._index.close()
         cgroups.close_box(self._traces.box)
-        self._write_exit(report)
+        write_exit(self._folder, report)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(CTL)  # noqa: PTH108
         os.close(self._claimed.lock)
         self._control.close()
-
-    def _write_exit(self, report: dict[str, Any]) -> None:
-        """Write the end down; on a full disk, as soon as there is room."""
-        while True:
-            try:
-                write_json(self._folder, EXIT, report, durable=True)
-            except OSError as error:
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                    raise
-                time.sleep(_ROOM_AGAIN)
-            else:
-                return
 
     # --- what is written down ---
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from muster.agents.recording import record
+from muster.agents.recording import cassette, record
 from muster.domain.errors import Conflict
 from muster.domain.task import Task
 from muster.service.agents import Agents
@@ -73,7 +73,8 @@ class Diffs(Tasks, Agents):
             for stream in ("out", "err")
         }
         lines = await asyncio.to_thread(record, said["out"], said["err"], files, agent.exit_code)
-        return "\n".join(lines) + "\n"
+        dialect = "claude" if agent.driver == "claude" else "text"
+        return cassette([lines], source=agent.driver, dialect=dialect)
 
     def _files(self, task: Task, base: str, head: str) -> dict[str, bytes | None]:
         files: dict[str, bytes | None] = {}

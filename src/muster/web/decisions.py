@@ -126,8 +126,20 @@ def evidence(raw: Mapping[str, Any]) -> Evidence:
     return found
 
 
+# What a question repeats of its task's newest verdict, which the page shows by itself.
+_OF_VERDICT = {"verdict", "findings", "reasons"}
+
+
+def _why(ask: Row) -> str:
+    """Why it is asked, in a few words for a small card."""
+    given = ask["evidence"].get("reasons") or ()
+    reasons = [plain(r).rstrip(".") for r in given if isinstance(r, str)]
+    return f"{'. '.join(reasons)}." if reasons else ""
+
+
 def view(ask: Row) -> Row:
     """Everything that a template needs of one question."""
+    own = {k: v for k, v in ask["evidence"].items() if k not in _OF_VERDICT}
     word, tone, shape = KINDS.get(ask["kind"], (humane(ask["kind"]), "you", "needs_you"))
     given = choices(ask["kind"], ask["options"])
     return {
@@ -139,6 +151,7 @@ def view(ask: Row) -> Row:
         "task_title": plain(ask["task_title"]),
         "choices": given,
         "first": [c for c in given if not c.danger][:2] or given[:1],
-        "proof": evidence(ask["evidence"]),
+        "proof": evidence(own),
+        "why": _why(ask),
         "answered": _LABELS.get(ask["answer"] or "", (humane(ask["answer"] or ""), ""))[0],
     }

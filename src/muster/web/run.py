@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -30,6 +31,9 @@ _WORST_FIRST = ("veto", "abstain", "ask", "note", "ok")
 _KNOWN = {"command", "runs", "broken", "fixed", "missing"}
 
 
+COMMIT = re.compile(r"\b([0-9a-f]{10})[0-9a-f]{30}\b")
+
+
 def headed(text: str, fallback: str) -> tuple[str, str]:
     """A line of the trail as a heading and what follows it."""
     for sign in (": ", ". "):
@@ -50,8 +54,11 @@ def trail(task: Row) -> list[Row]:
         if waiting and line["type"] == "breakpoint.raised":
             shape, tone, waiting = "needs_you", "you", False
         is_verdict = line["type"] == "verdict.reached"
-        words = visible(line["text"])
+        words = COMMIT.sub(r"\1", visible(line["text"]))
         head, rest = ("Verdict", words) if is_verdict else headed(words, humane(line["type"]))
+        if line["type"] == "decision.made":
+            # Its reasons are those of the verdict that stands beside it.
+            head, rest = words.partition(". ")[0], ""
         found.append(
             {
                 **line,
@@ -84,18 +91,29 @@ def _finding(raw: Row) -> Row:
     }
 
 
+def _badness(finding: Row) -> int:
+    severity = finding["severity"]
+    return _WORST_FIRST.index(severity) if severity in _WORST_FIRST else 0
+
+
+def _told_once(findings: list[Row]) -> list[Row]:
+    """Findings that stand on the same runs: only the first of them shows the runs."""
+    told: list[Any] = []
+    for finding in findings:
+        if finding["runs"] in told:
+            finding.update(runs=[], command=None)
+        elif finding["runs"]:
+            told.append(finding["runs"])
+    return findings
+
+
 def checks(task: Row) -> list[Row]:
     """Every verdict, newest first, its findings worst first."""
     found = sorted(task["verdicts"], key=lambda v: str(v["created_at"]), reverse=True)
     return [
         {
             **verdict,
-            "findings": sorted(
-                map(_finding, verdict["findings"]),
-                key=lambda f: (
-                    _WORST_FIRST.index(f["severity"]) if f["severity"] in _WORST_FIRST else 0
-                ),
-            ),
+            "findings": _told_once(sorted(map(_finding, verdict["findings"]), key=_badness)),
         }
         for verdict in found
     ]

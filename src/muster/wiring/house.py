@@ -63,7 +63,7 @@ class House:
                 store=self.store,
                 workspaces=self.workspaces,
                 clock=time.time,
-                agent_names=frozenset({*self.tools.drivers, *settings.agents}),
+                agent_names=self.tools.agent_names(),
                 runtime_names=frozenset(self.tools.runtimes),
                 default_agent=self.tools.default_agent(),
                 engine_state=lambda: {

@@ -177,3 +177,9 @@ def is_ancestor(mirror: Mirror, old: str, new: str) -> bool:
     if answer.code not in {0, 1}:
         raise failure(args, answer)
     return answer.code == 0
+
+
+def paths(mirror: Mirror, commit: str) -> tuple[str, ...]:
+    """Every path of a commit, in git's order."""
+    out = mirror.git.run(mirror.place, "ls-tree", "-r", "-z", "--name-only", commit_id(commit))
+    return tuple(p.decode("utf-8", "surrogateescape") for p in out.split(b"\0") if p)

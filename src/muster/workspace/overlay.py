@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from muster.domain.errors import Refused, Unavailable
 from muster.workspace.base import Source
-from muster.workspace.checkout import INDEX, RECORD, Bases, copy_index, describe
+from muster.workspace.checkout import INDEX, RECORD, Bases, describe
 from muster.workspace.git import Git, Place
 from muster.workspace.mount import is_mounted, mount_overlay, unmount
 from muster.workspace.records import read_record, write_record
@@ -67,7 +67,8 @@ class OverlayBackend:
         self._bases.prune(source, lambda: _in_use(root.parent))
         tree = _make_folders(root, "control")
         _mount(root, [*lower, base / "tree"])
-        copy_index(base / INDEX, root / "control" / INDEX)
+        # Neither git nor muster writes into an index, each renames a new one over it.
+        (root / "control" / INDEX).hardlink_to(base / INDEX)
         if start == commit:
             shutil.copyfile(base / RECORD, root / "control" / RECORD)
         else:

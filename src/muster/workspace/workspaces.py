@@ -233,6 +233,10 @@ class Workspaces:
         """
         return compare.read_file(self.mirror(repo_id), commit, path, limit)
 
+    def paths(self, repo_id: str, commit: str) -> tuple[str, ...]:
+        """Every path of a commit."""
+        return compare.paths(self.mirror(repo_id), commit)
+
     def is_ancestor(self, repo_id: str, old: str, new: str) -> bool:
         """Whether `new` stands on `old`, or is the same."""
         return compare.is_ancestor(self.mirror(repo_id), old, new)

@@ -231,7 +231,7 @@ export class Terminal {
     } else if ("end" in message) {
       this.cursor.hidden = true;
       const { exit_code: code, why } = message.end;
-      if (code !== null) this.note(`Ended with exit status ${code}${why ? `: ${why}` : ""}`);
+      if (code !== null) this.note(`Ended with exit status ${code}${why && code ? `: ${why}` : ""}`);
     } else if ("lost" in message) {
       this.note(message.lost);
     }

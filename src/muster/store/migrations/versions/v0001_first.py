@@ -103,7 +103,8 @@ def upgrade() -> None:
         sa.Column("wish", sa.Text(), nullable=True),
         sa.Column("list_position", sa.Integer(), nullable=True),
         sa.CheckConstraint(
-            "stage IN ('proposed', 'blocked', 'queued', 'preparing', 'running', 'validating', 'merging', 'waiting', 'completed', 'failed', 'cancelled')",
+            "stage IN ('proposed', 'blocked', 'queued', 'preparing', 'running', "
+            "'validating', 'merging', 'waiting', 'completed', 'failed', 'cancelled')",
             name="tasks_stage",
         ),
         sa.CheckConstraint(
