@@ -20,6 +20,7 @@ import time
 import uuid
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 AGENT = """
@@ -205,7 +206,7 @@ def ledger_faults(root: Path, tasks: list[dict], with_agents: bool) -> list[str]
             faults.append(f"{task['label']} started {len(starts)} and ended {len(ends)} times")
         if not ends:
             faults.append(f"{task['label']} never ended")
-        for earlier, later in zip(starts, starts[1:], strict=False):
+        for earlier, later in pairwise(starts):
             finished = [e for e in ends if e[1] == earlier[1]]
             if finished and float(finished[0][2]) > float(later[2]):
                 faults.append(f"{task['label']} had two attempts at once")

@@ -1,10 +1,11 @@
-"""The server is killed at random moments while clients submit: nothing is lost, doubled or stuck."""
+"""The server is killed at random moments while clients submit; nothing is lost or stuck."""
 
 from __future__ import annotations
 
 import random
 
 import pytest
+
 from chaos.driver import run
 
 

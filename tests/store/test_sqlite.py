@@ -10,10 +10,12 @@ import subprocess
 import sys
 
 import pytest
-from contracts.store import StoreContract, add_project, add_task
+from sqlalchemy import create_engine
 
+from contracts.store import StoreContract, add_project, add_task
 from muster.domain.errors import Unavailable
 from muster.store import events, tasks
+from muster.store.schema import metadata
 from muster.store.sqlite import SqliteStore
 
 WRITER = """
@@ -130,12 +132,6 @@ async def test_opening_again_gives_back_everything(tmp_path):
 async def test_a_fresh_schema_equals_all_migrations(tmp_path):
     path = tmp_path / "muster.db"
     await SqliteStore(path).close()
-    from alembic.autogenerate import compare_metadata
-    from alembic.migration import MigrationContext
-    from sqlalchemy import create_engine
-
-    from muster.store.schema import metadata
-
     engine = create_engine(f"sqlite:///{path}")
     with engine.connect() as connection:
         difference = compare_metadata(MigrationContext.configure(connection), metadata)

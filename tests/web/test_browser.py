@@ -32,6 +32,7 @@ FLAGS = [
 PAGES = ["/", "/inbox", "/tasks/tsk_0482", "/tasks/tsk_0482?tab=diff", "/tasks/tsk_0482?tab=checks"]
 AXE = Path(__file__).resolve().parents[2] / "build/axe.min.js"
 CASES = json.loads((Path(__file__).parent / "terminal_cases.json").read_text())
+TOLD = json.loads((Path(__file__).parent / "transcript_cases.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -312,6 +313,23 @@ def test_the_browser_draws_output_as_the_shared_cases_say(page, server):
         assert lines == case["lines"], case["say"]
         assert rest == case["rest"], case["say"]
         assert _joined(slow) == _joined(lines), f"letter by letter: {case['say']}"
+
+
+def test_the_browser_tells_structured_lines_as_the_shared_cases_say(page, server):
+    opened(page, server, "/tasks/tsk_0497")
+    url = page.evaluate(
+        "() => performance.getEntriesByType('resource').map(e => e.name)"
+        ".find(n => n.includes('/transcript.'))"
+    )
+    tell = """async ([url, text]) => {
+        const { Transcript } = await import(url);
+        const whole = new Transcript();
+        const letters = new Transcript();
+        const slow = [...text].map((c) => letters.feed(c)).join("");
+        return [whole.feed(text), whole.held, slow];
+    }"""
+    for case in TOLD:
+        assert page.evaluate(tell, [url, case["in"]]) == [case["out"], case["held"], case["out"]]
 
 
 def _joined(lines: Any) -> Any:

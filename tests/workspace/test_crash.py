@@ -277,6 +277,20 @@ def test_a_folder_without_a_record_is_set_aside_not_removed(sample, home):
     assert (kept / "work").read_text() == "somebody's\n"
 
 
+@pytest.mark.parametrize("call", ["open", "close"])
+def test_a_workspace_whose_record_the_machines_end_has_torn_is_set_aside(project, home, call):
+    ws = project.open("coding-1")
+    (ws.tree / "work").write_text("w\n")
+    (ws.root / "control" / "state.json").write_bytes(b"")
+    if call == "open":
+        assert not (project.open("coding-1").tree / "work").exists()
+    else:
+        project.workspaces.close(ws)
+        assert not project.workspaces.exists("coding-1")
+    (kept,) = (home / "spaces" / ".lost").iterdir()
+    assert (kept / "tree" / "work").read_text() == "w\n"
+
+
 def test_a_folder_that_was_swapped_is_neither_used_nor_removed(project, tmp_path):
     ws = project.open("w")
     aside = tmp_path / "aside"

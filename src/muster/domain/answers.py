@@ -52,7 +52,7 @@ def after_answer(
             return Consequence(
                 Stage.COMPLETED, _said(f"The task was closed without merging{who}.", note)
             )
-        case _:  # pragma: no cover
+        case _:
             assert_never(chosen)
 
 

@@ -67,16 +67,16 @@ class Embryo:
 
     def become(self, argv: Sequence[str], cwd: str, env: Mapping[str, str], file_bytes: int) -> str:
         """Start this program; why it could not be started, or an empty string."""
-        with contextlib.suppress(BrokenPipeError), open(self._tell, "wb") as tell:  # noqa: PTH123
+        with contextlib.suppress(BrokenPipeError), open(self._tell, "wb") as tell:  # noqa: PTH123 (pathlib is not loaded in a shim)
             tell.write(json.dumps([argv, cwd, dict(env), file_bytes]).encode())
-        with open(self._said, "rb") as said:  # noqa: PTH123
+        with open(self._said, "rb") as said:  # noqa: PTH123 (pathlib is not loaded in a shim)
             return said.read().decode("utf-8", "replace")
 
     def _live(self, parent: int, box: Iterable[str], streams: Iterable[int]) -> None:
         """Never returns: this process becomes the program, or says why not and ends."""
         try:
             _settle(parent, box)
-            with open(self._told, "rb") as told:  # noqa: PTH123
+            with open(self._told, "rb") as told:  # noqa: PTH123 (pathlib is not loaded in a shim)
                 order = told.read()
             if not order:  # the shim that was never needed has hung up
                 os._exit(0)

@@ -199,5 +199,5 @@ def _complain(folder: str) -> None:
         code = trace.tb_frame.f_code
         said.append(f"  {code.co_filename}:{trace.tb_lineno} {code.co_qualname}")
         trace = trace.tb_next
-    with contextlib.suppress(OSError), open(f"{folder}/shim.log", "a") as file:  # noqa: PTH123
+    with contextlib.suppress(OSError), open(f"{folder}/shim.log", "a") as file:  # noqa: PTH123 (pathlib is not loaded in a shim)
         file.write("\n".join([*said, ""]))

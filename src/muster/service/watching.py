@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -32,6 +33,7 @@ class Watching(Desk):
         return {
             "status": "ok",
             "version": self._own.version,
+            "pid": os.getpid(),
             "started_at": shapes.moment(self._own.started_at),
             "store": self._store.describe(),
             "engine": {

@@ -17,6 +17,7 @@ from muster.web import terminal
 from muster.web.counter import Counter, Row, Session
 from muster.web.parts import Painter
 from muster.web.replica import now
+from muster.web.transcript import transcribe
 from muster.web.views import Look, Views
 
 CSP = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
@@ -28,8 +29,8 @@ HEADERS = {
     "Cache-Control": "private, no-cache",
 }
 COOKIE_SECONDS = 12 * 3600
-TAIL_BYTES = 24 * 1024
-"""About 200 lines; the rest comes when it is asked for."""
+TAIL_BYTES = 48 * 1024
+"""Some hundreds of lines; the rest comes when it is asked for."""
 EXAMPLES = (
     "Add a test for the least tested function, and mend what it finds",
     "Bring the README up to date with what the code does now",
@@ -144,10 +145,12 @@ class Pages:
             # The tail begins somewhere in a line; whoever asks for more gets that line whole.
             cut, _, rest = text.partition("\n")
             start, text = start + len(f"{cut}\n".encode()), rest
+        told, held = transcribe(text)
         return {
-            "lines": terminal.lines(text),
-            "open": bool(text) and not text.endswith("\n"),
-            "next": page["next"],
+            "lines": terminal.lines(told),
+            "open": bool(told) and not told.endswith("\n"),
+            # A line that is held back until it is whole is asked for again.
+            "next": page["next"] - len(held.encode()),
             "start": start,
             "live": agent["status"] in LIVE,
         }

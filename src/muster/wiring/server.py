@@ -25,6 +25,7 @@ from muster.wiring.home import only_one, prepare_home, token_of, write_whole
 from muster.wiring.house import House
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 (only compared with)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -72,6 +73,8 @@ def serve(
             hint="name the hosts it may be called by: muster up --host ADDRESS --allow-host NAME",
         )
     _log_to_stderr()
+    if settings.host not in _LOOPBACK | _WILDCARDS:
+        allowed = (*allowed, settings.host)
     with only_one(home):
         listener = listen(settings.host, settings.port)
         try:
@@ -105,7 +108,8 @@ async def _serve(settings: Settings, listener: socket.socket, allowed: tuple[str
         settings.home / "server.json",
         json.dumps({"url": url, "pid": os.getpid(), "version": __version__}),
     )
-    print(f"muster {__version__} listens on {url}", file=sys.stderr, flush=True)  # noqa: T201
+    sys.stderr.write(f"muster {__version__} listens on {url}\n")
+    sys.stderr.flush()
     _stop_on_signals(server)
     try:
         await server.serve(sockets=[listener])

@@ -47,7 +47,7 @@ class Control:
             layer=layer,
             layer_key=layer_key,
         )
-        self._save(state)
+        self._save(state, sync=False)
         return state
 
     def state(self) -> State | None:
@@ -69,10 +69,10 @@ class Control:
     def advance(self, state: State, draft: Path) -> None:
         """Move on to a state whose index is `draft`, in one step."""
         moved = replace(state, index=draft.name)
-        self._save(moved)
+        self._save(moved, sync=True)
         for old in self.folder.glob(f"{INDEX}*"):
             if old.name != moved.index:
                 old.unlink(missing_ok=True)
 
-    def _save(self, state: State) -> None:
-        write_record(self.folder / _STATE, asdict(state))
+    def _save(self, state: State, *, sync: bool) -> None:
+        write_record(self.folder / _STATE, asdict(state), sync=sync)

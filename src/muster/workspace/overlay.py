@@ -63,7 +63,7 @@ class OverlayBackend:
         lower = [layer] if layer else []
         with self._bases.hold(source, start) as base:
             lowers = [*map(str, lower), str(base / "tree")]
-            write_record(root / _LAYERS, {"lower": lowers, "moved": []})
+            write_record(root / _LAYERS, {"lower": lowers, "moved": []}, sync=False)
         self._bases.prune(source, lambda: _in_use(root.parent))
         tree = _make_folders(root, "control")
         _mount(root, [*lower, base / "tree"])
@@ -125,7 +125,7 @@ class OverlayBackend:
         place = Place(source.mirror, root / "tree", index)
         self._git.run(place, "read-tree", "-m", "-u", start, commit)
         record = read_record(root / _LAYERS) or {}
-        write_record(root / _LAYERS, {**record, "moved": self._in_layer(root)})
+        write_record(root / _LAYERS, {**record, "moved": self._in_layer(root)}, sync=False)
         describe(self._git, source.mirror, commit, index).save(root / "control")
 
 

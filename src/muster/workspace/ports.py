@@ -78,7 +78,7 @@ class Ports:
             leases = dict(before)
             yield leases
             if leases != before:
-                write_record(record, leases)
+                write_record(record, leases, sync=False)
 
 
 def _is_free(port: int) -> bool:

@@ -43,8 +43,9 @@ class Spaces:
     """The workspaces below `folder`.
 
     Each has a `record.json` with its state: what is `opening` was never handed out and is made
-    anew; what is `closing` has its work kept already and is only removed; what has no record is
-    nobody's to remove and is set aside.
+    anew; what is `closing` has its work kept already and is only removed; what has no record, or
+    one that the machine's end has torn, is nobody's to remove and is set aside. That is why opening
+    need not wait for the disk.
     """
 
     def __init__(self, folder: Path, ports: Ports, layers: Layers) -> None:
@@ -115,7 +116,7 @@ class Spaces:
         record["ports"] = self._ports.lease(id, wish.ports)
         record["state"] = _OPEN
         failpoint("workspace.made")
-        write_record(root / _RECORD, record)
+        write_record(root / _RECORD, record, sync=False)
         return self._workspace(record)
 
     def begin_close(self, workspace: Workspace) -> bool:
@@ -124,6 +125,9 @@ class Spaces:
         if record is None:
             return False
         self._check(workspace.root, record)
+        if Control(workspace.root).state() is None:
+            self._set_aside(workspace.root)
+            return False
         return True
 
     def finish_close(self, workspace: Workspace, backend: Backend) -> None:
@@ -153,6 +157,9 @@ class Spaces:
         self._check(root, record)
         workspace, backend = self._workspace(record), by_name(record["backend"])
         if record["state"] == _OPEN:
+            if Control(root).state() is None:
+                self._set_aside(root)
+                return None
             backend.reopen(root)
             return workspace
         self.finish_close(workspace, backend)

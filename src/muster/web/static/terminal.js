@@ -2,6 +2,8 @@
 // @ts-check
 // `terminal.py` does the same for the first lines; both are tested with the same cases.
 
+import { Transcript } from "./transcript.js";
+
 const TOKEN = new RegExp(
   [
     "\\x1b\\[(?<sgr>[0-9;:]*)m",
@@ -183,6 +185,7 @@ export class Terminal {
     this.next = Number(place.dataset.next);
     this.start = Number(place.dataset.start);
     this.screen = new Screen();
+    this.transcript = new Transcript();
     this.count = this.lines.children.length;
     /** @type {HTMLElement | null} */
     this.block = null;
@@ -199,6 +202,7 @@ export class Terminal {
     const last = /** @type {HTMLElement | null} */ (this.lines.lastElementChild);
     if (!last || this.place.dataset.open !== "true") return;
     this.screen.parts = [[PLAIN, last.textContent ?? ""]];
+    this.transcript.inside = true;
     this.open = last;
   }
 
@@ -208,6 +212,7 @@ export class Terminal {
     this.next = 0;
     this.start = 0;
     this.screen = new Screen();
+    this.transcript = new Transcript();
     this.lines.replaceChildren();
     this.block = this.open = null;
     this.count = 0;
@@ -239,7 +244,7 @@ export class Terminal {
 
   /** @param {string} text */
   write(text) {
-    for (const parts of this.screen.feed(text)) {
+    for (const parts of this.screen.feed(this.transcript.feed(text))) {
       this.put(line(parts));
       this.open = null;
     }
@@ -306,11 +311,12 @@ export class Terminal {
     if (!answer.ok) return;
     const page = await answer.json();
     const screen = new Screen();
+    const transcript = new Transcript();
     const block = document.createElement("div");
     block.className = "block";
     for (const item of page.items) {
       if (item.offset >= this.start) break;
-      for (const parts of screen.feed(item.text)) block.append(line(parts));
+      for (const parts of screen.feed(transcript.feed(item.text))) block.append(line(parts));
     }
     if (screen.parts.length) block.append(line(screen.parts));
     const height = this.place.scrollHeight;
