@@ -10,6 +10,8 @@ import subprocess
 import sys
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from contracts.store import StoreContract, add_project, add_task
