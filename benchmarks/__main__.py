@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import commands, machine, news, spaces, spawn, twelve, upkeep, walk
+from benchmarks import commands, machine, news, runs, spaces, twelve, upkeep, walk
 from benchmarks.figures import Broken, Figure, Plan
 from benchmarks.report import Run, row
 
@@ -18,7 +18,7 @@ BENCHMARKS: Mapping[str, Callable[[Plan], Sequence[Figure]]] = {
     "twelve": twelve.measure,
     "workspaces": spaces.measure,
     "news": news.measure,
-    "spawn": spawn.measure,
+    "output": runs.measure,
     "upkeep": upkeep.measure,
     "commands": commands.measure,
 }

@@ -36,7 +36,7 @@ def shown(name: str, seconds: list[float]) -> float:
     middle = statistics.median(ordered)
     most = ordered[int(len(ordered) * 0.95)]
     times = f"min {ordered[0] * 1e3:6.2f}  p50 {middle * 1e3:6.2f}  p95 {most * 1e3:6.2f} ms"
-    print(f"  {name:34} {times}")
+    print(f"  {name:40} {times}")
     return middle
 
 
@@ -74,9 +74,8 @@ def redaction(data: bytes) -> None:
     print(f"{slow / fast:.0f} times a copy in memory")
 
 
-async def throughput(runtime: ProcessRuntime, folder: Path, source: Path) -> None:
+async def throughput(runtime: ProcessRuntime, folder: Path, source: Path, size: int) -> None:
     """How fast a program's output reaches the run directory, beside `cat` through a pipe."""
-    size = source.stat().st_size
     taken = []
     for n in range(3):
         run = folder / f"flood{n}"
@@ -100,6 +99,13 @@ def piped(source: Path, target: Path) -> None:
         subprocess.run(["cat"], stdin=one.stdout, stdout=file, check=True)
 
 
+def plain_start() -> float:
+    """How long it takes to start a program with nothing around it."""
+    begin = time.perf_counter()
+    with subprocess.Popen(["true"], env=ENV):
+        return time.perf_counter() - begin
+
+
 async def starting(runtime: ProcessRuntime, folder: Path, count: int) -> None:
     """What a start and an end take, one after another and at once."""
     print("starting and ending `true`:")
@@ -109,13 +115,11 @@ async def starting(runtime: ProcessRuntime, folder: Path, count: int) -> None:
         starts.append(await timed(runtime.start(spec, folder / f"s{n}")))
         ended = await runtime.wait(folder / f"s{n}")
         told.append(time.time() - ended.ended_at)
-        begin = time.perf_counter()
-        with subprocess.Popen(["true"], env=ENV):
-            plain.append(time.perf_counter() - begin)
+        plain.append(plain_start())
         await asyncio.sleep(0.1)  # nobody starts agents faster than that one after another
     ours = shown("start", starts[1:])
     theirs = shown("plain subprocess.Popen", plain)
-    shown("from written down to known", told)
+    shown("from its end, fsync included, to known", told)
     print(f"  ratio of the medians {ours / theirs:.1f}")
     begin = time.perf_counter()
     await asyncio.gather(
@@ -137,6 +141,18 @@ def memory(folder: Path, count: int) -> None:
     print(f"memory of a shim's own: {statistics.median(private) / 1000:.2f} MB")
 
 
+async def said_something(runtime: ProcessRuntime, run: Path) -> None:
+    """Wait for the first output of a run."""
+    grown = asyncio.Event()
+    waiting = asyncio.ensure_future(runtime.wait(run, grown.set))
+    while not RunDir(run).size("out"):
+        await grown.wait()
+        grown.clear()
+    waiting.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await waiting
+
+
 async def killing(runtime: ProcessRuntime, folder: Path, count: int) -> None:
     """How long it takes to kill trees of eleven processes, daemons among them."""
     taken = []
@@ -144,8 +160,7 @@ async def killing(runtime: ProcessRuntime, folder: Path, count: int) -> None:
     for n in range(count):
         run = folder / f"k{n}"
         await runtime.start(RunSpec(f"k{n}", ("sh", "-c", tree), str(folder), ENV), run)
-        while not RunDir(run).size("out"):
-            await asyncio.sleep(0.01)
+        await said_something(runtime, run)
         start = time.perf_counter()
         await runtime.kill(run)
         await runtime.wait(run)
@@ -195,7 +210,7 @@ async def main() -> None:
         source = folder / "source"
         source.write_bytes(data)
         redaction(data[:20_000_000])
-        await throughput(runtime, folder, source)
+        await throughput(runtime, folder, source, len(data))
         await starting(runtime, folder, asked.starts)
         memory(folder, asked.starts)
         await killing(runtime, folder, asked.starts)

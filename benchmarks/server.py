@@ -156,7 +156,7 @@ class Server:
         """
         spaces = self.home / "workspaces" / "spaces"
         until = time.monotonic() + _PATIENCE
-        while left := list(spaces.iterdir()):
+        while left := list(spaces.glob("*")):
             if time.monotonic() > until:
                 raise Broken(f"a workspace stays: {left[0]}")
             time.sleep(0.005)

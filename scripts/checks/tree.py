@@ -11,16 +11,37 @@ from pathlib import Path
 BINARY = {".png", ".jpg", ".gif", ".ico", ".woff", ".woff2", ".gz", ".db", ".zip", ".pack"}
 
 
-@cache
-def files(root: Path) -> tuple[Path, ...]:
-    """Every file of the project, also the new ones, but nothing that git ignores."""
+MADE_HERE = {"build", "dist", "node_modules", "__pycache__"}
+
+
+def _known_to_git(root: Path) -> list[Path] | None:
+    """What git tracks or would track; None where the tree is no repository."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=root,
         capture_output=True,
-        check=True,
-    ).stdout.decode()
-    found = (root / name for name in sorted(set(listed.split("\0"))) if name)
+    )
+    if listed.returncode != 0:
+        return None
+    return [root / name for name in set(listed.stdout.decode().split("\0")) if name]
+
+
+def _unpacked(root: Path) -> list[Path]:
+    """What lies in an unpacked archive, without what was made or cached there."""
+    found = []
+    for path in root.rglob("*"):
+        parts = path.relative_to(root).parts
+        hidden = any(part.startswith(".") for part in parts[:-1])
+        if not hidden and not MADE_HERE & set(parts):
+            found.append(path)
+    return found
+
+
+@cache
+def files(root: Path) -> tuple[Path, ...]:
+    """Every file of the project, also the new ones, but nothing that git ignores."""
+    known = _known_to_git(root)
+    found = sorted(_unpacked(root) if known is None else known)
     return tuple(path for path in found if path.is_file() and not path.is_symlink())
 
 

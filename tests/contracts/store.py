@@ -210,6 +210,13 @@ class StoreContract:
         with pytest.raises(Invalid, match=one.label):
             await add_task(store, project, needs=(one.id,))
 
+    async def test_a_task_that_needs_two_of_a_failed_family_fails_once(self, store, project):
+        one = await add_task(store, project)
+        two = await add_task(store, project, needs=(one.id,))
+        both = await add_task(store, project, needs=(one.id, two.id))
+        await finish(store, await admit_one(store), Stage.FAILED)
+        assert (await store.read(tasks.get_task, both.id)).stage is Stage.FAILED
+
     async def test_a_cycle_is_refused_and_named(self, store, project):
         one = await add_task(store, project)
         two = await add_task(store, project, needs=(one.id,))

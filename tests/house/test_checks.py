@@ -83,3 +83,10 @@ def test_a_new_file_is_looked_at_before_it_is_committed_and_an_ignored_one_is_no
     (root / "build").mkdir()
     (root / "build" / "made.py").touch()
     assert [path.name for path in files(root)] == [".gitignore", "new.py"]
+
+
+def test_a_tree_that_was_unpacked_and_is_no_repository_is_looked_at_too(tmp_path: Path) -> None:
+    for name in ("src/muster/a.py", ".venv/lib/b.py", "build/c.py", ".gitignore"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert [path.name for path in files(tmp_path)] == [".gitignore", "a.py"]

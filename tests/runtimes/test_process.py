@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from contracts.runtime import DOUBLE_FORK, IGNORES_ALL, Place, RuntimeContract, living, until
-from muster.runtimes import cgroups
+from muster.domain.errors import Conflict
 from muster.runtimes.base import Limits, Why
 from muster.runtimes.process import ProcessRuntime
 from muster.runtimes.rundir import RunDir
@@ -49,21 +49,31 @@ def peak_memory(pid: int) -> int:
     return int(peak.split()[1]) * 1024
 
 
-def memory_can_be_limited() -> bool:
-    """Whether a run's box has the memory controller here."""
-    boxes = cgroups._mounts()
-    return os.geteuid() == 0 and any(
-        "memory" in options or kind == "cgroup2" for _, kind, options in boxes
-    )
-
-
 class TestProcessRuntime(RuntimeContract):
     """The suite for all places, and the faults that only shims can have."""
 
-    limits_memory = memory_can_be_limited()
-
     def make_runtime(self) -> ProcessRuntime:
+        """A fresh object; all of them know each other's runs."""
         return ProcessRuntime()
+
+    def limits_memory(self, record: RunDir) -> bool:
+        """Whether the run's box has the memory controller."""
+        names = ("memory.max", "memory.limit_in_bytes")
+        return any((folder / name).exists() for folder in box_of(record) for name in names)
+
+    async def test_a_program_dies_with_its_shim_though_nobody_waits(self, place: Place) -> None:
+        word = f"44{time.monotonic_ns()}"
+        record = await place.start("sleep", word)
+        os.kill(shim_of(record), signal.SIGKILL)
+        await until(lambda: not living(word))
+        assert record.exit() is None
+
+    async def test_more_watchers_than_a_shim_serves_all_hear_of_the_end(self, place: Place) -> None:
+        await place.shell("read x; exit 4", interactive=True)
+        waiting = [asyncio.ensure_future(place.end()) for _ in range(600)]
+        await asyncio.sleep(0)
+        await place.runtime.send(place.dir(), b"\n")
+        assert {ended.code for ended in await asyncio.gather(*waiting)} == {4}
 
     async def test_a_run_whose_shim_is_killed_is_lost_and_nothing_is_left(
         self, place: Place
@@ -152,6 +162,16 @@ class TestProcessRuntime(RuntimeContract):
             pytest.skip("this machine cannot limit the number of processes")
         ended = await place.end()
         assert 0 < ended.left <= 10
+
+    async def test_the_input_of_an_interactive_program_can_be_ended(self, place: Place) -> None:
+        runtime = ProcessRuntime()
+        await place.shell("wc -c", interactive=True)
+        await runtime.send(place.dir(), b"12345")
+        await runtime.end_input(place.dir())
+        assert (await place.end()).code == 0
+        assert place.out().strip() == b"5"
+        with pytest.raises(Conflict):
+            await runtime.end_input(place.dir())
 
     async def test_a_terminated_shim_ends_its_run_properly(self, place: Place) -> None:
         record = await place.shell("echo ready; sleep 600")

@@ -51,7 +51,7 @@ async def place(home: Path) -> AsyncIterator[Place]:
 @contextlib.contextmanager
 def started_without_groups(place: Place, *argv: str) -> Iterator[subprocess.Popen[bytes]]:
     """A run whose shim sees no control groups, and the process that waits for it."""
-    blind = 'umount --recursive --lazy /sys/fs/cgroup && exec "$@"'
+    blind = 'umount --all --lazy --types cgroup,cgroup2 && exec "$@"'
     starter = subprocess.Popen(
         [
             *("unshare", "--mount", "sh", "-c", blind, "sh", sys.executable, "-c", STARTER),
@@ -63,6 +63,7 @@ def started_without_groups(place: Place, *argv: str) -> Iterator[subprocess.Pope
     with starter, starter.stdout:
         assert starter.stdout.readline() == b"started\n"
         yield starter
+        starter.stdout.read()
 
 
 @pytest.mark.needs_root

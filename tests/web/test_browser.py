@@ -489,6 +489,7 @@ def test_the_token_of_a_link_is_exchanged_and_leaves_the_address(chromium, serve
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="no axe-core: python -m scripts.vendor --axe")
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing_on_any_page_at_any_width(chromium, server, theme):
     with tab(chromium, server, color_scheme=theme, bypass_csp=True) as page:

@@ -447,3 +447,56 @@ async def test_a_page_of_five_hundred_tasks_is_not_too_heavy(fleet, client):
         fleet.add_task(f"One of very many tasks that wait for a slot, number {n}", number=2000 + n)
     html = await _html(fleet, "/")
     assert len(html) < 130_000
+
+
+async def test_a_card_says_why_it_asks_and_not_what_the_verdict_repeats(fleet, read):
+    task = fleet.add_task("One", "monitoring", number=700)
+    reasons = ["1 test fails without the change.", "All others pass."]
+    fleet.ask(
+        task["id"],
+        "merge",
+        "Merge MU-700?",
+        holds_back=9,
+        evidence={"verdict": "vdt_1", "reasons": reasons, "findings": [{"code": "x"}]},
+    )
+    words = (await read("/")).one("article", id="ask-bp_5").words
+    assert "1 test fails without the change. All others pass." in words
+    gate = (await read(f"/tasks/{task['id']}")).one("section", id="gate-bp_5").words
+    assert "vdt_1" not in gate
+    assert "Merge MU-700?" in gate
+
+
+async def test_runs_that_several_findings_stand_on_are_shown_once(fleet, read):
+    runs = [{"name": "only run", "exit_code": 0, "why": "exit", "seconds": 1.0}]
+    task = fleet.add_task("One", "completed", number=700)
+    fleet.judge(
+        task["id"],
+        [
+            {"code": c, "severity": "ok", "text": c, "evidence": {"command": "t", "runs": runs}}
+            for c in ("first", "second")
+        ],
+    )
+    words = (await read(f"/tasks/{task['id']}?tab=checks")).one("div", id="t-checks").words
+    assert words.count("only run") == 1
+    assert "exit" not in words.replace("Exit", "")
+
+
+async def test_the_trail_shortens_commits_and_tells_a_decision_in_one_line(fleet, read):
+    fleet.tell("tsk_0482", "merge.landed", f"Merged into main at {'ab12' * 10}", "ok")
+    fleet.tell("tsk_0482", "decision.made", "Decision: ask. The same words again", "note")
+    words = (await read("/tasks/tsk_0482")).one("aside", id="t-trail").words
+    assert "ab12ab12ab" in words
+    assert "ab12ab12ab1" not in words
+    assert "The same words again" not in words
+
+
+async def test_structured_output_is_told_in_words_and_an_open_object_is_asked_for_again(
+    fleet, read
+):
+    said = '{"type":"assistant","message":{"content":[{"type":"text","text":"Hello <b>"}]}}\n'
+    task = fleet.add_task("One", "executing", number=700)
+    fleet.add_agent(task["id"], said + '{"type":"resu')
+    page = await read(f"/tasks/{task['id']}")
+    assert page.one("pre", id="lines").words == "● Hello <b>"
+    term = page.one("div", id="term").attributes
+    assert (term["data-next"], term["data-open"]) == (str(len(said)), "false")

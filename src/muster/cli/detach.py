@@ -11,6 +11,7 @@ from typing import NamedTuple
 from muster.client import Muster, Patience
 from muster.client.home import running_server
 from muster.domain.errors import MusterError, Unavailable, Unreachable
+from muster.wiring.home import prepare_home
 
 _SECONDS = 60.0
 _LAST_WORDS = 2000
@@ -29,10 +30,11 @@ def start_detached(home: Path, arguments: list[str]) -> Started:
     """Start `muster up` in a session of its own and wait until it answers.
 
     Raises:
-        MusterError: it ended instead; the detail has its last words, the exit code is its own.
+        MusterError: the home cannot be written, or the server ended instead; then the detail has
+            its last words and the exit code is its own.
         TimeoutError: it runs and does not answer.
     """
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    prepare_home(home)
     log = home / "server.log"
     begin = log.stat().st_size if log.exists() else 0
     pid = _spawn(["--home", str(home), "up", *arguments], log)

@@ -18,7 +18,7 @@ from muster.runtimes.layout import read_text
 
 _SHIMS = "shims"
 _HOUSE = "muster"
-_CONTROLLERS = ("memory", "pids")
+_CONTROLLERS = frozenset({"memory", "pids"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,8 @@ def settle(*, nested: bool) -> Boxes:
     A `nested` one, itself inside a run, stays inside: the outer run's end must reach it.
     """
     own = _own()
-    unified, came_from, split = "", "", []
+    unified, came_from = "", ""
+    split: dict[str, str] = {}
     for mount, kind, options in _mounts():
         if kind == "cgroup2" and not unified:
             came_from = mount + own.get("", "")
@@ -104,12 +105,10 @@ def settle(*, nested: bool) -> Boxes:
             tops = dict.fromkeys(top for top in (*outer, came_from) if top.startswith(mount))
             unified = next(filter(None, map(_house, tops)), "")
         elif kind == "cgroup":
-            split += [
-                (name, mount + own[name])
-                for name in _CONTROLLERS
-                if name in options and name in own and os.access(mount + own[name], os.W_OK)
-            ]
-    return Boxes(unified, came_from, tuple(split))
+            for name in options & own.keys() & _CONTROLLERS - split.keys():
+                if os.access(mount + own[name], os.W_OK):
+                    split[name] = mount + own[name]
+    return Boxes(unified, came_from, tuple(split.items()))
 
 
 def leave(boxes: Boxes) -> None:

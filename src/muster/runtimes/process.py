@@ -42,6 +42,7 @@ _MEASURING = "COVERAGE_"
 _BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from muster.runtimes import zygote as z; "
 _TRIES = 3
 _FIRST_LOOK, _LONGEST_LOOK = 0.01, 0.5
+_PATIENCE = 5.0
 
 
 class ProcessRuntime:
@@ -92,8 +93,8 @@ class ProcessRuntime:
             connection = await _connect(run_dir)
             if connection is not None:
                 await _watch(connection, on_output)
-                pause = _FIRST_LOOK
-                continue
+                if record.exit() is not None:
+                    continue
             if not record.alive() and (ended := await asyncio.to_thread(lost.settle, run_dir)):
                 break
             await asyncio.sleep(pause)
@@ -209,30 +210,15 @@ class _Zygote:
             for name, value in inherited.items()
             if name in _PASSED_ON or name.startswith(_MEASURING)
         }
-        nested = MARK in env
-        with theirs:
-            # Isolated, so that no variable of the server's and no file beside it can change it.
-            self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-I",
-                    "-X",
-                    "utf8",
-                    "-c",
-                    f"{_BOOT}z.serve(int(sys.argv[1]), nested={nested})",
-                    str(Path(muster.__file__).parents[1]),
-                    str(theirs.fileno()),
-                ],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,
-                cwd="/",
-                env=env,
-            )
-        ours.setblocking(False)
         self._socket = ours
+        try:
+            self._process = _spawn(theirs, env, nested=MARK in env)
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        ours.setblocking(False)
 
     async def fork(self, shims_end: socket.socket) -> None:
         """Have a shim forked that talks on this socket.
@@ -251,7 +237,27 @@ class _Zygote:
     def close(self) -> None:
         """Hang up, which ends it, and wait for that."""
         self._socket.close()
-        self._process.wait()
+        try:
+            self._process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _spawn(theirs: socket.socket, env: dict[str, str], *, nested: bool) -> subprocess.Popen[bytes]:
+    """Start a zygote: isolated, so that nothing of the server's surroundings can change it."""
+    source = str(Path(muster.__file__).parents[1])
+    call = f"{_BOOT}z.serve(int(sys.argv[1]), nested={nested})"
+    return subprocess.Popen(
+        [sys.executable, "-I", "-X", "utf8", "-c", call, source, str(theirs.fileno())],
+        pass_fds=[theirs.fileno()],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd="/",
+        env=env,
+    )
 
 
 def _prepare(run_dir: Path) -> bool:

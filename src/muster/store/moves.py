@@ -165,11 +165,13 @@ def _after_the_end(tx: Tx, task: Task) -> None:
     if task.stage is Stage.FAILED:
         stop_list(tx, task)
     waiting = tx.conn.execute(
-        select(tasks)
-        .join(task_needs, task_needs.c.task_id == tasks.c.id)
-        .where(task_needs.c.needs_id == task.id, tasks.c.stage == str(Stage.BLOCKED))
-    ).all()
-    for other in with_needs(tx, waiting):
+        select(task_needs.c.task_id)
+        .where(task_needs.c.needs_id == task.id)
+        .order_by(task_needs.c.task_id)
+    ).scalars()
+    for other in (get_task(tx, task_id) for task_id in waiting.all()):
+        if other.stage is not Stage.BLOCKED:  # perhaps by now, through a third that both need
+            continue
         if task.stage is not Stage.COMPLETED:
             reason = f"needs {task.label}, which {_ended(task.stage)}"
             move(tx, Move(Fence.of(other), Stage.FAILED, reason))

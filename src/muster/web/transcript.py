@@ -111,9 +111,10 @@ def words(line: str) -> str | None:
         event = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(event, dict) or event.get("type") not in _KINDS:
+    kind = event.get("type") if isinstance(event, dict) else None
+    if not isinstance(kind, str) or kind not in _KINDS:
         return None
-    return _KINDS[event["type"]](event)
+    return _KINDS[kind](event)
 
 
 def transcribe(text: str) -> tuple[str, str]:

@@ -83,7 +83,7 @@ function words(line) {
   } catch {
     return null;
   }
-  if (!isObject(event) || !Object.hasOwn(KINDS, event.type)) return null;
+  if (!isObject(event) || typeof event.type !== "string" || !Object.hasOwn(KINDS, event.type)) return null;
   return KINDS[event.type](event);
 }
 

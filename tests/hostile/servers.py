@@ -1,0 +1,70 @@
+"""A real server of its own process, and the real command line, as a person would run them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+PATIENCE = 90.0
+
+
+class Done(NamedTuple):
+    """How a command line ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """What it said with --json."""
+        return json.loads(self.out)
+
+
+def surroundings(env: Mapping[str, str | None]) -> dict[str, str]:
+    """The environment of this process, changed; what is None is taken out."""
+    left = {k: v for k, v in os.environ.items() if k not in {"MUSTER_HOME", *env}}
+    return left | {k: v for k, v in env.items() if v is not None}
+
+
+def muster(
+    home: Path, *args: str, cwd: Path | None = None, env: Mapping[str, str | None] = {}
+) -> Done:
+    """Run one command line to its end; it may fail, but never with a traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "muster", "--home", str(home), *args],
+        cwd=cwd,
+        env=surroundings(env),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+@contextmanager
+def served(home: Path, env: Mapping[str, str | None] = {}) -> Iterator[Path]:
+    """A server of this home; its log, which never holds a traceback."""
+    up = muster(home, "up", "--detach", "--port", "0", "--json", env=env)
+    assert up.code == 0, up.err
+    log = Path(up.json["log"])
+    try:
+        yield log
+        assert "Traceback" not in log.read_text()
+    finally:
+        down = muster(home, "down")
+        assert down.code == 0, down.err
+
+
+def settings(home: Path, text: str) -> None:
+    """Write the home's own settings."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "config.toml").write_text(text)
