@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from engine.houses import CALC, commit, git, marked, shell, town
 
+from engine.houses import CALC, commit, git, marked, shell, town
 from muster.domain.plain import plain
 
 LONG = os.environ.get("MUSTER_LONG", "") not in {"", "0"}
@@ -218,7 +218,9 @@ async def most_memory():
 async def test_a_flood_of_output_is_capped_and_says_so(tmp_path, stream):
     size = (1000 if LONG else 200) * 1_000_000
     redirect = ">&2" if stream == "err" else ""
-    flood = shell(f"head -c {size} /dev/zero | tr '\\0' 'x' {redirect}; {NEW} echo the end")
+    flood = shell(
+        f"head -c {size} /dev/zero | tr '\\0' 'x' {redirect}; {NEW} echo the end {redirect}"
+    )
     async with town(tmp_path, {"flood": flood}) as place, most_memory() as memory:
         task = await place.do("flood", type="chore")
         agent = task["agents"][-1]["id"]
@@ -353,7 +355,8 @@ async def test_filters_named_by_the_work_itself_are_never_run(tmp_path):
     [
         "mkdir inner; cd inner; git init -q .; git config core.fsmonitor {run}; echo x > x;"
         " git -c core.fsmonitor= add x; git -c core.fsmonitor= commit -qm x",
-        "git init -q --bare lib; git -C lib config core.fsmonitor {run};"
+        "git init -q --bare lib; touch lib/refs/keep lib/objects/keep;"
+        " git -C lib config core.fsmonitor {run};"
         " git -C lib config core.worktree ..; git -C lib config core.bare false",
         "mkdir -p .hidden/.git/objects .hidden/.git/refs; echo 'ref: refs/heads/x' >"
         " .hidden/.git/HEAD; printf '[core]\\n\\tfsmonitor = {run}\\n' > .hidden/.git/config",
@@ -406,7 +409,7 @@ RESULTS = {
     "huge": 'head -c 300000000 /dev/zero > "$MUSTER_RESULT"',
     "a link": 'ln -s /dev/zero "$MUSTER_RESULT"',
     "a folder": 'mkdir -p "$MUSTER_RESULT/deep"',
-    "deep": "python3 -c \"print('[' * 200000)\" > \"$MUSTER_RESULT\"",
+    "deep": 'python3 -c "print(\'[\' * 200000)" > "$MUSTER_RESULT"',
     "no text": "printf '\\377\\000' > \"$MUSTER_RESULT\"",
 }
 
@@ -423,11 +426,12 @@ async def test_a_result_file_that_is_none_is_passed_over(tmp_path, result):
 @pytest.mark.parametrize("makes", ["true", "mkfifo", "mkdir"])
 async def test_an_agent_that_takes_its_prompt_away_holds_no_later_server_up(tmp_path, makes):
     agent = shell(
-        f'rm "$MUSTER_PROMPT_FILE"; {makes} "$MUSTER_PROMPT_FILE"; {NEW} echo > begun; sleep 2'
+        f'rm "$MUSTER_PROMPT_FILE"; {makes} "$MUSTER_PROMPT_FILE"; {NEW}'
+        f" touch {tmp_path}/begun; sleep 2"
     )
     async with town(tmp_path, {"takes": agent}) as place:
         task = await place.submit("takes", type="chore")
-        while not list(place.home.glob("workspaces/**/begun")):
+        while not (tmp_path / "begun").exists():
             await asyncio.sleep(0.01)
         await place.restart()
         done = await place.until(task["id"])

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from engine.houses import CALC, UNITTEST, git, make_repo
 from hostile.servers import Done, muster, served, settings
-
 from muster.client import Muster, Patience
 from muster.client.home import find_server, read_token
 from muster.domain.errors import NoRoom
@@ -149,17 +149,15 @@ def test_on_a_full_disk_nothing_is_acknowledged_and_nothing_is_lost(
     with served(home):
         before = works(home, repo)
         ballast = small_disk / "ballast"
-        with ballast.open("wb") as file, pytest.raises(OSError, match="No space"):
-            while True:
-                file.write(b"\0" * 65536)
-                file.flush()
+        fill = ["dd", "if=/dev/zero", f"of={ballast}", "bs=64k"]
+        assert b"No space" in subprocess.run(fill, capture_output=True).stderr
         with Muster(find_server(home).url, read_token(home), patience=Patience(5, 1)) as client:
             with pytest.raises(NoRoom) as told:
                 client.create_task("repo", "Add two more", agent="adds")
             assert told.value.hint
             assert client.get_task(before["id"])["status"] == "completed"
             assert client.list_tasks()["items"]
-            assert client.health()["status"] != "ok"
+            assert client.health()["status"] == "full"
         ballast.unlink()
         shown = muster(home, "task", "list", "--all", "--json").json["items"]
         assert [task["id"] for task in shown] == [before["id"]]
@@ -167,8 +165,8 @@ def test_on_a_full_disk_nothing_is_acknowledged_and_nothing_is_lost(
             home, "do", "Add three", "--project", "repo", "--type", "chore", "--agent", "adds",
             "--autonomy", "confirm", "--wait", "--json",
         )  # fmt: skip
-        # The same change again: there is nothing to do, which an honest verdict says.
-        assert after.code == 1, (after.out, after.err)
+        # It moves again; the same change twice is nothing, which is not called done.
+        assert (after.code, after.json["attempt"] > 0) in {(1, True), (7, True)}, after.err
 
 
 # --- the repository -------------------------------------------------------------------------------
@@ -197,14 +195,24 @@ def test_a_repository_with_a_submodule_works(place: Path, tmp_path: Path):
     assert git(repo, "status", "--porcelain") == ""
 
 
-def test_a_detached_head_needs_a_branch_to_be_named(place: Path, tmp_path: Path):
+def test_with_a_detached_head_the_usual_branch_is_taken_and_the_head_stays(
+    place: Path, tmp_path: Path
+):
     repo = make_repo(tmp_path / "detached", CALC)
     git(repo, "checkout", "-q", "--detach")
     at = git(repo, "rev-parse", "HEAD")
-    refused(muster(place, "init", str(repo), "--yes"), "detached", "--branch")
-    works(place, repo, "--branch", "main")
+    works(place, repo)
     assert git(repo, "rev-parse", "HEAD") == at
     assert not (repo / "two.py").exists()
+
+
+def test_with_a_detached_head_and_no_usual_branch_one_has_to_be_named(place: Path, tmp_path: Path):
+    repo = make_repo(tmp_path / "detached", CALC)
+    git(repo, "branch", "-m", "main", "one")
+    git(repo, "branch", "two")
+    git(repo, "checkout", "-q", "--detach")
+    refused(muster(place, "init", str(repo), "--yes"), "detached", "--branch")
+    works(place, repo, "--branch", "two", branch="two")
 
 
 def test_a_dirty_checkout_loses_nothing(place: Path, tmp_path: Path):
@@ -225,11 +233,16 @@ def test_a_dirty_checkout_loses_nothing(place: Path, tmp_path: Path):
 
 @pytest.mark.parametrize(
     "name",
-    ["with spaces", "Füße 日本 🦆", "quo'te\"d $(touch x) `y`", "-dash", "new\nline"],
+    ["with spaces", "Füße 日本 🦆", "quo'te\"d $(touch x) `y`", "-dash"],
 )
 def test_a_path_of_any_letters_works(place: Path, tmp_path: Path, name: str):
     works(place, make_repo(tmp_path / name, CALC), "--name", "repo")
     assert not list(tmp_path.glob("x"))
+
+
+def test_a_path_with_a_line_end_is_refused(place: Path, tmp_path: Path):
+    repo = make_repo(tmp_path / "new\nline", CALC)
+    refused(muster(place, "init", str(repo), "--yes"), "line end", "move")
 
 
 @pytest.mark.parametrize("branch", ["-f", "--upload-pack=x"])
@@ -267,9 +280,7 @@ def test_a_prompt_of_10_mb_reaches_the_agent_whole(home: Path, tmp_path: Path):
         assert int((repo / "size.txt").read_text()) > 10 * MB
         assert int((repo / "stdin.txt").read_text()) > 10 * MB
         assert int((repo / "end.txt").read_text()) > 1000
-        shown = muster(home, "task", "list", "--json", cwd=repo)
-        assert shown.code == 0
-        assert len(shown.out) < MB
+        assert muster(home, "task", "list", cwd=repo).code == 0
 
 
 def test_a_bare_repository_works(place: Path, tmp_path: Path):
@@ -302,5 +313,3 @@ def test_terminal_escapes_in_a_log_never_reach_a_terminal(home: Path, tmp_path: 
             assert said.code == 0
             assert not set(said.out + said.err) & {"\x1b", "\x07"}
         assert "red" in muster(home, "agent", "logs", agent).out
-
-

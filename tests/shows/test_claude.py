@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from engine.houses import git, make_repo
 from hostile.servers import Done, muster, served, settings
 from model_server.server import ModelServer

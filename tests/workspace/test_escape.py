@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from muster.domain.errors import Invalid, Refused
+from muster.domain.errors import GitFailed, Invalid, Refused
+from muster.workspace.mirror import Mirror
 from muster.workspace.survey import inspect
 from muster.workspace.workspaces import Merged
 from workspace.project import REPO
@@ -287,6 +288,26 @@ def test_the_users_hooks_never_run_and_their_files_stay_theirs(sample, canary, g
     assert sample.land(sample.commit, commit)
     assert not canary.sang
     assert (sample.folder / "a").read_text() == "1\n"
+
+
+def test_a_missing_object_is_not_fetched_by_a_program_that_the_repository_names(
+    sample, canary, git, home
+):
+    """A promisor remote would let git run its `uploadpack` to get what is missing."""
+    far = git(sample.folder, "rev-parse", "--absolute-git-dir")
+    for key, value in {
+        "extensions.partialClone": "far",
+        "core.repositoryFormatVersion": "1",
+        "remote.far.promisor": "true",
+        "remote.far.url": f"file://{far}",
+        "remote.far.uploadpack": str(canary.program),
+    }.items():
+        git(sample.folder, "config", key, value)
+    blob = git(sample.folder, "rev-parse", "HEAD:sums.py")
+    (sample.git_dir / "objects" / blob[:2] / blob[2:]).unlink()
+    with pytest.raises(GitFailed):
+        Mirror(home / "other.git").fetch(sample.git_dir, "main")
+    assert not canary.sang
 
 
 def test_names_that_git_would_take_for_options_are_refused(sample):

@@ -263,6 +263,64 @@ def test_the_users_own_filters_stay_in_force(sample, git):
     assert git(sample.folder, "status", "--porcelain") == ""
 
 
+def test_a_branch_that_moves_while_files_are_written_wins_the_race(sample, git, tmp_path):
+    """The user's own smudge filter moves the branch in the middle of the landing."""
+    base = sample.work({".gitattributes": "f* filter=race\n", "f1": "1\n", "f2": "2\n"})
+    assert sample.land(sample.commit, base)
+    other = git(sample.folder, "commit-tree", f"{base}^{{tree}}", "-p", base, "-m", "Other")
+    racing = tmp_path / "racing"
+    racing.write_text(f"#!/bin/sh\ngit update-ref refs/heads/main {other}\ncat\n")
+    racing.chmod(0o755)
+    git(sample.folder, "config", "filter.race.smudge", str(racing))
+    new = sample.work({"f1": "one\n", "f2": None, "f3": "three\n"}, base, id="w2")
+    before = {k: v[0] for k, v in checkout_files(sample.folder).items()}
+    assert sample.land(base, new) is None
+    assert {k: v[0] for k, v in checkout_files(sample.folder).items()} == before
+    assert git(sample.folder, "rev-parse", "main") == other
+    assert not (sample.git_dir / "index.lock").exists()
+    assert git(sample.folder, "status", "--porcelain") == ""
+
+
+def test_files_that_cannot_all_be_written_are_put_back(sample, git, tmp_path):
+    """As on a full disk: git stops in the middle."""
+    base, new = failing_work(sample, git, tmp_path, "! grep two")
+    with pytest.raises(Conflict, match="cannot take the new files"):
+        sample.land(base, new)
+    assert (sample.folder / "f2").read_text() == "2\n"
+    assert (sample.folder / "README.md").read_text() == "A sample.\n"
+    assert git(sample.folder, "rev-parse", "main") == base
+    assert not (sample.git_dir / "index.lock").exists()
+
+
+def test_files_that_cannot_be_put_back_now_are_put_back_by_the_next_call(sample, git, tmp_path):
+    base, new = failing_work(sample, git, tmp_path, "false")
+    with pytest.raises(Conflict, match="could not be put back"):
+        sample.land(base, new)
+    assert not (sample.git_dir / "index.lock").exists()
+    with pytest.raises(Conflict, match="could not be put back"):
+        sample.land(base, new)
+    (tmp_path / "failing").write_text("#!/bin/sh\ncat\n")
+    assert sample.land(base, new)
+    assert (sample.folder / "f2").read_text() == "two\n"
+    assert git(sample.folder, "status", "--porcelain") == ""
+
+
+def failing_work(sample, git, tmp_path, condition):
+    """A checkout whose own required filter fails for f2 unless the condition holds for it."""
+    base = sample.work({".gitattributes": "f* filter=once\n", "f1": "1\n", "f2": "2\n"})
+    assert sample.land(sample.commit, base)
+    failing = tmp_path / "failing"
+    failing.write_text(
+        f'#!/bin/sh\ntext=$(cat)\nif [ "$1" = f2 ]; then\n'
+        f'echo "$text" | ({condition}) >&2 || exit 1\nfi\necho "$text"\n'
+    )
+    failing.chmod(0o755)
+    git(sample.folder, "config", "filter.once.smudge", f"{failing} %f")
+    git(sample.folder, "config", "filter.once.required", "true")
+    git(sample.folder, "config", "filter.once.clean", "cat")
+    return base, sample.work({"README.md": "Changed.\n", "f2": "two\n"}, base, id="w2")
+
+
 def test_publishing_shows_the_work_and_again_changes_nothing(sample, git):
     new = sample.work({"a": "1\n"})
     workspaces = sample.workspaces

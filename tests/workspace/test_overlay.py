@@ -89,6 +89,16 @@ class TestOverlay(WorkspaceContract):
         assert from_here[0] not in kept
         assert (tree / "a.txt").read_text() == "one\n"
 
+    def test_drafts_that_a_crash_left_are_swept_when_they_are_old(
+        self, backend, source, commit, make_root
+    ):
+        for name in (".new-old", ".new-fresh", ".old-old"):
+            (source.bases / name / "tree").mkdir(parents=True)
+        for name in (".new-old", ".old-old"):
+            os.utime(source.bases / name, (1, 1))
+        backend.open(source, make_root(), commit)
+        assert {path.name for path in source.bases.iterdir()} == {commit, ".new-fresh"}
+
     def test_devices_and_set_user_id_programs_have_no_power_in_it(
         self, backend, source, commit, make_root
     ):

@@ -10,6 +10,7 @@ import pytest
 
 from muster.domain.errors import GitFailed, Invalid
 from muster.workspace import look
+from muster.workspace.checkout import copy_index
 from workspace.project import REPO
 
 
@@ -231,6 +232,14 @@ def test_a_file_rewritten_at_once_with_the_same_size_is_seen(project):
     for text in ("A sAmple.\n", "A sample!\n", "A Sample.\n"):
         (ws.tree / "README.md").write_text(text)
         assert project.files(project.snapshot(ws))["README.md"] == f"100644 {text}"
+
+
+def test_a_copied_index_keeps_the_time_by_which_git_judges_it(tmp_path):
+    """A fresh time would make git trust entries that were written in the same second."""
+    (tmp_path / "index").write_bytes(b"index")
+    os.utime(tmp_path / "index", (1, 1))
+    copy_index(tmp_path / "index", tmp_path / "copy")
+    assert (tmp_path / "copy").stat().st_mtime == 1
 
 
 def test_line_ends_are_kept_as_the_repository_says(make_project, workspaces):

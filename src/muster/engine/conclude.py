@@ -81,7 +81,9 @@ async def evidence(
 ) -> tuple[Finding, ...]:
     """Run what the project's settings ask for at `base` and at `commit`, and judge the outcomes."""
     configs = await in_thread(_configs, tools, job, base, commit, changed)
-    files = await in_thread(tools.workspaces.paths, job.repo, base)
+    files = None
+    if job.settings.test_command:
+        files = await in_thread(tools.workspaces.paths, job.repo, base)
     plan = plan_checks(job.task.type, job.settings, changed, base_files=files, configs=configs)
     results = await _run(tools, job, plan, base, commit, where)
     return judge(job.task.type, plan, results, changed)

@@ -84,13 +84,13 @@ class Daemon:
     async def _follow(self) -> None:
         seen = 0
         while True:
-            seen = self._tools.store.feed.rev
+            seen = self._tools.store.feed.moved
             try:
                 wait = await self._look()
             except Exception:  # the engine must outlive any one fault
                 log.exception("the engine's loop met a fault; it goes on")
                 wait = 1.0
-            await self._tools.store.feed.wait(seen, wait)
+            await self._tools.store.feed.wait_moved(seen, wait)
 
     async def _clean(self) -> None:
         while True:

@@ -16,6 +16,9 @@ from muster.domain.event import NewEvent
 from muster.store import schema
 from muster.store.feed import Feed
 
+MOVING = ("task.", "queue.", "project.")
+"""Kinds of events that may let some task go on; the engine looks when there was one."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -27,6 +30,7 @@ class Tx:
     conn: Connection
     now: int
     revs: list[int] = field(default_factory=list)
+    moved: int = 0
 
     def next(self, counter: str) -> int:
         """The next number of a gap-free series; a rolled-back transaction gives it back."""
@@ -54,6 +58,8 @@ class Tx:
             )
         )
         self.revs.append(rev)
+        if event.type.startswith(MOVING):
+            self.moved = rev
         return rev
 
 

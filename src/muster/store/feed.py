@@ -16,6 +16,7 @@ class Feed:
     def __init__(self) -> None:
         """Start at nothing, bound to no loop yet."""
         self._rev = 0
+        self._moved = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: set[asyncio.Future[None]] = set()
 
@@ -24,12 +25,21 @@ class Feed:
         """The newest number known here."""
         return self._rev
 
+    @property
+    def moved(self) -> int:
+        """The number of the newest event that may let some task go on."""
+        return self._moved
+
     def bind(self, loop: asyncio.AbstractEventLoop) -> None:
         """Deliver wake-ups on this loop."""
         self._loop = loop
 
-    def advance(self, rev: int) -> None:
-        """Tell that events up to `rev` are committed; may be called from any thread."""
+    def advance(self, rev: int, moved: int = 0) -> None:
+        """Tell that events up to `rev` are committed; may be called from any thread.
+
+        `moved` is the number of the newest among them that changed a task, the queue or a project.
+        """
+        self._moved = max(self._moved, moved)
         if rev <= self._rev:
             return
         self._rev = rev
@@ -41,6 +51,16 @@ class Feed:
         for future in waiting:
             if not future.done():
                 future.set_result(None)
+
+    async def wait_moved(self, moved: int, seconds: float) -> int:
+        """Like `wait`, but only for what may let some task go on."""
+        end = asyncio.get_running_loop().time() + seconds
+        while self._moved <= moved:
+            left = end - asyncio.get_running_loop().time()
+            if left <= 0:
+                break
+            await self.wait(self._rev, left)
+        return self._moved
 
     async def wait(self, rev: int, seconds: float) -> int:
         """Return the newest number as soon as it is above `rev`, or after `seconds`."""

@@ -189,26 +189,26 @@ class SqliteStore:
         """Run each job in its own savepoint and commit once; then tell all of them."""
         now = self._now()
         done: list[tuple[Future[Any], Any]] = []
-        revs: list[int] = []
+        written: list[Tx] = []
         try:
             with self._connection.begin():
                 for job in group:
                     if job.done.set_running_or_notify_cancel():
-                        self._run(job, now, done, revs)
+                        self._run(job, Tx(self._connection, now), done, written)
         except DBAPIError as error:
             for job in group:
                 if not job.done.done():
                     job.done.set_exception(_mended(error))
             return
+        revs = [rev for tx in written for rev in tx.revs]
         if revs:
-            self.feed.advance(max(revs))
+            self.feed.advance(max(revs), max(tx.moved for tx in written))
         for future, answer in done:
             future.set_result(answer)
 
     def _run(
-        self, job: _Job, now: int, done: list[tuple[Future[Any], Any]], revs: list[int]
+        self, job: _Job, tx: Tx, done: list[tuple[Future[Any], Any]], written: list[Tx]
     ) -> None:
-        tx = Tx(self._connection, now)
         try:
             with self._connection.begin_nested():
                 answer = job.verb(tx)
@@ -220,7 +220,7 @@ class SqliteStore:
             job.done.set_exception(error)
         else:
             done.append((job.done, answer))
-            revs.extend(tx.revs)
+            written.append(tx)
 
 
 def _in_transaction(connection: Connection) -> bool:

@@ -84,7 +84,7 @@ def validate(
         *_agent(outcome, ending_reason, structured_result),
         *_amount(outcome, changed),
         *_places(changed, allowed),
-        *_nested(nested_repos),
+        *_nested({*nested_repos, *_bare(changed)}),
         *_contents(added or {}),
         *_secrets(added or {}, test_paths),
     ]
@@ -147,6 +147,17 @@ def _odd(path: str) -> bool:
         or any(part in {"", ".", ".."} or part.lower() == ".git" for part in parts)
         or any(ord(char) < 32 or ord(char) == 127 for char in path)
     )
+
+
+def _bare(changed: Changes) -> Iterator[str]:
+    """Folders that git would take for a repository, with the settings and hooks in them."""
+    left = {change.path for change in changed if change.status != "deleted"}
+    for path in left:
+        folder, slash, name = path.rpartition("/")
+        beside = (f"{folder}{slash}objects/", f"{folder}{slash}refs/")
+        found = f"{folder}{slash}config" in left or any(p.startswith(beside) for p in left)
+        if name.upper() == "HEAD" and found:
+            yield folder or "."
 
 
 def _nested(repos: Iterable[str]) -> Iterator[Finding]:

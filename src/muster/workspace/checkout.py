@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 import threading
 import time
@@ -24,6 +25,8 @@ _SPARE = 3
 """So many bases stay for the next workspace, whether anything stands on them or not."""
 
 _BACK_SECONDS = 10.0
+_DAY = 86_400.0
+"""Seconds after which a draft was left by a crash and not by a slow disk."""
 
 RECORD = "checkout.json"
 INDEX = "index"
@@ -112,17 +115,18 @@ class Bases:
 
     def prune(self, source: Source, in_use: Callable[[], set[Path]]) -> None:
         """Remove the bases that were not used for longest; nothing that a workspace stands on."""
-        bases = [path for path in source.bases.iterdir() if not path.name.startswith(".")]
-        if len(bases) <= _SPARE:
-            return
-        by_age = sorted(bases, key=lambda path: path.stat().st_mtime, reverse=True)
-        for base in by_age[_SPARE:]:
+        by_age = sorted(source.bases.iterdir(), key=_last_use, reverse=True)
+        bases = [path for path in by_age if not path.name.startswith(".")]
+        for base in bases[_SPARE:]:
             with self._one_at_a_time(base):
                 # Asked under the lock: who holds a base has said so in its record by then.
                 if base.exists() and base not in in_use():
-                    doomed = base.with_name(f".old-{base.name}")
+                    doomed = base.with_name(f".old-{secrets.token_hex(6)}")
                     base.rename(doomed)
                     remove_own(doomed)
+        for draft in by_age:
+            if draft.name.startswith(".") and _last_use(draft) < time.time() - _DAY:
+                remove_own(draft)
 
     def _make(self, source: Source, commit: str, base: Path) -> None:
         source.bases.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -152,6 +156,14 @@ class Bases:
             lock = self._making.setdefault(base, threading.Lock())
         with lock:
             yield
+
+
+def _last_use(base: Path) -> float:
+    try:
+        return base.stat().st_mtime
+    except FileNotFoundError:
+        # Another thread has just removed it.
+        return time.time()
 
 
 def copy_index(index: Path, to: Path) -> None:

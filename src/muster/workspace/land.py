@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from muster.domain.errors import Conflict, Refused, Stale
+from muster.domain.errors import Conflict, GitFailed, MusterError, Refused, Stale
 from muster.domain.guard import commit_id, ref_name
 from muster.failpoint import failpoint
 from muster.workspace.branches import head, move_ref
@@ -103,9 +103,7 @@ class Landing:
             failpoint("land.files")
             move_ref(self._git, self._git_dir, self._branch, old, new, "muster: merge")
         except (Conflict, Refused) as error:
-            for tree in trees:
-                tree.undo(entries)
-            self._release(trees)
+            self._put_back(trees, entries)
             if isinstance(error, Stale):
                 return None
             raise
@@ -115,6 +113,21 @@ class Landing:
         failpoint("land.index")
         self._release(trees)
         return Landed(new, tuple(tree.folder for tree in trees))
+
+    def _put_back(self, trees: Sequence[UserTree], entries: Sequence[Entry]) -> None:
+        try:
+            for tree in trees:
+                tree.undo(entries)
+        except GitFailed as error:
+            # The journal stays, so that the next call tries again; the user may act meanwhile.
+            for tree in trees:
+                tree.unlock()
+            raise Conflict(
+                f"files of {self._branch} could not be put back as they were: {error.detail}",
+                hint="mend that (is the disk full?), then merge again; "
+                "or `git checkout .` in the checkout",
+            ) from error
+        self._release(trees)
 
     def _settle(self) -> None:
         """Deal with what a crash has left: forwards if the branch has moved, else backwards.
@@ -130,16 +143,20 @@ class Landing:
             UserTree(self._git, Path(own), Path(folder), token) for own, folder in record["trees"]
         ]
         present = [tree for tree in trees if tree.folder.is_dir() and tree.git_dir.is_dir()]
-        if present:
-            now = head(self._git, git_dir, branch)
-            entries = self._entries(old, new)
+        now = head(self._git, git_dir, branch) if present else None
+        try:
             for tree in present:
                 tree.lock()
                 if now == new:
                     tree.follow(old, new)
-                elif now == old:
-                    tree.undo(entries)
-        self._release(present)
+        except MusterError:
+            for tree in present:
+                tree.unlock()
+            raise
+        if now == old:
+            self._put_back(present, self._entries(old, new))
+        else:
+            self._release(present)
 
     def _note(self, token: str, old: str, new: str, trees: Sequence[UserTree]) -> None:
         write_record(

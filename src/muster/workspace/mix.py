@@ -46,8 +46,7 @@ def mixed(mirror: Mirror, commit: str, take_from: str, globs: Sequence[str]) -> 
 
 def _tree(mirror: Mirror, commit: str, taken: list[tuple[str, str]]) -> str:
     lines: list[str] = []
-    # What goes first makes room: a file may become a folder, or a folder a file.
-    for how, path in sorted(taken, key=lambda entry: entry[0].split(" ")[1] != "000000"):
+    for how, path in taken:
         _, mode, _, blob, _ = how.split(" ")
         lines.append(f"{mode.removeprefix(':') if mode != '000000' else '0'} {blob}\t{path}")
     with TemporaryDirectory(prefix=".mix-", dir=mirror.path.parent) as folder:

@@ -80,16 +80,27 @@ def _find(git: Git, folder: Path) -> tuple[Path, Path | None, Path]:
     place = Place(None, folder, settings=("-c", "safe.directory=*"))
     answer = git.ask(place, *asked, "--show-toplevel")
     if answer.code == 0:
-        common, own, top = (Path(line) for line in os.fsdecode(answer.out).splitlines()[:3])
+        common, own, top = _paths(answer.out, 3, folder)
         return common, top, own
     for bare in (folder, folder / ".git"):
         if (bare / "HEAD").is_file() and (bare / "objects").is_dir():
             said = git.run(Place(bare), *asked)
-            return (Path(os.fsdecode(said).splitlines()[0]), None, bare)
+            return (_paths(said, 2, folder)[0], None, bare)
     raise Invalid(
         f"{folder} is not in a git repository",
         hint=f"make it one: git init '{folder}', then make a first commit",
     )
+
+
+def _paths(said: bytes, count: int, folder: Path) -> list[Path]:
+    """The paths that git printed, one a line; it has no form for one that holds a line end."""
+    lines = os.fsdecode(said).removesuffix("\n").split("\n")
+    if len(lines) != count:
+        raise Invalid(
+            f"the path of the repository at {str(folder)!r} holds a line end",
+            hint="move the repository to a path without one, then: muster init",
+        )
+    return [Path(line) for line in lines]
 
 
 def _refuse_partial(git: Git, here: Place) -> None:

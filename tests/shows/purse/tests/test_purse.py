@@ -1,3 +1,4 @@
+# ruff: noqa: PT009, PT027 - this sample is one of those that use unittest alone
 import unittest
 
 from purse.ledger import Ledger
