@@ -183,8 +183,12 @@ def read_toml(path: Path) -> dict[str, Any]:
     """
     try:
         data = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
+    except OSError as error:
+        raise Invalid(
+            f"{path} cannot be read: {error.strerror}", hint="make it a file that you may read"
+        ) from error
     return parse_toml(data, str(path))
 
 

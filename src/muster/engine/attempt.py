@@ -18,6 +18,7 @@ from muster.engine.watch import Watch
 from muster.failpoint import failpoint
 from muster.knowledge.brief import brief
 from muster.runtimes.base import Exit, Limits, RunSpec
+from muster.runtimes.rundir import RunDir
 from muster.store import agents as agent_verbs
 from muster.store.agents import EndedAgent, NewAgent
 from muster.store.moves import Fence, Move, move
@@ -74,7 +75,9 @@ async def run(tools: Tools, task: Task) -> Task:
     workspace = await in_thread(tools.workspaces.reopen, agent.id)
     agent_job = _agent_job(tools, job, agent, workspace, options)
     failpoint("run.before_spawn")
-    await runtime.start(_spec(tools, job, driver, agent_job, workspace), run_dir)
+    if not RunDir(run_dir).started():
+        # A run that goes on is not launched again: its agent may have changed what a launch reads.
+        await runtime.start(_spec(tools, job, driver, agent_job, workspace), run_dir)
     failpoint("run.after_spawn")
     if agent.status is AgentStatus.STARTING:
         await _started(tools, task, agent)
@@ -194,7 +197,8 @@ def _agent_job(
     prompt_file = folder / "prompt.md"
     return AgentJob(
         run_id=agent.id,
-        prompt=prompt_file.read_text("utf-8"),
+        # Not from the file: the agent may have put anything in its place.
+        prompt=brief(job.task, job.project, job.task.feedback),
         workspace=workspace.tree,
         home=folder / "home",
         prompt_file=prompt_file,

@@ -11,6 +11,7 @@ from typing import Any
 
 from muster.domain.errors import Invalid
 from muster.engine.follow import run_to_end
+from muster.engine.foreign import read_small
 from muster.engine.tools import Job, Tools, in_thread
 from muster.runtimes.base import Exit, Limits, RunSpec, Why
 from muster.runtimes.rundir import RunDir
@@ -150,9 +151,10 @@ def _end(run_dir: Path, most: int) -> str:
 
 
 def _tests(report: Path) -> dict[str, str] | None:
+    data = read_small(report, _LARGEST_REPORT)
+    if data is None:
+        return None
     try:
-        if report.is_symlink() or report.stat().st_size > _LARGEST_REPORT:
-            return None
-        return junit.parse(report.read_bytes())
-    except (FileNotFoundError, Invalid):
+        return junit.parse(data)
+    except Invalid:
         return None

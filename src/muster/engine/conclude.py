@@ -15,6 +15,7 @@ from muster.domain.task import Stage, Task
 from muster.domain.verdict import Finding, Severity, Verdict
 from muster.engine import route
 from muster.engine.checks import Command, run_cached, run_command
+from muster.engine.foreign import read_small
 from muster.engine.setup import ensure_layer
 from muster.engine.tools import Job, Tools, in_thread, job_of
 from muster.store import agents as agent_verbs
@@ -183,11 +184,12 @@ def _first_look(
 
 def _result_file(path: Path) -> Mapping[str, Any] | None:
     """What the agent left at MUSTER_RESULT, when it is a small JSON object."""
+    data = read_small(path, _LARGEST_RESULT)
+    if data is None:
+        return None
     try:
-        if path.is_symlink() or path.stat().st_size > _LARGEST_RESULT:
-            return None
-        document = json.loads(path.read_text("utf-8", "replace"))
-    except (OSError, ValueError, RecursionError):
+        document = json.loads(data.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
 

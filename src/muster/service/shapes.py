@@ -15,6 +15,9 @@ from muster.domain.verdict import Breakpoint, Checkpoint, Severity, Verdict
 from muster.store.projects import ProjectRow
 from muster.store.rows import decision_json, finding_json
 
+MOST_WORDS = 2000
+"""Characters of a description that a list shows; the task itself has it whole."""
+
 
 def moment(milliseconds: int | None) -> str | None:
     """Epoch milliseconds as RFC 3339 in UTC."""
@@ -48,7 +51,7 @@ def task_shape(task: Task, around: Around) -> dict[str, Any]:
         "project_id": task.project_id,
         "project": around.project,
         "title": task.title,
-        "description": task.description,
+        "description": task.description[:MOST_WORDS],
         "type": str(task.type),
         "priority": task.priority,
         "status": str(task.status),

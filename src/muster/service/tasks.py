@@ -81,6 +81,7 @@ class Tasks(Desk):
         told = [shapes.trail_shape(e) for e in events.newest(tx, _TRAIL, task_id)]
         return {
             **self._task_shape(tx, task),
+            "description": task.description,
             "agents": [
                 shapes.agent_shape(a, task.label)
                 for a in agents.list_agents(tx, task_id=task_id, limit=200)

@@ -31,7 +31,7 @@ class Watching(Desk):
         """Whether muster works, and on what."""
         counts = await self._store.read(tasks.count_stages)
         return {
-            "status": "ok",
+            "status": "ok" if self._own.room_on_disk() else "full",
             "version": self._own.version,
             "pid": os.getpid(),
             "started_at": shapes.moment(self._own.started_at),

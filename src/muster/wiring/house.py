@@ -30,6 +30,8 @@ def plugins(group: str) -> dict[str, Any]:
         try:
             found[entry.name] = entry.load()
         except Exception:  # a stranger's plugin must not stop the house
+            if entry.value.startswith("muster."):
+                raise
             log.exception("the plugin %s of muster.%s could not be loaded", entry.name, group)
     return found
 
