@@ -56,7 +56,7 @@ test: $(DEV) ## every test that can run here, with branch coverage; then what wa
 	exit $$failed
 
 test-long: $(DEV) ## the long property and soak tests: many more examples, no coverage
-	@MUSTER_LONG=1 $(PY) -m pytest -n $(JOBS) --durations=15 --durations-min=5 --timeout=1800 -o faulthandler_timeout=2400 $(ARGS)
+	@MUSTER_LONG=1 $(PY) -m pytest -n $(JOBS) --durations=15 --durations-min=5 --timeout=1800 $(ARGS)
 
 bench: $(DEV) ## measure what the documents claim
 	@$(PY) -m benchmarks $(ARGS)

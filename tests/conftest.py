@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import faulthandler
+import math
 import os
 import random
 import shutil
 import signal
 import subprocess
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,9 @@ from house.parts import PARTS, chromium, is_required, why_absent
 
 NEEDS = "needs_"
 LEFT_OUT = pytest.StashKey[int]()
+WATCHDOG = pytest.StashKey["Watchdog"]()
+GRACE_SECONDS = float(os.environ.get("MUSTER_GRACE_SECONDS", "120"))
+"""How much longer than its limit a test may take to end."""
 REQUIRED = os.environ.get("MUSTER_REQUIRE", "")
 LONG = os.environ.get("MUSTER_LONG", "") not in {"", "0"}
 NO_HOME = "/dev/null/name-a-home-in-the-test"
@@ -47,7 +54,7 @@ hypothesis.settings.load_profile("long" if LONG else "short")
 
 def _make_hermetic(seed: int) -> None:
     """No setting of the person or the machine reaches a test; a home must be named to be used."""
-    keep = {"MUSTER_REQUIRE", "MUSTER_LONG"}
+    keep = {"MUSTER_REQUIRE", "MUSTER_LONG", "MUSTER_GRACE_SECONDS"}
     for name in list(os.environ):
         if name.startswith(("MUSTER_", "GIT_")) and name not in keep:
             del os.environ[name]
@@ -74,6 +81,8 @@ def pytest_configure(config: pytest.Config) -> None:
     _hear_signals()
     if getattr(config.option, "hypothesis_seed", None) is None:
         config.option.hypothesis_seed = str(seed)
+    config.stash[WATCHDOG] = Watchdog(config)
+    config.stash[WATCHDOG].start()
     config.addinivalue_line("markers", "long: takes minutes; runs only under `make test-long`")
     for part in PARTS.values():
         config.addinivalue_line("markers", f"{NEEDS}{part.name}: needs {part.what}")
@@ -83,6 +92,57 @@ def pytest_report_header() -> str:
     """Say how this run can be repeated."""
     required = f"; MUSTER_REQUIRE={REQUIRED}" if REQUIRED else ""
     return f"MUSTER_SEED={os.environ['MUSTER_SEED']} repeats this run's random choices{required}"
+
+
+# --- hanging --------------------------------------------------------------------------------------
+
+
+class Watchdog(threading.Thread):
+    """Ends the process when a test hangs even while it is being ended.
+
+    pytest's own limits stand down once a test has failed, so that its teardown may hang for ever.
+    Beside other workers only this one is lost, and its test is reported as failed.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        super().__init__(name="watchdog", daemon=True)
+        self._config = config
+        self._usual = float(config.getoption("timeout") or config.getini("timeout"))
+        self._test = ""
+        self._deadline = math.inf
+
+    def watch(self, item: pytest.Item) -> None:
+        """Give a test its own limit and then some."""
+        own = item.get_closest_marker("timeout")
+        limit = float(own.args[0]) if own and own.args else self._usual
+        self._test = item.nodeid
+        self._deadline = time.monotonic() + limit + GRACE_SECONDS
+
+    def rest(self) -> None:
+        """The test is over."""
+        self._deadline = math.inf
+
+    def run(self) -> None:
+        """Look once a second."""
+        while time.monotonic() < self._deadline:
+            time.sleep(1)
+        capture = self._config.pluginmanager.getplugin("capturemanager")
+        if capture is not None:
+            capture.suspend_global_capture(in_=False)
+        os.write(2, f"\n{self._test} hangs and does not end; so this process does\n".encode())
+        faulthandler.dump_traceback(file=2)
+        os._exit(70)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Watch each test from its setup to the end of its teardown."""
+    watchdog = item.config.stash[WATCHDOG]
+    watchdog.watch(item)
+    try:
+        return (yield)
+    finally:
+        watchdog.rest()
 
 
 # --- parts that may be absent ---------------------------------------------------------------------

@@ -112,6 +112,38 @@ def test_programs_that_tests_start_hear_ctrl_c_even_when_the_run_is_in_the_backg
     assert status == 0, said
 
 
+HANGING = """
+import time
+import pytest
+
+@pytest.fixture
+def stuck():
+    yield
+    while True:
+        try:
+            time.sleep(60)
+        except BaseException:
+            pass
+
+@pytest.mark.timeout(1)
+def test_fails_and_never_ends(stuck):
+    assert False
+
+def test_other(): pass
+"""
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_failed_test_whose_teardown_hangs_is_named_and_ended(suite: Path, workers: str) -> None:
+    (suite / "tests" / "test_small.py").write_text(HANGING)
+    status, said = _run(suite, "-n", workers, MUSTER_GRACE_SECONDS="2")
+    assert status not in {0, 5}
+    assert "test_fails_and_never_ends hangs and does not end" in said
+    assert "in stuck" in said
+    if workers == "1":
+        assert "1 passed" in said
+
+
 def test_every_part_says_what_it_is_and_how_to_get_it() -> None:
     for name, part in PARTS.items():
         assert name == part.name

@@ -60,7 +60,7 @@ def test_clean_work_waits_for_a_person_to_merge_it(autonomy: Autonomy) -> None:
 def test_clean_work_is_accepted_under_full_autonomy() -> None:
     decision = decided(NOTE, GOOD, autonomy=Autonomy.FULL)
     assert decision.step is Step.ACCEPT
-    assert decision.reasons == (NOTE.text, GOOD.text)
+    assert decision.reasons == (GOOD.text, NOTE.text)
 
 
 @pytest.mark.parametrize("autonomy", Autonomy)

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from muster.domain.verdict import Finding, Severity
 
-_ORDER = (Severity.VETO, Severity.ABSTAIN, Severity.ASK, Severity.NOTE, Severity.OK)
+_ORDER = (Severity.VETO, Severity.ABSTAIN, Severity.ASK, Severity.OK, Severity.NOTE)
 
 
 def strongest_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The findings from veto to ok; equals keep their order."""
+    """The findings from veto to note; equals keep their order."""
     return tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.severity)))
