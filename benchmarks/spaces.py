@@ -10,6 +10,8 @@ from benchmarks.server import scratch
 from muster.workspace.overlay import OverlayBackend
 from muster.workspace.workspaces import Workspaces
 
+_WORKTREES = 3
+
 
 def measure(plan: Plan) -> list[Figure]:
     """Time, disk and ratio at each size; all absent where no overlay can be mounted."""
@@ -38,7 +40,8 @@ def _one_size(folder: Path, files: int, rounds: int) -> Measured:
     commit = bench.git(repo, "rev-parse", "main")
     base = bench.timed(lambda: spaces.close(spaces.open("first", "prj", commit)))
     ours = bench.measure_workspaces(spaces, commit, rounds)
-    return ours, bench.measure_worktrees(repo, folder, rounds), base
+    # A worktree takes seconds to a minute, so a few of them must do.
+    return ours, bench.measure_worktrees(repo, folder, min(rounds, _WORKTREES)), base
 
 
 def _figures(

@@ -75,9 +75,11 @@ def _no_overlay() -> str:
         for name in ("lower", "upper", "work", "merged"):
             (Path(folder) / name).mkdir()
         options = f"lowerdir={folder}/lower,upperdir={folder}/upper,workdir={folder}/work"
-        mount = f"mount -t overlay overlay -o {options} {folder}/merged"
-        # In a mount namespace of its own: whatever happens, nothing stays mounted.
-        return _runs("unshare", "-m", "sh", "-c", mount)
+        merged = f"{folder}/merged"
+        try:
+            return _runs("mount", "-t", "overlay", "overlay", "-o", options, merged)
+        finally:
+            _runs("umount", "--lazy", merged)
 
 
 PARTS = {

@@ -99,6 +99,38 @@ class TestOverlay(WorkspaceContract):
         backend.open(source, make_root(), commit)
         assert {path.name for path in source.bases.iterdir()} == {commit, ".new-fresh"}
 
+    def test_a_large_repository_gets_no_base_for_each_step_of_its_branch(
+        self, source, commit, make_root, repo, git
+    ):
+        backend = OverlayBackend(large_index=1)
+        backend.open(source, make_root("first"), commit)
+        (repo / "a.txt").write_text("two\n")
+        git(repo, "commit", "--quiet", "--all", "--message", "Second")
+        later = _fetch(source, repo)
+        tree = backend.open(source, make_root("later"), later)
+        assert (tree / "a.txt").read_text() == "two\n"
+        assert [path.name for path in source.bases.iterdir()] == [commit]
+        for number in range(300):
+            (repo / f"many{number}").write_text("many\n")
+        git(repo, "add", "--all")
+        git(repo, "commit", "--quiet", "--message", "Far")
+        far = _fetch(source, repo)
+        assert (backend.open(source, make_root("far"), far) / "many7").exists()
+        assert {path.name for path in source.bases.iterdir()} == {commit, far}
+
+    def test_a_layer_that_hides_files_of_the_near_commit_makes_it_start_afresh(
+        self, backend, source, commit, make_root, repo, git, tmp_path
+    ):
+        backend.open(source, make_root("base"), commit)
+        git(repo, "rm", "--quiet", "-r", "src")
+        git(repo, "commit", "--quiet", "--message", "Without src")
+        later = _fetch(source, repo)
+        layer = tmp_path / "layer"
+        (layer / "src/deep/er").mkdir(parents=True)
+        (layer / "src/deep/er/b.py").write_text("made by the setup\n")
+        tree = backend.open(source, make_root("later"), later, near=commit, layer=layer)
+        assert (tree / "src/deep/er/b.py").read_text() == "made by the setup\n"
+
     def test_devices_and_set_user_id_programs_have_no_power_in_it(
         self, backend, source, commit, make_root
     ):

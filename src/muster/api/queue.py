@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from muster.api import bodies
+from muster.api.parameters import Key
 from muster.domain.errors import Invalid
 from muster.service.counter import Service
 
@@ -65,8 +66,8 @@ def breakpoints_routes(service: Service) -> APIRouter:
         return await service.get_breakpoint(breakpoint_id)
 
     @router.post("/{breakpoint_id}/resolve")
-    async def resolve(breakpoint_id: str, body: bodies.Resolution) -> Any:
+    async def resolve(breakpoint_id: str, body: bodies.Resolution, key: Key = None) -> Any:
         """Answer a question."""
-        return await service.resolve_breakpoint(breakpoint_id, body.answer, body.note)
+        return await service.resolve_breakpoint(breakpoint_id, body.answer, body.note, key=key)
 
     return router

@@ -88,27 +88,29 @@ def task_act_routes(service: Service) -> APIRouter:
             )
 
     @router.post("/{ref}/cancel")
-    async def cancel(ref: str, match: Match = None) -> Any:
+    async def cancel(ref: str, match: Match = None, key: Key = None) -> Any:
         """End a task."""
         await unchanged(ref, match)
-        return await service.cancel_task(ref)
+        return await service.cancel_task(ref, key=key)
 
     @router.post("/{ref}/retry")
-    async def retry(ref: str, body: bodies.Retry | None = None, match: Match = None) -> Any:
+    async def retry(
+        ref: str, body: bodies.Retry | None = None, match: Match = None, key: Key = None
+    ) -> Any:
         """Give a task a fresh set of attempts."""
         await unchanged(ref, match)
-        return await service.retry_task(ref, body.note if body else "")
+        return await service.retry_task(ref, body.note if body else "", key=key)
 
     @router.post("/{ref}/merge")
-    async def merge(ref: str, match: Match = None) -> Any:
+    async def merge(ref: str, match: Match = None, key: Key = None) -> Any:
         """Merge a waiting task's work."""
         await unchanged(ref, match)
-        return await service.merge_task(ref)
+        return await service.merge_task(ref, key=key)
 
     @router.post("/{ref}/approve")
-    async def approve(ref: str, match: Match = None) -> Any:
+    async def approve(ref: str, match: Match = None, key: Key = None) -> Any:
         """Say go to a proposed task."""
         await unchanged(ref, match)
-        return await service.approve_task(ref)
+        return await service.approve_task(ref, key=key)
 
     return router

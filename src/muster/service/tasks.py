@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -190,7 +190,7 @@ class Tasks(Desk):
 
         return await self._store.write(write)
 
-    async def cancel_task(self, ref: str) -> dict[str, Any]:
+    async def cancel_task(self, ref: str, key: str | None = None) -> dict[str, Any]:
         """End a task: at once when nothing runs for it, else by stopping what runs.
 
         Raises:
@@ -210,9 +210,9 @@ class Tasks(Desk):
             step = Move(Fence.of(task), Stage.CANCELLED, "cancelled by a person", answer="cancel")
             return self._task_shape(tx, moves.move(tx, step))
 
-        return await self._store.write(write)
+        return await self._once("cancel", key, [ref], write)
 
-    async def retry_task(self, ref: str, note: str = "") -> dict[str, Any]:
+    async def retry_task(self, ref: str, note: str = "", key: str | None = None) -> dict[str, Any]:
         """Give an ended or waiting task a fresh set of attempts, with a word from the person.
 
         Raises:
@@ -228,9 +228,11 @@ class Tasks(Desk):
                 )
             return self._task_shape(tx, moves.move(tx, _again(tx, task, note)))
 
-        return await self._store.write(write)
+        return await self._once("retry", key, [ref, note], write)
 
-    async def approve_task(self, ref: str, by: str = "a person") -> dict[str, Any]:
+    async def approve_task(
+        self, ref: str, by: str = "a person", key: str | None = None
+    ) -> dict[str, Any]:
         """Say go to a proposed task.
 
         Raises:
@@ -246,9 +248,11 @@ class Tasks(Desk):
                 )
             return self._task_shape(tx, moves.move(tx, start_move(tx, task, by)))
 
-        return await self._store.write(write)
+        return await self._once("approve", key, [ref], write)
 
-    async def merge_task(self, ref: str, by: str = "a person") -> dict[str, Any]:
+    async def merge_task(
+        self, ref: str, by: str = "a person", key: str | None = None
+    ) -> dict[str, Any]:
         """Merge a waiting task's work.
 
         Raises:
@@ -264,7 +268,15 @@ class Tasks(Desk):
                 )
             return self._task_shape(tx, moves.move(tx, merge_move(task, "", by)))
 
-        return await self._store.write(write)
+        return await self._once("merge", key, [ref], write)
+
+    async def _once(
+        self, act: str, key: str | None, body: list[str], write: Callable[[Tx], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Do something to a task; the same request with its key gets the same answer again."""
+        scoped = f"{act} {key}" if key else None
+        answer, _ = await self._store.write(keys.once, scoped, body, write)
+        return answer
 
     async def list_checkpoints(self, ref: str) -> dict[str, Any]:
         """A task's restorable points."""
@@ -319,7 +331,12 @@ class Tasks(Desk):
         return shape
 
     async def resolve_breakpoint(
-        self, breakpoint_id: str, answer: str, note: str = "", by: str = "a person"
+        self,
+        breakpoint_id: str,
+        answer: str,
+        note: str = "",
+        by: str = "a person",
+        key: str | None = None,
     ) -> dict[str, Any]:
         """Answer a question; its task goes on.
 
@@ -336,7 +353,7 @@ class Tasks(Desk):
             item, task = moves.resolve(tx, breakpoint_id, step)
             return shapes.breakpoint_shape(item, task, tasks.holds_back(tx, task.id))
 
-        return await self._store.write(write)
+        return await self._once("resolve", key, [breakpoint_id, answer, note], write)
 
 
 def _answered(tx: Tx, task: Task, kind: BreakpointKind, answer: str, note: str, by: str) -> Move:

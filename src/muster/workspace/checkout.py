@@ -115,18 +115,21 @@ class Bases:
 
     def prune(self, source: Source, in_use: Callable[[], set[Path]]) -> None:
         """Remove the bases that were not used for longest; nothing that a workspace stands on."""
-        by_age = sorted(source.bases.iterdir(), key=_last_use, reverse=True)
-        bases = [path for path in by_age if not path.name.startswith(".")]
-        for base in bases[_SPARE:]:
+        for base in self.recent(source)[_SPARE:]:
             with self._one_at_a_time(base):
                 # Asked under the lock: who holds a base has said so in its record by then.
                 if base.exists() and base not in in_use():
                     doomed = base.with_name(f".old-{secrets.token_hex(6)}")
                     base.rename(doomed)
                     remove_own(doomed)
-        for draft in by_age:
-            if draft.name.startswith(".") and _last_use(draft) < time.time() - _DAY:
+        for draft in source.bases.glob(".*"):
+            if _last_use(draft) < time.time() - _DAY:
                 remove_own(draft)
+
+    def recent(self, source: Source) -> list[Path]:
+        """The bases that are there, the one used last first."""
+        whole = (path.parent for path in source.bases.glob(f"[!.]*/{RECORD}"))
+        return sorted(whole, key=_last_use, reverse=True)
 
     def _make(self, source: Source, commit: str, base: Path) -> None:
         source.bases.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -12,7 +12,8 @@ import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from muster.domain.errors import Refused, Unavailable
+from muster.domain.errors import GitFailed, Refused, Unavailable
+from muster.domain.guard import commit_id
 from muster.workspace.base import Source
 from muster.workspace.checkout import INDEX, RECORD, Bases, describe
 from muster.workspace.git import Git, Place
@@ -27,14 +28,21 @@ _MOST_FOLDERS = 4096
 """A layer with more than these is not listed: it is most of the tree."""
 
 
+_TRIED = 2
+_FEW_PATHS = 256
+"""So many bases are compared, and so few paths may differ, before a base of its own is made."""
+
+
 class OverlayBackend:
     """Overlay mounts, made and taken away by the control plane."""
 
     name = "overlay"
 
-    def __init__(self, git: Git | None = None) -> None:
+    def __init__(self, git: Git | None = None, large_index: int = 1024 * 1024) -> None:
+        """Repositories whose index has `large_index` bytes or more count as large."""
         self._git = git or Git()
         self._bases = Bases(self._git)
+        self._large_index = large_index
 
     def available(self, where: Path) -> str:
         """Try it: whether a mount works depends on user, kernel, container and file system."""
@@ -56,10 +64,42 @@ class OverlayBackend:
         layer: Path | None = None,
     ) -> Path:
         """Mount a base with an empty layer; from a near base the files move on in that layer."""
+        start = self._start(source, commit, near)
+        try:
+            return self._open(source, root, start, commit, layer)
+        except GitFailed:
+            if start == commit:
+                raise
+            # As when a layer fits the commit but hides files of the near one.
+            return self._open(source, root, commit, commit, layer)
+
+    def _start(self, source: Source, commit: str, near: str | None) -> str:
+        """The base to stand on: the commit's own, the near one, or one that differs little.
+
+        A large repository gets no base of its own for each step of a branch: writing out all its
+        files would take seconds and their whole size, moving on a few of them takes neither.
+        """
+        if self._bases.find(source, commit):
+            return commit
+        if near and self._bases.find(source, near):
+            return near
+        for base in self._bases.recent(source)[:_TRIED]:
+            large = (base / INDEX).stat().st_size >= self._large_index
+            if large and self._differ_little(source, base.name, commit):
+                return base.name
+        return commit
+
+    def _differ_little(self, source: Source, base: str, commit: str) -> bool:
+        listed = self._git.run(
+            Place(source.mirror),
+            *("diff-tree", "-r", "-z", "--name-only", commit_id(base), commit_id(commit)),
+        )
+        return listed.count(b"\0") <= _FEW_PATHS
+
+    def _open(
+        self, source: Source, root: Path, start: str, commit: str, layer: Path | None
+    ) -> Path:
         self.close(root)
-        start = commit
-        if near and near != commit and self._bases.find(source, commit) is None:
-            start = near if self._bases.find(source, near) else commit
         lower = [layer] if layer else []
         with self._bases.hold(source, start) as base:
             lowers = [*map(str, lower), str(base / "tree")]
