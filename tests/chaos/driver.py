@@ -194,6 +194,13 @@ def kill_agents(home: Path) -> int:
     return len(victims)
 
 
+def unmount_below(folder: Path) -> None:
+    """Let go of the workspaces that the last server had no time to close."""
+    points = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for point in reversed([p for p in points if p.startswith(f"{folder}/")]):
+        subprocess.run(["umount", "--lazy", point], check=False)
+
+
 def ledger_faults(root: Path, tasks: list[dict], with_agents: bool) -> list[str]:
     """What the agents' own notes say against us: runs doubled, missing or overlapping."""
     faults = []
@@ -275,6 +282,7 @@ def run(tasks: int, kills: int, seed: int, agents_too: bool, concurrent: int = 6
         field_.server.send_signal(signal.SIGTERM)
         field_.server.wait(20)
         kill_agents(field_.home)
+        unmount_below(Path(folder))
         if faults:
             print((Path(folder) / "server.log").read_text()[-6000:], file=sys.stderr)
     slow = sorted(field_.restarts)[int(len(field_.restarts) * 0.95)]

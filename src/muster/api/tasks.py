@@ -9,14 +9,8 @@ from fastapi import APIRouter, Response
 from muster.api import bodies
 from muster.api.parameters import Key, Limit, Match, NoneMatch, Offset
 from muster.api.problems import Json
-from muster.domain.errors import MusterError
+from muster.domain.errors import ChangedMeanwhile
 from muster.service.counter import Service
-
-
-class Precondition(MusterError):
-    """The thing has changed since the caller looked."""
-
-    code, title, status, exit_code = "changed-meanwhile", "Changed meanwhile", 412, 5
 
 
 def tasks_routes(service: Service) -> APIRouter:
@@ -83,7 +77,7 @@ def task_act_routes(service: Service) -> APIRouter:
             return
         now = await service.get_task(ref)
         if match != f'"{now["rev"]}"':
-            raise Precondition(
+            raise ChangedMeanwhile(
                 f"{now['label']} has changed since you looked", hint="read it again, then decide"
             )
 

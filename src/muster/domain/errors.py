@@ -74,6 +74,12 @@ class Stale(Conflict):
     code, title = "stale", "Stale claim"
 
 
+class ChangedMeanwhile(Conflict):
+    """The thing has changed since the caller looked at it."""
+
+    code, title, status = "changed-meanwhile", "Changed meanwhile", 412
+
+
 class KeyReused(Conflict):
     """An idempotency key that was used for something else."""
 
