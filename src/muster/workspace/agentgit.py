@@ -37,14 +37,15 @@ def make_agent_git(
     `ignored` are patterns that git shall not show to the agent.
     """
     folder = root / FOLDER
-    ref = Path("refs/heads") / ref_name(branch)
-    for name in ("objects/info", "objects/pack", "info", ref.parent):
-        (folder / name).mkdir(parents=True)
+    ref = f"refs/heads/{ref_name(branch)}"
+    # The fewest folders that git takes for a repository: making each costs as much as the mount.
+    for name in (".", "objects", "objects/info", "refs", "info"):
+        (folder / name).mkdir()
     sha256 = len(commit) == 64
     config = _CONFIG.format(version=int(sha256)) + (_SHA256 if sha256 else "")
     (folder / "config").write_text(config, "utf-8")
     (folder / "HEAD").write_text(f"ref: {ref}\n", "utf-8")
-    (folder / ref).write_text(f"{commit_id(commit)}\n", "utf-8")
+    (folder / "packed-refs").write_text(f"{commit_id(commit)} {ref}\n", "utf-8")
     (folder / "objects/info/alternates").write_text(f"{mirror / 'objects'}\n", "utf-8")
     (folder / "info/exclude").write_text("".join(f"{line}\n" for line in ignored), "utf-8")
     if (mirror / "shallow").exists():

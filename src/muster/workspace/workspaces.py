@@ -29,6 +29,7 @@ __all__ = ["Change", "Conflicted", "ConflictedPath", "Landed", "Merged", "Worksp
 _PREFERRED = ("overlay", "clone")
 _PATCH = 1024 * 1024
 _FILE = 16 * 1024 * 1024
+_KEPT_CHANGES = 64
 """Bytes that are read of one patch, and of one file, unless asked otherwise."""
 
 
@@ -47,6 +48,7 @@ class Workspaces:
         self._guard = threading.Lock()
         self._locks: WeakValueDictionary[str, _Lock] = WeakValueDictionary()
         self._mirrors: dict[str, Mirror] = {}
+        self._changes: dict[tuple[str, str, str], tuple[Change, ...]] = {}
         self._layers = Layers(self.home / "layers")
         self._spaces = Spaces(self.home / "spaces", Ports(self.home / "ports"), self._layers)
 
@@ -202,8 +204,15 @@ class Workspaces:
     # --- commits ---
 
     def changes(self, repo_id: str, base: str, head: str) -> tuple[Change, ...]:
-        """The paths that differ from one commit to another."""
-        return compare.changes(self.mirror(repo_id), base, head)
+        """The paths that differ from one commit to another; kept, as commits do not change."""
+        key = (repo_id, base, head)
+        found = self._changes.get(key)
+        if found is None:
+            found = compare.changes(self.mirror(repo_id), base, head)
+            while len(self._changes) >= _KEPT_CHANGES:
+                self._changes.pop(next(iter(self._changes)), None)
+            self._changes[key] = found
+        return found
 
     def patch(
         self,
