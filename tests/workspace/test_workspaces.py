@@ -95,6 +95,7 @@ def test_commits_of_the_agents_own_are_kept_when_its_workspace_goes(project, git
 def test_an_agents_broken_git_folder_does_not_hold_its_workspace(project, git):
     ws = project.open()
     agent_git = project.workspaces.agent_git(ws)
+    (agent_git / "refs/heads").mkdir()
     (agent_git / "refs/heads/broken").write_text("1" * 40 + "\n")
     (agent_git / "refs/heads/text").write_text("not an id\n")
     (agent_git / "refs/heads/loop").symlink_to("loop")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -79,15 +80,20 @@ async def run(tools: Tools, task: Task) -> Task:
         # A run that goes on is not launched again: its agent may have changed what a launch reads.
         await runtime.start(_spec(tools, job, driver, agent_job, workspace), run_dir)
     failpoint("run.after_spawn")
-    if agent.status is AgentStatus.STARTING:
-        await _started(tools, task, agent)
+    # Written beside the watch: nobody has to wait for it, and what it says is true by now.
+    told = asyncio.ensure_future(_started(tools, task, agent, workspace))
     follower = Follower(runtime, run_dir, tools.wish(task.id))
     watch = Watch(tools, task, agent, driver, driver.reader(agent_job), follower, budget_of(job))
-    ending, exit_ = await watch.until_over()
+    try:
+        ending, exit_ = await watch.until_over()
+    finally:
+        await told
     return await _ended(tools, task, watch, ending, exit_)
 
 
-async def _started(tools: Tools, task: Task, agent: Agent) -> None:
+async def _started(tools: Tools, task: Task, agent: Agent, workspace: Workspace) -> None:
+    if agent.status is not AgentStatus.STARTING:
+        return
     await tools.store.write(
         agent_verbs.update_agent,
         task,
@@ -95,7 +101,7 @@ async def _started(tools: Tools, task: Task, agent: Agent) -> None:
         {
             "status": str(AgentStatus.RUNNING),
             "started_at": int(tools.clock() * 1000),
-            "workspace": str(tools.workspaces.get(agent.id).tree),
+            "workspace": str(workspace.tree),
         },
         (NewEvent("agent.started", agent.id, {"driver": agent.driver}, task.project_id, task.id),),
     )

@@ -19,6 +19,7 @@ from muster.service.tasks import start_move
 from muster.store import agents, events, judgements, keys, moves, projects, schema, tasks
 from muster.store.base import Tx
 
+PAGE = 200
 _HOUR = 3_600_000
 _DAY = 24 * _HOUR
 _RESERVED = frozenset(kind.split(".")[0] for kind in KINDS) - {"task"}
@@ -149,11 +150,11 @@ class Watching(Desk):
                 f"events before {oldest} are no longer kept", hint="read the tasks, then follow"
             )
         while True:
-            found = await self._store.read(events.events_after, position, limit=200)
+            found = await self._store.read(events.events_after, position, limit=PAGE)
             for event in found:
                 position = event.rev
                 yield shapes.event_shape(event)
-            if not found:
+            if len(found) < PAGE:
                 await self._store.feed.wait(position, 5.0)
 
     async def list_breakpoints(self, open_only: bool = True) -> dict[str, Any]:
