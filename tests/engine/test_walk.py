@@ -279,3 +279,21 @@ async def test_ports_are_leased_apart(tmp_path):
         bases = [int(p.read_text()) for p in place.repo.glob("port-*.txt")]
         assert len(set(bases)) == 2
         assert min(bases) > 1024
+
+
+async def test_a_check_killed_with_its_shim_is_run_again(tmp_path):
+    once = tmp_path / "once"
+    slow = f"test -e {once} || {{ touch {once}; sleep 300; }}; {UNITTEST}"
+    async with town(tmp_path, {"good": GOOD}, test_command=slow) as place:
+        task = await place.submit("good", type="chore")
+        await place.until(task["id"], "monitoring")
+        while not once.exists() or not marked(place.home):
+            await asyncio.sleep(0.01)
+        checks = place.run_dir((await place.service.get_task(task["id"]))["agents"][0]["id"])
+        for run in (checks / "checks").iterdir():
+            for pid in (p for p in os.listdir("/proc") if p.isdigit()):
+                if _holds(pid, place, f"{checks.name}/checks/{run.name}"):
+                    os.kill(int(pid), signal.SIGKILL)
+        for pid in marked(place.home):
+            os.kill(pid, signal.SIGKILL)
+        assert (await place.until(task["id"]))["status"] == "completed"

@@ -11,7 +11,6 @@ from typing import NamedTuple
 from muster.client import Muster, Patience
 from muster.client.home import running_server
 from muster.domain.errors import MusterError, Unavailable, Unreachable
-from muster.wiring.home import prepare_home
 
 _SECONDS = 60.0
 _LAST_WORDS = 2000
@@ -34,8 +33,15 @@ def start_detached(home: Path, arguments: list[str]) -> Started:
             its last words and the exit code is its own.
         TimeoutError: it runs and does not answer.
     """
-    prepare_home(home)
     log = home / "server.log"
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        log.touch(mode=0o600)
+    except OSError as error:
+        raise Unavailable(
+            f"the home {home} cannot be written: {error.strerror}",
+            hint="name another folder with --home or MUSTER_HOME",
+        ) from error
     begin = log.stat().st_size if log.exists() else 0
     pid = _spawn(["--home", str(home), "up", *arguments], log)
     end = time.monotonic() + _SECONDS

@@ -23,6 +23,8 @@ from muster.vault import environment, secrets_in
 _TAIL = 4096
 _MOST_OUTPUT = 400_000
 _LARGEST_REPORT = 20_000_000
+LOST_ALLOWED = 20
+"""How often a run that was killed with its supervisor is begun anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,18 @@ async def run_command(tools: Tools, job: Job, command: Command, where: Path) -> 
     """Run a command in a workspace of its own under the shim; again after a crash is fine.
 
     The run directory below `where` names the run: one that is going on is adopted, one that has
-    ended is read.
+    ended is read. One that was killed together with its supervisor proves nothing: it is run anew.
     """
-    run_dir = where / _folder(command)
+    again = 0
+    while True:
+        result = await _run(tools, job, command, where, f"{_folder(command)}-{again}")
+        again += 1
+        if result.why != Why.LOST or again >= LOST_ALLOWED:
+            return result
+
+
+async def _run(tools: Tools, job: Job, command: Command, where: Path, name: str) -> CheckResult:
+    run_dir = where / name
     run_id = f"{job.task.id}-{job.task.attempt}-{run_dir.name}"
     runtime = tools.runtime(job.task.runtime or job.settings.runtime)
     workspace = await in_thread(
