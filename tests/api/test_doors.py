@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import subprocess
 
 import httpx
 import pytest
@@ -293,6 +294,26 @@ async def test_a_project_is_registered_once_set_and_removed(door):
         assert nowhere.status_code == 422
         assert (await client.delete("/api/projects/repo")).status_code == 204
         assert (await client.get("/api/projects")).json()["items"] == []
+
+
+async def test_a_changed_configuration_is_refused_until_it_is_trusted_again(door):
+    place = door.place
+    task = await place.do("good", type="chore")
+    subprocess.run(
+        ["git", "-C", str(place.repo), "config", "filter.x.clean", "touch /tmp/x"], check=True
+    )
+    before = place.main()
+    async with door.client() as client:
+        await client.post(f"/api/tasks/{task['id']}/merge")
+        refused = await place.until(task["id"], "waiting", "failed")
+        assert "configuration" in refused["reason"]
+        assert place.main() == before
+        body = {"path": str(place.repo), "trust": True}
+        assert (await client.post("/api/projects", json=body)).status_code == 200
+        await client.post(f"/api/tasks/{task['id']}/retry")
+        await place.until(task["id"], "waiting")
+        await client.post(f"/api/tasks/{task['id']}/merge")
+        assert (await place.until(task["id"], "completed"))["merged_commit"] == place.main()
 
 
 async def test_a_checkpoint_puts_the_branch_back(door):

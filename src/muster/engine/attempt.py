@@ -246,7 +246,8 @@ def _spec(
             **launch.env,
         },
     )
-    minutes = job.task.timeout_minutes or job.settings.timeout_minutes
+    own = agent_job.options.get("timeout_minutes")
+    minutes = job.task.timeout_minutes or own or job.settings.timeout_minutes
     known = {s for s in launch.secrets if len(s) >= _SHORTEST_SECRET}
     return RunSpec(
         run_id=agent_job.run_id,
@@ -255,6 +256,6 @@ def _spec(
         env=env,
         stdin=launch.stdin,
         interactive=launch.interactive,
-        limits=Limits(wall_seconds=minutes * 60),
+        limits=Limits(wall_seconds=float(minutes) * 60),
         secrets=tuple(sorted(known | set(secrets_in(tools.settings.environ)))),
     )

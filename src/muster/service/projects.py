@@ -54,6 +54,8 @@ class Projects(Desk):
     async def add_project(self, body: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
         """Register a repository; one that is registered is given back, with False.
 
+        Trusting a registered one again takes its configuration and settings file as they are now.
+
         With `trust` the repository's own `.muster/config.toml` counts as it is at the branch's
         head; without it, or when it changes, what it says about commands is left out.
 
@@ -77,9 +79,11 @@ class Projects(Desk):
         )
         await self._require_branch(found.git_dir, new.branch)
         project, added = await self._store.write(projects.add_project, new)
-        if added:
-            trust = bool(body.get("trust"))
+        trust = bool(body.get("trust"))
+        if added or trust:
             columns = await asyncio.to_thread(self._own_file, project, trust)
+            if not added:
+                columns["trusted_config"] = found.trusted_config
             if columns:
                 project = await self._store.write(projects.change_project, project.id, columns)
         return self._project_shape(project), added
