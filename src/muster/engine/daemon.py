@@ -114,6 +114,8 @@ class Daemon:
         away = outlook.due / 1000 - self._tools.clock()
         if away > 0:
             return min(LOOK_AGAIN, max(0.02, away))
+        if not self._tools.settings.queue_processor:
+            return LOOK_AGAIN
         for task in await dispatch.admit(self._tools):
             self._tools.wishes.pop(task.id, None)
             self._durable.enqueue(task)
