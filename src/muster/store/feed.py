@@ -69,8 +69,10 @@ class Feed:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.add(future)
         try:
+            # Not `wait_for`: in Python 3.11 it loses a cancellation that meets the wake-up.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(future, seconds)
+                async with asyncio.timeout(seconds):
+                    await future
         finally:
             self._waiting.discard(future)
         return self._rev
