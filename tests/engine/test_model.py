@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -15,7 +16,7 @@ from hypothesis.stateful import (
     multiple,
     rule,
 )
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine
 
 from muster.domain.agent import Role
 from muster.domain.errors import Conflict, Cycle, Invalid, Stale
@@ -30,6 +31,8 @@ from muster.store.projects import NewProject
 from muster.store.schema import metadata
 from muster.store.tasks import NewTask
 
+pytestmark = pytest.mark.timeout(900)
+
 FLEET = 3
 ONWARD = {
     Stage.PREPARING: (Stage.RUNNING, Stage.QUEUED, Stage.FAILED, Stage.WAITING),
@@ -39,19 +42,27 @@ ONWARD = {
 }
 
 
-def memory_engine():
-    """A fresh database in memory: the verbs are the same, a run costs microseconds."""
-    engine = create_engine("sqlite://")
-    with engine.begin() as connection:
+def memory_database():
+    """One database in memory for all runs: the verbs are the same, a step costs microseconds."""
+    connection = create_engine("sqlite://").connect()
+    with connection.begin():
         metadata.create_all(connection)
-        connection.execute(text("INSERT INTO counters VALUES ('rev', 0), ('task', 0)"))
-        connection.execute(
-            text(
-                "INSERT INTO queue_settings (id, paused, stop_on_failure, max_concurrent, rev)"
-                " VALUES (1, 0, 1, 3, 0)"
-            )
+    return connection
+
+
+DATABASE = memory_database()
+
+
+def start_afresh() -> None:
+    """Empty every table and put in what a first migration puts in."""
+    with DATABASE.begin():
+        for table in reversed(metadata.sorted_tables):
+            DATABASE.exec_driver_sql(f"DELETE FROM {table.name}")
+        DATABASE.exec_driver_sql("INSERT INTO counters VALUES ('rev', 0), ('task', 0)")
+        DATABASE.exec_driver_sql(
+            "INSERT INTO queue_settings (id, paused, stop_on_failure, max_concurrent, rev)"
+            " VALUES (1, 0, 1, 3, 0)"
         )
-    return engine
 
 
 class Walk(RuleBasedStateMachine):
@@ -62,8 +73,8 @@ class Walk(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.engine = memory_engine()
-        self.connection = self.engine.connect()
+        start_afresh()
+        self.connection = DATABASE
         self.clock = 0
         self.tokens: set[str] = set()
         self.landed: dict[str, int] = {}
@@ -199,8 +210,6 @@ class Walk(RuleBasedStateMachine):
     def teardown(self) -> None:
         revs = [e.rev for e in self.see(events.events_after, 0, limit=100_000)]
         assert revs == list(range(1, len(revs) + 1))
-        self.connection.close()
-        self.engine.dispose()
 
 
 TestWalk = Walk.TestCase
