@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy import Select, func, insert, select, update
 
 from muster.domain.errors import Conflict, Invalid, NotFound
 from muster.domain.event import NewEvent
@@ -317,8 +317,3 @@ def cost_of(tx: Tx, ids: Sequence[str]) -> dict[str, tuple[float, int, int]]:
         .group_by(agents.c.task_id)
     )
     return {task: (float(cost), int(tin), int(tout)) for task, cost, tin, tout in rows}
-
-
-def forget_needs(tx: Tx, task_id: str) -> None:
-    """Let a task wait for nobody any more."""
-    tx.conn.execute(delete(task_needs).where(task_needs.c.task_id == task_id))
