@@ -83,7 +83,10 @@ class Walk(RuleBasedStateMachine):
     def do(self, verb, *args, **kwargs):
         self.clock += 1
         with self.connection.begin():
-            return verb(Tx(self.connection, self.clock), *args, **kwargs)
+            tx = Tx(self.connection, self.clock)
+            answer = verb(tx, *args, **kwargs)
+            tx.flush()
+            return answer
 
     see = do
 

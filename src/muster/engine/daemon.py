@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from muster.domain.errors import MusterError
-from muster.domain.task import Stage, Task
+from muster.domain.task import ACTIVE, Stage, Task
 from muster.domain.verdict import OPTIONS, BreakpointKind
 from muster.engine import attempt, conclude, dispatch, janitor, landing
 from muster.engine.durable import Durable
@@ -106,9 +106,9 @@ class Daemon:
         for task_id in outlook.wished:
             self._tools.wish(task_id).set()
         working = self._durable.live()
-        for task in outlook.held:
-            if task.id not in working:
-                self._durable.enqueue(task)
+        for task_id in outlook.held:
+            if task_id not in working:
+                await self._take_up(task_id)
         if outlook.due is None:
             return LOOK_AGAIN
         away = outlook.due / 1000 - self._tools.clock()
@@ -120,3 +120,9 @@ class Daemon:
             self._tools.wishes.pop(task.id, None)
             self._durable.enqueue(task)
         return LOOK_AGAIN
+
+    async def _take_up(self, task_id: str) -> None:
+        """Work on a claim that nobody works on, unless it has left the engine's hands by now."""
+        task = await self._tools.store.read(tasks.get_task, task_id)
+        if task.stage in ACTIVE:
+            self._durable.enqueue(task)

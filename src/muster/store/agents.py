@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from muster.domain.agent import LIVE, STATUS_AFTER, Agent, AgentStatus, Outcome, Role, Usage
 from muster.domain.errors import NotFound, Stale
@@ -15,6 +15,21 @@ from muster.domain.task import Task
 from muster.store.base import Tx
 from muster.store.rows import agent_of
 from muster.store.schema import agents, tasks
+
+_LIVE = [str(s) for s in LIVE]
+_NEW = insert(agents)
+_BY_ID = select(agents).where(agents.c.id == bindparam("ref"))
+_OF_ATTEMPT = select(agents).where(
+    agents.c.task_id == bindparam("of_task"), agents.c.attempt == bindparam("of_attempt")
+)
+_HELD = select(tasks.c.attempt).where(
+    tasks.c.id == bindparam("of_task"), tasks.c.token == bindparam("held_by")
+)
+_CHANGE = update(agents).where(agents.c.id == bindparam("ref"))
+_TOUCH = update(tasks).where(tasks.c.id == bindparam("ref"))
+_LIVE_OF = select(agents).where(
+    agents.c.task_id.in_(bindparam("ids", expanding=True)), agents.c.status.in_(_LIVE)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +49,10 @@ def start_agent(tx: Tx, task: Task, new: NewAgent) -> Agent:
         Stale: the attempt is no longer the task's current one.
     """
     _refuse_stale(tx, task)
-    row = tx.conn.execute(
-        select(agents).where(
-            agents.c.task_id == task.id,
-            agents.c.attempt == task.attempt,
-            agents.c.role == str(new.role),
-        )
-    ).first()
-    if row is not None:
-        return agent_of(row)
+    known = tx.conn.execute(_OF_ATTEMPT, {"of_task": task.id, "of_attempt": task.attempt})
+    same = next((row for row in known if row.role == str(new.role)), None)
+    if same is not None:
+        return agent_of(same)
     rev = tx.emit(
         NewEvent(
             "agent.starting",
@@ -53,33 +63,33 @@ def start_agent(tx: Tx, task: Task, new: NewAgent) -> Agent:
         )
     )
     tx.conn.execute(
-        insert(agents).values(
-            id=new.id,
-            task_id=task.id,
-            project_id=task.project_id,
-            attempt=task.attempt,
-            role=str(new.role),
-            driver=new.driver,
-            runtime=new.runtime,
-            status=str(AgentStatus.STARTING),
-            rev=rev,
-            created_at=tx.now,
-            reason="",
-            input_tokens=0,
-            output_tokens=0,
-            cost_usd=0.0,
-            cpu_seconds=0.0,
-            max_rss_bytes=0,
-            last_line="",
-        )
+        _NEW,
+        {
+            "id": new.id,
+            "task_id": task.id,
+            "project_id": task.project_id,
+            "attempt": task.attempt,
+            "role": str(new.role),
+            "driver": new.driver,
+            "runtime": new.runtime,
+            "status": str(AgentStatus.STARTING),
+            "rev": rev,
+            "created_at": tx.now,
+            "reason": "",
+            "input_tokens": 0,
+            "output_tokens": 0,
+            "cost_usd": 0.0,
+            "cpu_seconds": 0.0,
+            "max_rss_bytes": 0,
+            "last_line": "",
+        },
     )
     return get_agent(tx, new.id)
 
 
 def _refuse_stale(tx: Tx, task: Task) -> None:
-    held = tx.conn.execute(
-        select(tasks.c.attempt).where(tasks.c.id == task.id, tasks.c.token == task.token)
-    ).scalar_one_or_none()
+    believed = {"of_task": task.id, "held_by": task.token}
+    held = tx.conn.execute(_HELD, believed).scalar_one_or_none()
     if held != task.attempt or not task.token:
         raise Stale(
             f"attempt {task.attempt} of {task.label} is no longer held by this claim",
@@ -103,7 +113,7 @@ def update_agent(
     if rev:
         values["rev"] = rev
     if values:
-        tx.conn.execute(update(agents).where(agents.c.id == agent_id).values(**values))
+        tx.conn.execute(_CHANGE, {**values, "ref": agent_id})
     return get_agent(tx, agent_id)
 
 
@@ -112,8 +122,8 @@ def report(tx: Tx, task: Task, agent_id: str, columns: Mapping[str, Any]) -> Non
     _refuse_stale(tx, task)
     shown = {k: v for k, v in columns.items() if k in {"last_line", "cost_usd"}}
     rev = tx.emit(NewEvent("agent.fact", agent_id, shown, task.project_id, task.id))
-    tx.conn.execute(update(agents).where(agents.c.id == agent_id).values(**columns, rev=rev))
-    tx.conn.execute(update(tasks).where(tasks.c.id == task.id).values(rev=rev))
+    tx.conn.execute(_CHANGE, {**columns, "rev": rev, "ref": agent_id})
+    tx.conn.execute(_TOUCH, {"rev": rev, "ref": task.id})
 
 
 def get_agent(tx: Tx, agent_id: str) -> Agent:
@@ -122,7 +132,7 @@ def get_agent(tx: Tx, agent_id: str) -> Agent:
     Raises:
         NotFound: there is no such agent.
     """
-    row = tx.conn.execute(select(agents).where(agents.c.id == agent_id)).first()
+    row = tx.conn.execute(_BY_ID, {"ref": agent_id}).first()
     if row is None:
         raise NotFound(
             f"there is no agent '{agent_id}'", hint="muster agent list shows what there is"
@@ -132,9 +142,7 @@ def get_agent(tx: Tx, agent_id: str) -> Agent:
 
 def agent_of_attempt(tx: Tx, task_id: str, attempt: int) -> Agent | None:
     """The agent that was given a run id for this attempt, if any."""
-    row = tx.conn.execute(
-        select(agents).where(agents.c.task_id == task_id, agents.c.attempt == attempt)
-    ).first()
+    row = tx.conn.execute(_OF_ATTEMPT, {"of_task": task_id, "of_attempt": attempt}).first()
     return agent_of(row) if row is not None else None
 
 
@@ -152,7 +160,7 @@ def list_agents(
     if task_id:
         query = query.where(agents.c.task_id == task_id)
     if live_only:
-        query = query.where(agents.c.status.in_([str(s) for s in LIVE]))
+        query = query.where(agents.c.status.in_(_LIVE))
     if status:
         query = query.where(agents.c.status == status)
     if after:
@@ -168,9 +176,7 @@ def live_by_task(tx: Tx, ids: Sequence[str]) -> dict[str, Agent]:
     """For each of the tasks, the agent that is alive for it."""
     if not ids:
         return {}
-    rows = tx.conn.execute(
-        select(agents).where(agents.c.task_id.in_(ids), agents.c.status.in_([str(s) for s in LIVE]))
-    )
+    rows = tx.conn.execute(_LIVE_OF, {"ids": ids})
     return {row.task_id: agent_of(row) for row in rows}
 
 
@@ -206,45 +212,41 @@ def end_agent(tx: Tx, task: Task, ended: EndedAgent) -> None:
         )
     )
     tx.conn.execute(
-        update(agents)
-        .where(agents.c.id == ended.id)
-        .values(
-            status=str(STATUS_AFTER[ended.outcome]),
-            outcome=str(ended.outcome),
-            reason=ended.reason,
-            exit_code=ended.exit_code,
-            cpu_seconds=ended.cpu_seconds,
-            max_rss_bytes=ended.max_rss_bytes,
-            input_tokens=ended.usage.input_tokens,
-            output_tokens=ended.usage.output_tokens,
-            cost_usd=ended.usage.cost_usd,
-            ended_at=tx.now,
-            rev=rev,
-        )
+        _CHANGE,
+        {
+            "ref": ended.id,
+            "status": str(STATUS_AFTER[ended.outcome]),
+            "outcome": str(ended.outcome),
+            "reason": ended.reason,
+            "exit_code": ended.exit_code,
+            "cpu_seconds": ended.cpu_seconds,
+            "max_rss_bytes": ended.max_rss_bytes,
+            "input_tokens": ended.usage.input_tokens,
+            "output_tokens": ended.usage.output_tokens,
+            "cost_usd": ended.usage.cost_usd,
+            "ended_at": tx.now,
+            "rev": rev,
+        },
     )
 
 
 def close_leftovers(tx: Tx, task: Task) -> None:
     """No agent of an ended task is shown as alive."""
-    rows = tx.conn.execute(
-        select(agents.c.id).where(
-            agents.c.task_id == task.id, agents.c.status.in_([str(s) for s in LIVE])
-        )
-    ).scalars()
-    for agent_id in rows.all():
+    left = [agent.id for agent in tx.conn.execute(_LIVE_OF, {"ids": [task.id]})]
+    for agent_id in left:
         rev = tx.emit(
             NewEvent("agent.ended", agent_id, {"outcome": "cancelled"}, task.project_id, task.id)
         )
         tx.conn.execute(
-            update(agents)
-            .where(agents.c.id == agent_id)
-            .values(
-                status=str(AgentStatus.KILLED),
-                outcome=str(Outcome.CANCELLED),
-                reason=task.reason or "the task ended before the agent did",
-                ended_at=tx.now,
-                rev=rev,
-            )
+            _CHANGE,
+            {
+                "ref": agent_id,
+                "status": str(AgentStatus.KILLED),
+                "outcome": str(Outcome.CANCELLED),
+                "reason": task.reason or "the task ended before the agent did",
+                "ended_at": tx.now,
+                "rev": rev,
+            },
         )
 
 

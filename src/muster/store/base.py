@@ -1,16 +1,17 @@
 """What every store can do: write and read by verbs, and say that something changed.
 
 A verb is a function of the rooms beside this file; its first argument is a transaction. The verbs
-are the SQL that SQLite and PostgreSQL share; a store only knows how to run them.
+are the SQL that SQLite and PostgreSQL share; a store only knows how to run them. What runs for every
+task is a statement built once, with named parameters: building one costs four times running it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, bindparam, insert, update
 
 from muster.domain.event import NewEvent
 from muster.store import schema
@@ -22,45 +23,65 @@ MOVING = ("task.", "queue.", "project.")
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_COUNT = (
+    update(schema.counters)
+    .where(schema.counters.c.name == bindparam("counter"))
+    .values(value=schema.counters.c.value + 1)
+    .returning(schema.counters.c.value)
+)
+_COUNTED = (
+    update(schema.counters)
+    .where(schema.counters.c.name == bindparam("counter"))
+    .values(value=bindparam("last"))
+)
+_EVENT = insert(schema.events)
+
 
 @dataclass(slots=True)
 class Tx:
-    """One transaction: a connection, the one time it happens at, and the events it writes."""
+    """One transaction: a connection, the one time it happens at, and the events it writes.
+
+    `rev` is the number of its newest event, `moved` of the newest that may let some task go on.
+    """
 
     conn: Connection
     now: int
-    revs: list[int] = field(default_factory=list)
+    rev: int = 0
     moved: int = 0
+    _unwritten: list[dict[str, Any]] = field(default_factory=list)
 
     def next(self, counter: str) -> int:
         """The next number of a gap-free series; a rolled-back transaction gives it back."""
-        row = self.conn.execute(
-            update(schema.counters)
-            .where(schema.counters.c.name == counter)
-            .values(value=schema.counters.c.value + 1)
-            .returning(schema.counters.c.value)
-        ).one()
-        return int(row.value)
+        return int(self.conn.execute(_COUNT, {"counter": counter}).scalar_one())
 
     def emit(self, event: NewEvent) -> int:
-        """Append one fact and return its number."""
-        rev = self.next("rev")
-        self.conn.execute(
-            insert(schema.events).values(
-                rev=rev,
-                time=self.now,
-                type=event.type,
-                subject=event.subject,
-                payload=dict(event.payload),
-                project_id=event.project_id,
-                task_id=event.task_id,
-                cause=event.cause,
-            )
+        """Append one fact and return its number.
+
+        The first one takes hold of the series, so that nobody else numbers events meanwhile.
+        """
+        self.rev = self.rev + 1 if self.rev else self.next("rev")
+        self._unwritten.append(
+            {
+                "rev": self.rev,
+                "time": self.now,
+                "type": event.type,
+                "subject": event.subject,
+                "payload": dict(event.payload),
+                "project_id": event.project_id,
+                "task_id": event.task_id,
+                "cause": event.cause,
+            }
         )
-        self.revs.append(rev)
         if event.type.startswith(MOVING):
-            self.moved = rev
-        return rev
+            self.moved = self.rev
+        return self.rev
+
+    def flush(self) -> None:
+        """Write the events that were appended; a store does so before it commits."""
+        if self._unwritten:
+            self.conn.execute(_EVENT, self._unwritten)
+            self.conn.execute(_COUNTED, {"counter": "rev", "last": self.rev})
+            self._unwritten = []
 
 
 class Store(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from muster.domain.errors import Conflict, NotFound
 from muster.domain.event import Event, NewEvent
@@ -10,10 +10,19 @@ from muster.store.base import Tx
 from muster.store.rows import event_of
 from muster.store.schema import events
 
+_ABOVE = (
+    select(events)
+    .where(events.c.rev > bindparam("above"))
+    .order_by(events.c.rev)
+    .limit(bindparam("most"))
+)
+
 
 def append(tx: Tx, new: NewEvent) -> Event:
     """Append a fact from outside."""
-    return get_event(tx, tx.emit(new))
+    rev = tx.emit(new)
+    tx.flush()
+    return get_event(tx, rev)
 
 
 def get_event(tx: Tx, rev: int) -> Event:
@@ -39,7 +48,7 @@ def events_after(
     processed: bool | None = None,
 ) -> list[Event]:
     """Events above `rev`, in order."""
-    query = select(events).where(events.c.rev > rev).order_by(events.c.rev).limit(limit)
+    query = _ABOVE
     if kind:
         query = query.where(events.c.type == kind)
     if task_id:
@@ -49,7 +58,7 @@ def events_after(
     if processed is not None:
         column = events.c.processed_at
         query = query.where(column.is_not(None) if processed else column.is_(None))
-    return [event_of(row) for row in tx.conn.execute(query)]
+    return [event_of(row) for row in tx.conn.execute(query, {"above": rev, "most": limit})]
 
 
 def newest(tx: Tx, limit: int, task_id: str | None = None) -> list[Event]:

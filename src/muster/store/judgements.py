@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from muster.domain.errors import Conflict, NotFound
 from muster.domain.event import NewEvent
@@ -23,6 +23,27 @@ from muster.store.rows import (
     finding_json,
     queue_of,
     verdict_of,
+)
+
+_VERDICT = insert(schema.verdicts)
+_BREAKPOINT = insert(schema.breakpoints)
+_CHECKPOINT = insert(schema.checkpoints)
+_BREAKPOINT_BY_ID = select(schema.breakpoints).where(schema.breakpoints.c.id == bindparam("ref"))
+_OPEN_OF = select(schema.breakpoints.c.task_id, schema.breakpoints.c.id).where(
+    schema.breakpoints.c.task_id.in_(bindparam("ids", expanding=True)),
+    schema.breakpoints.c.resolved_at.is_(None),
+)
+_CHECKPOINTS_OF = (
+    select(schema.checkpoints)
+    .where(schema.checkpoints.c.task_id == bindparam("of_task"))
+    .order_by(schema.checkpoints.c.n)
+)
+_QUEUE = select(
+    schema.queue_settings.c.paused,
+    schema.queue_settings.c.stop_on_failure,
+    schema.queue_settings.c.max_concurrent,
+    schema.queue_settings.c.stopped_by,
+    schema.queue_settings.c.rev,
 )
 
 
@@ -70,17 +91,18 @@ def add_verdict(tx: Tx, task: Task, verdict: Verdict) -> int:
         )
     )
     tx.conn.execute(
-        insert(schema.verdicts).values(
-            id=verdict.id,
-            task_id=task.id,
-            attempt=verdict.attempt,
-            agent_id=verdict.agent_id,
-            findings=[finding_json(f) for f in verdict.findings],
-            decision=decision_json(decision),
-            confidence=verdict.confidence,
-            created_at=tx.now,
-            rev=rev,
-        )
+        _VERDICT,
+        {
+            "id": verdict.id,
+            "task_id": task.id,
+            "attempt": verdict.attempt,
+            "agent_id": verdict.agent_id,
+            "findings": [finding_json(f) for f in verdict.findings],
+            "decision": decision_json(decision),
+            "confidence": verdict.confidence,
+            "created_at": tx.now,
+            "rev": rev,
+        },
     )
     return rev
 
@@ -92,7 +114,7 @@ def verdicts_of(tx: Tx, task_id: str) -> list[Verdict]:
     return [verdict_of(row) for row in rows]
 
 
-def raise_breakpoint(tx: Tx, task: Task, new: NewBreakpoint) -> Breakpoint:
+def raise_breakpoint(tx: Tx, task: Task, new: NewBreakpoint) -> None:
     """Ask a person; the task waits."""
     breakpoint_id = new_id("bp")
     rev = tx.emit(
@@ -105,20 +127,20 @@ def raise_breakpoint(tx: Tx, task: Task, new: NewBreakpoint) -> Breakpoint:
         )
     )
     tx.conn.execute(
-        insert(schema.breakpoints).values(
-            id=breakpoint_id,
-            task_id=task.id,
-            project_id=task.project_id,
-            kind=str(new.kind),
-            question=new.question,
-            options=list(new.options),
-            evidence=dict(new.evidence),
-            rev=rev,
-            created_at=tx.now,
-            note="",
-        )
+        _BREAKPOINT,
+        {
+            "id": breakpoint_id,
+            "task_id": task.id,
+            "project_id": task.project_id,
+            "kind": str(new.kind),
+            "question": new.question,
+            "options": list(new.options),
+            "evidence": dict(new.evidence),
+            "rev": rev,
+            "created_at": tx.now,
+            "note": "",
+        },
     )
-    return get_breakpoint(tx, breakpoint_id)
 
 
 def get_breakpoint(tx: Tx, breakpoint_id: str) -> Breakpoint:
@@ -127,8 +149,7 @@ def get_breakpoint(tx: Tx, breakpoint_id: str) -> Breakpoint:
     Raises:
         NotFound: there is no such breakpoint.
     """
-    table = schema.breakpoints
-    row = tx.conn.execute(select(table).where(table.c.id == breakpoint_id)).first()
+    row = tx.conn.execute(_BREAKPOINT_BY_ID, {"ref": breakpoint_id}).first()
     if row is None:
         raise NotFound(
             f"there is no breakpoint '{breakpoint_id}'", hint="muster inbox shows what waits"
@@ -153,13 +174,7 @@ def open_by_task(tx: Tx, ids: Sequence[str]) -> dict[str, str]:
     """For each of the tasks, the id of its open breakpoint."""
     if not ids:
         return {}
-    table = schema.breakpoints
-    rows = tx.conn.execute(
-        select(table.c.task_id, table.c.id).where(
-            table.c.task_id.in_(ids), table.c.resolved_at.is_(None)
-        )
-    )
-    return dict(rows.all())
+    return dict(tx.conn.execute(_OPEN_OF, {"ids": ids}).all())
 
 
 def breakpoints_since(tx: Tx, rev: int) -> list[Breakpoint]:
@@ -201,20 +216,12 @@ def resolve_of_task(tx: Tx, task: Task, answer: str, note: str, by: str | None) 
         )
 
 
-def add_checkpoint(tx: Tx, task: Task, label: str, commit: str) -> Checkpoint:
+def add_checkpoint(tx: Tx, task: Task, label: str, commit: str) -> None:
     """Keep a restorable point; the same commit under the same label is kept once."""
-    table = schema.checkpoints
-    same = tx.conn.execute(
-        select(table).where(
-            table.c.task_id == task.id, table.c.commit == commit, table.c.label == label
-        )
-    ).first()
-    if same is not None:
-        return checkpoint_of(same)
-    last = tx.conn.execute(
-        select(func.coalesce(func.max(table.c.n), 0)).where(table.c.task_id == task.id)
-    ).scalar_one()
-    n = int(last) + 1
+    kept = checkpoints_of(tx, task.id)
+    if any((known.commit, known.label) == (commit, label) for known in kept):
+        return
+    n = max((known.n for known in kept), default=0) + 1
     rev = tx.emit(
         NewEvent(
             "checkpoint.taken",
@@ -225,41 +232,27 @@ def add_checkpoint(tx: Tx, task: Task, label: str, commit: str) -> Checkpoint:
         )
     )
     tx.conn.execute(
-        insert(table).values(
-            task_id=task.id,
-            n=n,
-            attempt=task.attempt,
-            label=label,
-            commit=commit,
-            created_at=tx.now,
-            rev=rev,
-        )
-    )
-    return checkpoint_of(
-        tx.conn.execute(select(table).where(table.c.task_id == task.id, table.c.n == n)).one()
+        _CHECKPOINT,
+        {
+            "task_id": task.id,
+            "n": n,
+            "attempt": task.attempt,
+            "label": label,
+            "commit": commit,
+            "created_at": tx.now,
+            "rev": rev,
+        },
     )
 
 
 def checkpoints_of(tx: Tx, task_id: str) -> list[Checkpoint]:
     """A task's checkpoints, oldest first."""
-    table = schema.checkpoints
-    rows = tx.conn.execute(select(table).where(table.c.task_id == task_id).order_by(table.c.n))
-    return [checkpoint_of(row) for row in rows]
+    return [checkpoint_of(row) for row in tx.conn.execute(_CHECKPOINTS_OF, {"of_task": task_id})]
 
 
 def queue_settings(tx: Tx) -> QueueSettings:
     """What holds work back now."""
-    return queue_of(
-        tx.conn.execute(
-            select(
-                schema.queue_settings.c.paused,
-                schema.queue_settings.c.stop_on_failure,
-                schema.queue_settings.c.max_concurrent,
-                schema.queue_settings.c.stopped_by,
-                schema.queue_settings.c.rev,
-            )
-        ).one()
-    )
+    return queue_of(tx.conn.execute(_QUEUE).one())
 
 
 def change_queue(

@@ -7,13 +7,17 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from muster.domain.errors import KeyReused
 from muster.store.base import Tx
 from muster.store.schema import idempotency
 
 KEPT_MS = 24 * 3600 * 1000
+
+_FORGET = delete(idempotency).where(idempotency.c.created_at < bindparam("before"))
+_KNOWN = select(idempotency).where(idempotency.c.key == bindparam("given"))
+_KEEP = insert(idempotency)
 
 
 def digest_of(body: Any) -> str:
@@ -34,8 +38,8 @@ def once(
     """
     if key is None:
         return verb(tx), False
-    tx.conn.execute(delete(idempotency).where(idempotency.c.created_at < tx.now - KEPT_MS))
-    row = tx.conn.execute(select(idempotency).where(idempotency.c.key == key)).first()
+    tx.conn.execute(_FORGET, {"before": tx.now - KEPT_MS})
+    row = tx.conn.execute(_KNOWN, {"given": key}).first()
     digest = digest_of(body)
     if row is not None:
         if row.digest != digest:
@@ -45,7 +49,6 @@ def once(
             )
         return dict(row.answer), True
     answer = verb(tx)
-    tx.conn.execute(
-        insert(idempotency).values(key=key, digest=digest, answer=answer, created_at=tx.now)
-    )
+    kept = {"key": key, "digest": digest, "answer": answer, "created_at": tx.now}
+    tx.conn.execute(_KEEP, kept)
     return answer, False

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from muster.domain.errors import Conflict, Stale
 from muster.domain.event import NewEvent
@@ -22,12 +22,49 @@ from muster.store.judgements import NewBreakpoint
 from muster.store.schema import projects, task_needs, tasks
 from muster.store.tasks import get_task, unfinished_needs, with_needs
 
+_FENCED = update(tasks).where(
+    tasks.c.id == bindparam("held_id"),
+    tasks.c.stage == bindparam("held_stage"),
+    tasks.c.attempt == bindparam("held_attempt"),
+    tasks.c.token == bindparam("held_token"),
+)
+_ACTIVE = [str(s) for s in ACTIVE]
+_WAITING = (
+    select(task_needs.c.task_id)
+    .where(task_needs.c.needs_id == bindparam("needed"))
+    .order_by(task_needs.c.task_id)
+)
+_READY = (
+    select(tasks)
+    .join(projects, projects.c.id == tasks.c.project_id)
+    .where(
+        tasks.c.stage == str(Stage.QUEUED),
+        func.coalesce(tasks.c.due_at, 0) <= bindparam("now"),
+    )
+    .order_by(
+        tasks.c.priority.desc(),
+        func.coalesce(tasks.c.list_position, 0),
+        tasks.c.number,
+    )
+    .limit(200)
+)
+_HELD = (
+    select(tasks.c.project_id, func.count())
+    .where(tasks.c.stage.in_([str(s) for s in HOLDS_A_SLOT]))
+    .group_by(tasks.c.project_id)
+)
+_CLAIMED = select(tasks.c.id, tasks.c.wish).where(tasks.c.stage.in_(_ACTIVE))
+_DUE = select(func.min(func.coalesce(tasks.c.due_at, 0))).where(
+    tasks.c.stage == str(Stage.QUEUED)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Fence:
     """What a writer believes of a task; any difference means that its claim has passed on."""
 
     task_id: str
+    project_id: str
     stage: Stage
     attempt: int
     token: str
@@ -35,7 +72,17 @@ class Fence:
     @classmethod
     def of(cls, task: Task) -> Fence:
         """The fence of somebody who has just read or claimed the task."""
-        return cls(task.id, task.stage, task.attempt, task.token)
+        return cls(task.id, task.project_id, task.stage, task.attempt, task.token)
+
+    def update(self, tx: Tx, values: Mapping[str, Any]) -> bool:
+        """Set columns of the task if it still is what the fence says; whether it was."""
+        held = {
+            "held_id": self.task_id,
+            "held_stage": str(self.stage),
+            "held_attempt": self.attempt,
+            "held_token": self.token,
+        }
+        return tx.conn.execute(_FENCED, {**values, **held}).rowcount == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,26 +121,16 @@ def move(tx: Tx, step: Move) -> Task:
         )
     token = _token_after(fence, step.to)
     values = _ending(tx, step) | dict(step.columns)
-    rev = tx.emit(_event(tx, step))
+    rev = tx.emit(_event(step))
     failpoint("move.before_update")
-    changed = tx.conn.execute(
-        update(tasks)
-        .where(
-            tasks.c.id == fence.task_id,
-            tasks.c.stage == str(fence.stage),
-            tasks.c.attempt == fence.attempt,
-            tasks.c.token == fence.token,
-        )
-        .values(
-            stage=str(step.to),
-            token=token,
-            reason=step.reason,
-            rev=rev,
-            updated_at=tx.now,
-            **values,
-        )
-    )
-    if changed.rowcount != 1:
+    own = {
+        "stage": str(step.to),
+        "token": token,
+        "reason": step.reason,
+        "rev": rev,
+        "updated_at": tx.now,
+    }
+    if not fence.update(tx, own | values):
         raise _stale(tx, fence)
     task = get_task(tx, fence.task_id)
     _beside(tx, step, task)
@@ -124,11 +161,8 @@ def _ending(tx: Tx, step: Move) -> dict[str, Any]:
     return {}
 
 
-def _event(tx: Tx, step: Move) -> NewEvent:
+def _event(step: Move) -> NewEvent:
     fence = step.fence
-    project_id = tx.conn.execute(
-        select(tasks.c.project_id).where(tasks.c.id == fence.task_id)
-    ).scalar_one_or_none()
     return NewEvent(
         f"task.{step.to}",
         fence.task_id,
@@ -139,7 +173,7 @@ def _event(tx: Tx, step: Move) -> NewEvent:
             "reason": step.reason,
             **step.payload,
         },
-        project_id,
+        fence.project_id,
         fence.task_id,
     )
 
@@ -164,12 +198,8 @@ def _after_the_end(tx: Tx, task: Task) -> None:
     agent_verbs.close_leftovers(tx, task)
     if task.stage is Stage.FAILED:
         stop_list(tx, task)
-    waiting = tx.conn.execute(
-        select(task_needs.c.task_id)
-        .where(task_needs.c.needs_id == task.id)
-        .order_by(task_needs.c.task_id)
-    ).scalars()
-    for other in (get_task(tx, task_id) for task_id in waiting.all()):
+    waiting = tx.conn.execute(_WAITING, {"needed": task.id}).scalars().all()
+    for other in (get_task(tx, task_id) for task_id in waiting):
         if other.stage is not Stage.BLOCKED:  # perhaps by now, through a third that both need
             continue
         if task.stage is not Stage.COMPLETED:
@@ -202,53 +232,25 @@ def admit(tx: Tx, limits: Limits) -> list[Task]:
     settings = judgements.queue_settings(tx)
     if settings.paused:
         return []
-    room = limits.fleet - _slots_held(tx, None)
+    held = {project: count for project, count in tx.conn.execute(_HELD)}
+    room = limits.fleet - sum(held.values())
     if room <= 0:
         return []
     claimed: list[Task] = []
-    held: dict[str, int] = {}
     for task in _ready(tx, listed_too=settings.stopped_by is None):
         if len(claimed) >= room:
             break
         limit = limits.per_project.get(task.project_id, limits.default)
-        if task.project_id not in held:
-            held[task.project_id] = _slots_held(tx, task.project_id)
-        if held[task.project_id] >= limit:
+        if held.get(task.project_id, 0) >= limit:
             continue
-        held[task.project_id] += 1
+        held[task.project_id] = held.get(task.project_id, 0) + 1
         claimed.append(_claim(tx, task))
     return claimed
 
 
 def _ready(tx: Tx, *, listed_too: bool) -> Sequence[Task]:
-    query = (
-        select(tasks)
-        .join(projects, projects.c.id == tasks.c.project_id)
-        .where(
-            tasks.c.stage == str(Stage.QUEUED),
-            func.coalesce(tasks.c.due_at, 0) <= tx.now,
-        )
-        .order_by(
-            tasks.c.priority.desc(),
-            func.coalesce(tasks.c.list_position, 0),
-            tasks.c.number,
-        )
-        .limit(200)
-    )
-    if not listed_too:
-        query = query.where(tasks.c.list_position.is_(None))
-    return with_needs(tx, tx.conn.execute(query).all())
-
-
-def _slots_held(tx: Tx, project_id: str | None) -> int:
-    query = (
-        select(func.count())
-        .select_from(tasks)
-        .where(tasks.c.stage.in_([str(s) for s in HOLDS_A_SLOT]))
-    )
-    if project_id is not None:
-        query = query.where(tasks.c.project_id == project_id)
-    return int(tx.conn.execute(query).scalar_one())
+    query = _READY if listed_too else _READY.where(tasks.c.list_position.is_(None))
+    return with_needs(tx, tx.conn.execute(query, {"now": tx.now}).all())
 
 
 def _claim(tx: Tx, task: Task) -> Task:
@@ -275,7 +277,7 @@ def take_over(tx: Tx) -> list[Task]:
     The fresh token fences out whatever is left of that process.
     """
     rows = tx.conn.execute(
-        select(tasks).where(tasks.c.stage.in_([str(s) for s in ACTIVE])).order_by(tasks.c.number)
+        select(tasks).where(tasks.c.stage.in_(_ACTIVE)).order_by(tasks.c.number)
     ).all()
     for row in rows:
         tx.conn.execute(
@@ -290,29 +292,25 @@ def take_over(tx: Tx) -> list[Task]:
 class Outlook:
     """What the engine has to know each time it looks.
 
-    `held` are claimed tasks, `wished` those that a person wants to end, `due` when the next
-    queued task becomes ready (epoch milliseconds; None when nothing is queued).
+    `held` are the ids of claimed tasks, `wished` of those that a person wants to end, `due` when
+    the next queued task becomes ready (epoch milliseconds; None when nothing is queued).
     """
 
-    held: tuple[Task, ...]
+    held: tuple[str, ...]
     wished: tuple[str, ...]
     due: int | None
 
 
 def outlook(tx: Tx) -> Outlook:
     """Claimed tasks, wishes and what is queued, in one read."""
-    active = [str(s) for s in ACTIVE]
-    rows = tx.conn.execute(select(tasks).where(tasks.c.stage.in_(active))).all()
-    held = tuple(with_needs(tx, rows))
-    wished = tuple(task.id for task in held if task.wish == "cancel")
-    return Outlook(held, wished, next_due(tx))
+    rows = tx.conn.execute(_CLAIMED).all()
+    wished = tuple(row.id for row in rows if row.wish == "cancel")
+    return Outlook(tuple(row.id for row in rows), wished, next_due(tx))
 
 
 def next_due(tx: Tx) -> int | None:
     """When the next queued task is ready, as epoch milliseconds; 0 for at once."""
-    value = tx.conn.execute(
-        select(func.min(func.coalesce(tasks.c.due_at, 0))).where(tasks.c.stage == str(Stage.QUEUED))
-    ).scalar_one_or_none()
+    value = tx.conn.execute(_DUE).scalar_one_or_none()
     return int(value) if value is not None else None
 
 
@@ -340,16 +338,6 @@ def hold(tx: Tx, fence: Fence, columns: Mapping[str, Any]) -> Task:
     Raises:
         Stale: the task is no longer what the fence says.
     """
-    changed = tx.conn.execute(
-        update(tasks)
-        .where(
-            tasks.c.id == fence.task_id,
-            tasks.c.stage == str(fence.stage),
-            tasks.c.attempt == fence.attempt,
-            tasks.c.token == fence.token,
-        )
-        .values(**columns, updated_at=tx.now)
-    )
-    if changed.rowcount != 1:
+    if not fence.update(tx, {**columns, "updated_at": tx.now}):
         raise _stale(tx, fence)
     return get_task(tx, fence.task_id)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import bindparam, insert, or_, select, update
 
 from muster.domain.errors import Conflict, NotFound
 from muster.domain.event import NewEvent
@@ -14,6 +14,14 @@ from muster.domain.ids import new_id
 from muster.store.base import Tx
 from muster.store.rows import AnyRow
 from muster.store.schema import projects, tasks
+
+_BY_REF = select(projects).where(
+    or_(
+        projects.c.id == bindparam("ref"),
+        (projects.c.name == bindparam("ref")) & (projects.c.removed == 0),
+    )
+)
+_ALL = select(projects).where(projects.c.removed == 0).order_by(projects.c.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +109,7 @@ def get_project(tx: Tx, ref: str) -> ProjectRow:
     Raises:
         NotFound: nothing answers to `ref`; the hint lists the names there are.
     """
-    row = tx.conn.execute(
-        select(projects).where(
-            or_(projects.c.id == ref, (projects.c.name == ref) & (projects.c.removed == 0))
-        )
-    ).first()
+    row = tx.conn.execute(_BY_REF, {"ref": ref}).first()
     if row is None:
         names = tx.conn.execute(select(projects.c.name).where(projects.c.removed == 0)).scalars()
         known = ", ".join(sorted(names)) or "none yet: run 'muster init' in a repository"
@@ -115,10 +119,7 @@ def get_project(tx: Tx, ref: str) -> ProjectRow:
 
 def list_projects(tx: Tx) -> list[ProjectRow]:
     """All projects that were not removed, by name."""
-    rows = tx.conn.execute(
-        select(projects).where(projects.c.removed == 0).order_by(projects.c.name)
-    )
-    return [_project(row) for row in rows]
+    return [_project(row) for row in tx.conn.execute(_ALL)]
 
 
 def change_project(tx: Tx, project_id: str, columns: Mapping[str, Any]) -> ProjectRow:

@@ -190,6 +190,9 @@ class SqliteStore:
         now = self._now()
         done: list[tuple[Future[Any], Any]] = []
         written: list[Tx] = []
+        if len(group) == 1:
+            self._write_one(group[0], Tx(self._connection, now))
+            return
         try:
             with self._connection.begin():
                 for job in group:
@@ -200,11 +203,26 @@ class SqliteStore:
                 if not job.done.done():
                     job.done.set_exception(_mended(error))
             return
-        revs = [rev for tx in written for rev in tx.revs]
-        if revs:
-            self.feed.advance(max(revs), max(tx.moved for tx in written))
+        if written:
+            self.feed.advance(max(tx.rev for tx in written), max(tx.moved for tx in written))
         for future, answer in done:
             future.set_result(answer)
+
+    def _write_one(self, job: _Job, tx: Tx) -> None:
+        """Run a job that came alone in the transaction itself: a savepoint would save nothing."""
+        if not job.done.set_running_or_notify_cancel():
+            return
+        try:
+            with self._connection.begin():
+                answer = job.verb(tx)
+                tx.flush()
+        except DBAPIError as error:
+            job.done.set_exception(_mended(error))
+        except Exception as error:  # noqa: BLE001  # a verb's own error belongs to its caller
+            job.done.set_exception(error)
+        else:
+            self.feed.advance(tx.rev, tx.moved)
+            job.done.set_result(answer)
 
     def _run(
         self, job: _Job, tx: Tx, done: list[tuple[Future[Any], Any]], written: list[Tx]
@@ -212,6 +230,7 @@ class SqliteStore:
         try:
             with self._connection.begin_nested():
                 answer = job.verb(tx)
+                tx.flush()
         except DBAPIError as error:
             job.done.set_exception(_mended(error))
             if not _in_transaction(self._connection):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy import Select, bindparam, func, insert, select, update
 
 from muster.domain.errors import Conflict, Invalid, NotFound
 from muster.domain.event import NewEvent
@@ -16,6 +16,25 @@ from muster.failpoint import failpoint
 from muster.store.base import Tx
 from muster.store.rows import AnyRow, task_of
 from muster.store.schema import agents, task_needs, tasks
+
+_NEW = insert(tasks)
+_BY_ID = select(tasks).where(tasks.c.id == bindparam("ref"))
+_BY_NUMBER = select(tasks).where(tasks.c.number == bindparam("ref"))
+_NEEDS = (
+    select(task_needs.c.task_id, task_needs.c.needs_id)
+    .where(task_needs.c.task_id.in_(bindparam("ids", expanding=True)))
+    .order_by(task_needs.c.needs_id)
+)
+_COSTS = (
+    select(
+        agents.c.task_id,
+        func.sum(agents.c.cost_usd),
+        func.sum(agents.c.input_tokens),
+        func.sum(agents.c.output_tokens),
+    )
+    .where(agents.c.task_id.in_(bindparam("ids", expanding=True)))
+    .group_by(agents.c.task_id)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,31 +78,32 @@ def create_task(tx: Tx, new: NewTask) -> Task:
         )
     )
     tx.conn.execute(
-        insert(tasks).values(
-            id=task_id,
-            number=number,
-            project_id=new.project_id,
-            title=new.title,
-            description=new.description,
-            type=str(new.type),
-            priority=new.priority,
-            stage=str(stage),
-            rev=rev,
-            created_at=tx.now,
-            updated_at=tx.now,
-            autonomy=str(new.autonomy) if new.autonomy else None,
-            agent=new.agent,
-            runtime=new.runtime,
-            playbook=new.playbook,
-            model=new.model,
-            budget_usd=new.budget_usd,
-            timeout_minutes=new.timeout_minutes,
-            attempt=0,
-            tries=0,
-            token="",
-            reason="",
-            paths=list(new.paths),
-        )
+        _NEW,
+        {
+            "id": task_id,
+            "number": number,
+            "project_id": new.project_id,
+            "title": new.title,
+            "description": new.description,
+            "type": str(new.type),
+            "priority": new.priority,
+            "stage": str(stage),
+            "rev": rev,
+            "created_at": tx.now,
+            "updated_at": tx.now,
+            "autonomy": str(new.autonomy) if new.autonomy else None,
+            "agent": new.agent,
+            "runtime": new.runtime,
+            "playbook": new.playbook,
+            "model": new.model,
+            "budget_usd": new.budget_usd,
+            "timeout_minutes": new.timeout_minutes,
+            "attempt": 0,
+            "tries": 0,
+            "token": "",
+            "reason": "",
+            "paths": list(new.paths),
+        },
     )
     for needed in new.needs:
         tx.conn.execute(insert(task_needs).values(task_id=task_id, needs_id=needed))
@@ -175,11 +195,7 @@ def needs_of(tx: Tx, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     if not ids:
         return found
-    for row in tx.conn.execute(
-        select(task_needs.c.task_id, task_needs.c.needs_id)
-        .where(task_needs.c.task_id.in_(ids))
-        .order_by(task_needs.c.needs_id)
-    ):
+    for row in tx.conn.execute(_NEEDS, {"ids": ids}):
         found[row.task_id] = (*found.get(row.task_id, ()), row.needs_id)
     return found
 
@@ -197,8 +213,10 @@ def get_task(tx: Tx, ref: str) -> Task:
         NotFound: there is no such task.
     """
     number = task_number(ref)
-    where = tasks.c.number == number if number is not None else tasks.c.id == ref
-    row = tx.conn.execute(select(tasks).where(where)).first()
+    if number is not None:
+        row = tx.conn.execute(_BY_NUMBER, {"ref": number}).first()
+    else:
+        row = tx.conn.execute(_BY_ID, {"ref": ref}).first()
     if row is None:
         raise NotFound(f"there is no task '{ref}'", hint="muster task list shows what there is")
     return with_needs(tx, [row])[0]
@@ -306,14 +324,5 @@ def cost_of(tx: Tx, ids: Sequence[str]) -> dict[str, tuple[float, int, int]]:
     """For each of the tasks: cost in US dollars, input tokens, output tokens of all its agents."""
     if not ids:
         return {}
-    rows = tx.conn.execute(
-        select(
-            agents.c.task_id,
-            func.sum(agents.c.cost_usd),
-            func.sum(agents.c.input_tokens),
-            func.sum(agents.c.output_tokens),
-        )
-        .where(agents.c.task_id.in_(ids))
-        .group_by(agents.c.task_id)
-    )
+    rows = tx.conn.execute(_COSTS, {"ids": ids})
     return {task: (float(cost), int(tin), int(tout)) for task, cost, tin, tout in rows}
