@@ -252,6 +252,21 @@ async def test_setup_runs_once_for_its_inputs_and_its_files_are_no_change(tmp_pa
         assert tally.read_text() == "run\n"
 
 
+async def test_what_was_checked_as_work_is_known_when_it_is_the_base(tmp_path):
+    tally = tmp_path / "tally"
+    grows = shell('echo "$MUSTER_TASK" > "$MUSTER_TASK.txt"')
+    async with town(
+        tmp_path, {"grows": grows}, test_command=f"echo run >> {tally}; {UNITTEST}"
+    ) as place:
+        for runs in (2, 3):
+            task = await place.do("grows", type="chore")
+            assert task["status"] == "completed"
+            assert tally.read_text() == "run\n" * runs
+        (verdict,) = task["verdicts"]
+        told = [r for f in verdict["findings"] for r in f["evidence"].get("runs", [])]
+        assert {r["name"] for r in told} == {"base", "result"}
+
+
 async def test_a_failing_setup_asks_and_says_why(tmp_path):
     async with town(
         tmp_path, {"good": GOOD}, autonomy="confirm", setup_command="echo no such pump; exit 3"

@@ -34,14 +34,12 @@ async def prepare(tools: Tools, task: Task) -> Task:
     job = await job_of(tools, task)
     driver, options = tools.driver(_agent_name(tools, job))
     runtime = tools.runtime(task.runtime or job.settings.runtime)
-    agent = await tools.store.write(
-        agent_verbs.start_agent,
-        task,
-        NewAgent(new_agent_id(Role.CODING), Role.CODING, driver.name, runtime.name),
+    new = NewAgent(new_agent_id(Role.CODING), Role.CODING, driver.name, runtime.name)
+    agent, base = await asyncio.gather(
+        tools.store.write(agent_verbs.start_agent, task, new), _base_commit(tools, job)
     )
     if tools.wish(task.id).is_set() or task.wish == "cancel":
         return await _cancelled(tools, task, agent)
-    base = await _base_commit(tools, job)
     workspace = await _open(tools, job, agent, base)
     await in_thread(_write_prompt, tools, job, agent, workspace)
     driver.launch(_agent_job(tools, job, agent, workspace, options))

@@ -42,28 +42,39 @@ class Command:
     save_layer: str | None = None
 
 
-def cache_key(job: Job, command: Command) -> str:
-    """What makes two runs of a command the same: its text, the commit and the layer under it."""
-    parts = (job.repo, command.commit, command.command, command.layer or "")
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
-
-
 async def run_cached(tools: Tools, job: Job, command: Command, where: Path) -> CheckResult:
-    """Run a command whose outcome depends on nothing but a commit, or tell how it went before.
+    """Tell how a command went before on the same files, or run it.
 
-    Only runs that ended by themselves are kept. Two tasks that need the same one share it.
+    Two tasks that need the same one share it.
     """
-    kept = tools.settings.home / "cache" / "checks" / f"{cache_key(job, command)}.json"
+    kept = await in_thread(_kept, tools, job, command)
     async with tools.lock(f"check {kept.name}"):
         if kept.exists():
             return _result_of(command, json.loads(kept.read_text("utf-8")))
-        result = await run_command(tools, job, command, where)
-        if result.why == Why.EXIT:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            draft = kept.with_suffix(f".{job.task.id}")
-            draft.write_text(json.dumps(asdict(result)), "utf-8")
-            draft.replace(kept)
+        return await run_fresh(tools, job, command, where)
+
+
+async def run_fresh(tools: Tools, job: Job, command: Command, where: Path) -> CheckResult:
+    """Run a command whatever is known, and keep how it went: work is the base of what follows.
+
+    Only runs that ended by themselves are kept.
+    """
+    result = await run_command(tools, job, command, where)
+    if result.why == Why.EXIT:
+        kept = await in_thread(_kept, tools, job, command)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        draft = kept.with_suffix(f".{job.task.id}")
+        draft.write_text(json.dumps(asdict(result)), "utf-8")
+        draft.replace(kept)
     return result
+
+
+def _kept(tools: Tools, job: Job, command: Command) -> Path:
+    """Where the outcome is kept: by the command's text, the files and the layer under them."""
+    tree = tools.workspaces.tree(job.repo, command.commit)
+    parts = (job.repo, tree, command.command, command.layer or "")
+    name = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return tools.settings.home / "cache" / "checks" / f"{name}.json"
 
 
 def _result_of(command: Command, kept: dict[str, Any]) -> CheckResult:
@@ -121,8 +132,8 @@ async def _run(tools: Tools, job: Job, command: Command, where: Path, name: str)
     if command.save_layer and exit_.code == 0:
         await in_thread(tools.workspaces.save_layer, workspace, command.save_layer)
     result = await in_thread(_read, command, run_id, run_dir, report, exit_, str(workspace.tree))
-    await in_thread(tools.workspaces.discard, workspace)
-    await in_thread(shutil.rmtree, private / "tmp", ignore_errors=True)
+    tools.later(tools.workspaces.discard, workspace)
+    tools.later(shutil.rmtree, private / "tmp", ignore_errors=True)
     return result
 
 

@@ -14,7 +14,7 @@ from muster.domain.ids import new_id
 from muster.domain.task import Stage, Task
 from muster.domain.verdict import Finding, Severity, Verdict
 from muster.engine import route
-from muster.engine.checks import Command, run_cached, run_command
+from muster.engine.checks import Command, run_cached, run_fresh
 from muster.engine.foreign import read_small
 from muster.engine.setup import ensure_layer
 from muster.engine.tools import Job, Tools, in_thread, job_of
@@ -108,7 +108,7 @@ async def _run(
         async with gate:
             if at == base:
                 return await run_cached(tools, job, wanted, where)
-            return await run_command(tools, job, wanted, where)
+            return await run_fresh(tools, job, wanted, where)
 
     return list(await asyncio.gather(*map(one, plan.runs)))
 

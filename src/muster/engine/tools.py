@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from muster.agents.base import Driver
 from muster.agents.presets import PRESETS
-from muster.domain.errors import Invalid
+from muster.domain.errors import Invalid, MusterError
 from muster.domain.project import Project, ProjectSettings
 from muster.domain.task import Autonomy, Task
 from muster.runtimes.base import Runtime
@@ -18,6 +20,8 @@ from muster.settings import Settings, resolve
 from muster.store import projects
 from muster.store.base import Store
 from muster.workspace.workspaces import Workspaces
+
+log = logging.getLogger("muster.engine")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -39,6 +43,7 @@ class Tools:
     clock: Callable[[], float]
     wishes: dict[str, asyncio.Event] = field(default_factory=dict)
     locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    chores: set[asyncio.Task[None]] = field(default_factory=set)
 
     def wish(self, task_id: str) -> asyncio.Event:
         """Set when a person wants this task to end."""
@@ -47,6 +52,20 @@ class Tools:
     def lock(self, name: str) -> asyncio.Lock:
         """The one lock of this name."""
         return self.locks.setdefault(name, asyncio.Lock())
+
+    def later(self, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Have a blocking call made that nobody waits for, such as clearing up.
+
+        After a fault or a crash the janitor finds what it should have done.
+        """
+        chore = asyncio.create_task(_chore(partial(call, *args, **kwargs)))
+        self.chores.add(chore)
+        chore.add_done_callback(self.chores.discard)
+
+    async def settle(self) -> None:
+        """Wait until nothing is left of what was put off."""
+        while self.chores:
+            await asyncio.gather(*self.chores)
 
     def runtime(self, name: str) -> Runtime:
         """A place by name.
@@ -86,6 +105,13 @@ class Tools:
     def run_dir(self, agent_id: str) -> Path:
         """Where an agent's run is kept; all its checks lie below."""
         return self.settings.runs / agent_id
+
+
+async def _chore(call: Callable[[], object]) -> None:
+    try:
+        await in_thread(call)
+    except (MusterError, OSError) as error:
+        log.warning("clearing up was put off: %s", error)
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,6 +242,10 @@ class Workspaces:
         """
         return compare.read_file(self.mirror(repo_id), commit, path, limit)
 
+    def tree(self, repo_id: str, commit: str) -> str:
+        """The id of a commit's tree: two commits of one tree hold the same files."""
+        return self.mirror(repo_id).tree_of(commit)
+
     def paths(self, repo_id: str, commit: str) -> tuple[str, ...]:
         """Every path of a commit."""
         return compare.paths(self.mirror(repo_id), commit)
