@@ -227,7 +227,7 @@ def load(home: Path, environ: Mapping[str, str], **flags: Any) -> Settings:
     parsed = {name: _SERVER_KEYS[name](name, value) for name, value in values.items()}
     return Settings(
         home=home,
-        agents=_agents(document.get("agents", {}), str(home / "config.toml")),
+        agents=parse_agents(document.get("agents", {}), str(home / "config.toml")),
         project_defaults=parse_project_settings(projects),
         project_environment=parse_project_settings(_from_environment(environ, PROJECT_KEYS)),
         environ=dict(environ),
@@ -240,7 +240,15 @@ def _from_environment(environ: Mapping[str, str], keys: Mapping[str, Any]) -> di
     return {name: value for name, value in named.items() if value}
 
 
-def _agents(document: Any, name: str) -> dict[str, dict[str, Any]]:
+_OF_AGENTS = ("model", "budget_usd", "timeout_minutes", "runtime")
+
+
+def parse_agents(document: Any, name: str) -> dict[str, dict[str, Any]]:
+    """The own agents of a configuration file; what a driver reads is the driver's to check.
+
+    Raises:
+        Invalid: no tables, or a value that no agent can have.
+    """
     if not isinstance(document, dict) or not all(isinstance(v, dict) for v in document.values()):
         raise Invalid(f"[agents] in {name} must hold tables", hint="for example [agents.mine]")
     for agent, options in document.items():
@@ -248,6 +256,9 @@ def _agents(document: Any, name: str) -> dict[str, dict[str, Any]]:
             raise Invalid(
                 f"[agents.{agent}] driver in {name} must be a name", hint='for example "command"'
             )
+        for key in _OF_AGENTS:
+            if key in options:
+                PROJECT_KEYS[key](f"[agents.{agent}] {key} in {name}", options[key])
     return document
 
 

@@ -9,7 +9,7 @@ import pytest
 from muster.domain.agent import Outcome, Role, Usage
 from muster.domain.errors import Conflict, Cycle, Invalid, KeyReused, NotFound, Stale
 from muster.domain.event import NewEvent
-from muster.domain.task import ACTIVE, Stage, Status, Task, TaskType
+from muster.domain.task import Stage, Status, Task, TaskType
 from muster.domain.verdict import BreakpointKind, Decision, Finding, Severity, Step, Verdict
 from muster.store import agents, events, judgements, keys, moves, projects, tasks
 from muster.store.agents import EndedAgent, NewAgent

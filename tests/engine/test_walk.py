@@ -10,6 +10,7 @@ import signal
 import pytest
 
 from engine.houses import CALC, UNITTEST, commit, git, marked, shell, town
+from muster.domain.errors import Invalid
 
 GOOD = shell("printf 'def sub(a, b):\\n    return a - b\\n' >> calc.py; echo done")
 BREAKS = shell("printf 'def add(a, b):\\n    return a - b\\n' > calc.py; echo done")
@@ -265,6 +266,24 @@ async def test_what_was_checked_as_work_is_known_when_it_is_the_base(tmp_path):
         (verdict,) = task["verdicts"]
         told = [r for f in verdict["findings"] for r in f["evidence"].get("runs", [])]
         assert {r["name"] for r in told} == {"base", "result"}
+
+
+async def test_a_trusted_repository_brings_its_own_agents_with_their_limits(tmp_path):
+    theirs = """
+[agents.theirs]
+driver = "command"
+command = ["/bin/sh", "-c", "echo $0 > model.txt; sleep 30", "{model}"]
+model = "small"
+timeout_minutes = 0.02
+"""
+    async with town(tmp_path, {}, files={**CALC, ".muster/config.toml": theirs}) as place:
+        with pytest.raises(Invalid, match="no agent 'theirs'"):
+            await place.submit("theirs")
+        await place.service.add_project({"path": str(place.repo), "trust": True})
+        task = await place.do("theirs", type="chore")
+        assert "time limit" in task["reason"]
+        diff = await place.service.task_diff(task["id"])
+        assert "+small" in diff["files"][0]["patch"]
 
 
 async def test_a_failing_setup_asks_and_says_why(tmp_path):

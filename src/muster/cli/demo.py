@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import signal
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -130,7 +133,7 @@ class _Story:
             lines.append(f"  {ink.state(task['status'])}  {task['label']}  {some(task['title'])}")
             lines += [f"      {said}" for said in _reasons(task)]
         main = "green" if self.green else "red"
-        home = self.root / "home"
+        home, muster = self.root / "home", _program()
         lines += [
             "",
             f"{len(self.completed)} of {len(self.tasks)} tasks completed, {len(self.refused)} "
@@ -138,17 +141,25 @@ class _Story:
             "",
             ink.paint("bold", "Where the evidence is"),
             f"  the repository   git -C {self.root / 'till'} log --graph --oneline",
-            f"  the server       muster --home {home} up",
-            f"  a verdict        muster --home {home} task show "
+            f"  the server       {muster} --home {home} up",
+            f"  a verdict        {muster} --home {home} task show "
             f"{self.tasks[sample.REFUSED_FIRST]['label']}",
             *([f"  the page         {self.page}"] if self.page else []),
             "",
             ink.paint("bold", "On your own repository, with a real agent"),
-            "  muster up --detach",
-            "  cd your/repository && muster init",
-            '  muster do "what should be done" --agent claude --wait',
+            f"  {muster} up --detach",
+            f"  cd your/repository && {muster} init",
+            f'  {muster} do "what should be done" --agent claude --wait',
         ]
         return "\n".join(lines)
+
+
+def _program() -> str:
+    """What a person types to call this program: its name, when their shell finds it."""
+    own = Path(sys.executable).with_name("muster")
+    if shutil.which("muster") is not None or not own.exists():
+        return "muster"
+    return shlex.quote(str(own))
 
 
 def _reasons(task: TaskDetail) -> list[str]:

@@ -15,7 +15,6 @@ from muster.client.shapes import (
     Agents,
     Breakpoint,
     Breakpoints,
-    Checkpoint,
     Checkpoints,
     Diff,
     Event,
@@ -185,9 +184,9 @@ class Muster:
         """The points that the task's branch can be put back to."""
         return cast(Checkpoints, self._get("tasks", task, "checkpoints"))
 
-    def restore_checkpoint(self, task: str, n: int) -> Checkpoint:
-        """Put the task's branch back to a checkpoint."""
-        return cast(Checkpoint, self._post("tasks", task, "checkpoints", n, "restore"))
+    def restore_checkpoint(self, task: str, n: int) -> Task:
+        """Put the task's branch back to a checkpoint; the task as it then is."""
+        return cast(Task, self._post("tasks", task, "checkpoints", n, "restore"))
 
     # --- agents ---
 

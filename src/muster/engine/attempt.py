@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,8 @@ _SHORTEST_SECRET = 6
 async def prepare(tools: Tools, task: Task) -> Task:
     """Give the attempt its agent, its workspace and its prompt; then it is running."""
     job = await job_of(tools, task)
-    driver, options = tools.driver(_agent_name(tools, job))
-    runtime = tools.runtime(task.runtime or job.settings.runtime)
+    driver, options = tools.driver(_agent_name(tools, job), job.agents)
+    runtime = tools.runtime(task.runtime or options.get("runtime") or job.settings.runtime)
     new = NewAgent(new_agent_id(Role.CODING), Role.CODING, driver.name, runtime.name)
     agent, base = await asyncio.gather(
         tools.store.write(agent_verbs.start_agent, task, new), _base_commit(tools, job)
@@ -68,7 +69,7 @@ async def run(tools: Tools, task: Task) -> Task:
     """Start the attempt's program, or find it running, and stay with it until it has ended."""
     job = await job_of(tools, task)
     agent = await _agent(tools, task)
-    driver, options = tools.driver(_agent_name(tools, job))
+    driver, options = tools.driver(_agent_name(tools, job), job.agents)
     runtime = tools.runtime(agent.runtime)
     run_dir = tools.run_dir(agent.id)
     workspace = await in_thread(tools.workspaces.reopen, agent.id)
@@ -81,7 +82,8 @@ async def run(tools: Tools, task: Task) -> Task:
     # Written beside the watch: nobody has to wait for it, and what it says is true by now.
     told = asyncio.ensure_future(_started(tools, task, agent, workspace))
     follower = Follower(runtime, run_dir, tools.wish(task.id))
-    watch = Watch(tools, task, agent, driver, driver.reader(agent_job), follower, budget_of(job))
+    reader = driver.reader(agent_job)
+    watch = Watch(tools, task, agent, driver, reader, follower, agent_job.budget_usd)
     try:
         ending, exit_ = await watch.until_over()
     finally:
@@ -209,15 +211,16 @@ def _agent_job(
         result_file=folder / "result.json",
         environ=tools.settings.environ,
         options=options,
-        model=job.task.model or job.settings.model,
-        budget_usd=budget_of(job),
+        model=job.task.model or options.get("model") or job.settings.model,
+        budget_usd=_budget(job, options),
         attempt=job.task.attempt,
     )
 
 
-def budget_of(job: Job) -> float | None:
-    """The most a task may cost in US dollars: its own limit, else the project's."""
-    return job.task.budget_usd if job.task.budget_usd is not None else job.settings.budget_usd
+def _budget(job: Job, options: Mapping[str, Any]) -> float | None:
+    """The most a task may cost in US dollars: its own limit, else the agent's or the project's."""
+    limits = (job.task.budget_usd, options.get("budget_usd"), job.settings.budget_usd)
+    return next((float(limit) for limit in limits if limit is not None), None)
 
 
 def _spec(

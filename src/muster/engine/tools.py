@@ -78,19 +78,22 @@ class Tools:
             raise Invalid(f"there is no runtime '{name}'", hint=f"runtimes: {known}")
         return self.runtimes[name]
 
-    def driver(self, name: str) -> tuple[Driver, dict[str, Any]]:
+    def driver(
+        self, name: str, of_project: Mapping[str, Mapping[str, Any]]
+    ) -> tuple[Driver, dict[str, Any]]:
         """The driver for `--agent NAME`, with the options of an own agent of that name.
 
         Raises:
             Invalid: there is none of that name; the hint lists those there are.
         """
-        if name in PRESETS and name not in self.settings.agents:
+        own = {**of_project, **self.settings.agents}
+        if name in PRESETS and name not in own:
             preset = PRESETS[name]
             return self.drivers[preset.driver], dict(preset.options)
-        options = dict(self.settings.agents.get(name, {}))
+        options = dict(own.get(name, {}))
         driver = str(options.pop("driver", "command")) if options else name
         if driver not in self.drivers:
-            known = ", ".join(sorted(self.agent_names()))
+            known = ", ".join(sorted({*self.agent_names(), *of_project}))
             raise Invalid(f"there is no agent '{name}'", hint=f"agents: {known}")
         return self.drivers[driver], options
 
@@ -116,11 +119,15 @@ async def _chore(call: Callable[[], object]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A task with the project it belongs to and the settings that hold for it now."""
+    """A task with the project it belongs to and the settings that hold for it now.
+
+    `agents` are the project's own agents, those of its trusted `.muster/config.toml`.
+    """
 
     task: Task
     project: Project
     autonomy: Autonomy
+    agents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def settings(self) -> ProjectSettings:
@@ -140,7 +147,8 @@ async def job_of(tools: Tools, task: Task) -> Job:
     project = Project(
         row.id, row.name, row.git_dir, row.work_tree, row.branch, settings, row.trusted_config
     )
-    return Job(task, project, task.autonomy or settings.autonomy)
+    agents = row.file_settings.get("agents", {})
+    return Job(task, project, task.autonomy or settings.autonomy, agents)
 
 
 async def in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -15,6 +15,7 @@ from muster.service.desk import Desk
 from muster.service.requests import text
 from muster.settings import (
     RUNS_CODE,
+    parse_agents,
     parse_project_settings,
     parse_toml,
     refuse_unknown_setting,
@@ -102,9 +103,12 @@ class Projects(Desk):
             data = self._own.workspaces.read_file(project.id, commit, CONFIG)
         except NotFound:
             return {}
-        document = {k: v for k, v in parse_toml(data, CONFIG).items() if k != "agents"}
+        document = parse_toml(data, CONFIG)
+        agents = parse_agents(document.pop("agents", {}), CONFIG)
         parsed = parse_project_settings(document)
         kept = {k: _plain_value(v) for k, v in parsed.items() if trust or k not in RUNS_CODE}
+        if trust and agents:
+            kept["agents"] = agents
         digest = hashlib.sha256(data).hexdigest() if trust else ""
         return {"file_settings": kept, "trusted_file": digest}
 

@@ -127,9 +127,6 @@ class Tasks(Desk):
 
     def _refuse_unknown(self, wanted: TaskRequest) -> None:
         own = self._own
-        if wanted.agent is not None and wanted.agent not in own.agent_names:
-            known = ", ".join(sorted(own.agent_names))
-            raise Invalid(f"there is no agent '{wanted.agent}'", hint=f"agents: {known}")
         if wanted.runtime is not None and wanted.runtime not in own.runtime_names:
             known = ", ".join(sorted(own.runtime_names))
             raise Invalid(f"there is no runtime '{wanted.runtime}'", hint=f"runtimes: {known}")
@@ -140,6 +137,10 @@ class Tasks(Desk):
         project = projects.get_project(tx, wanted.project)
         if project.removed:
             raise NotFound(f"the project '{project.name}' was removed", hint="muster init adds it")
+        known = {*self._own.agent_names, *project.file_settings.get("agents", {})}
+        if wanted.agent is not None and wanted.agent not in known:
+            names = ", ".join(sorted(known))
+            raise Invalid(f"there is no agent '{wanted.agent}'", hint=f"agents: {names}")
         settings, _ = resolve(self._own.settings, project.overrides, project.file_settings)
         manual = (wanted.autonomy or settings.autonomy) is Autonomy.MANUAL
         task = tasks.create_task(

@@ -1,8 +1,9 @@
 """What every store can do: write and read by verbs, and say that something changed.
 
 A verb is a function of the rooms beside this file; its first argument is a transaction. The verbs
-are the SQL that SQLite and PostgreSQL share; a store only knows how to run them. What runs for every
-task is a statement built once, with named parameters: building one costs four times running it.
+are the SQL that SQLite and PostgreSQL share; a store only knows how to run them. What runs for
+every task is a statement built once, with named parameters: to build one costs four times as much
+as to run it.
 """
 
 from __future__ import annotations

@@ -54,9 +54,7 @@ _HELD = (
     .group_by(tasks.c.project_id)
 )
 _CLAIMED = select(tasks.c.id, tasks.c.wish).where(tasks.c.stage.in_(_ACTIVE))
-_DUE = select(func.min(func.coalesce(tasks.c.due_at, 0))).where(
-    tasks.c.stage == str(Stage.QUEUED)
-)
+_DUE = select(func.min(func.coalesce(tasks.c.due_at, 0))).where(tasks.c.stage == str(Stage.QUEUED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +230,7 @@ def admit(tx: Tx, limits: Limits) -> list[Task]:
     settings = judgements.queue_settings(tx)
     if settings.paused:
         return []
-    held = {project: count for project, count in tx.conn.execute(_HELD)}
+    held: dict[str, int] = dict(tx.conn.execute(_HELD).all())
     room = limits.fleet - sum(held.values())
     if room <= 0:
         return []
