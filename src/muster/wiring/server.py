@@ -13,16 +13,19 @@ import sys
 from pathlib import Path
 
 import uvicorn
+from starlette.routing import Router
+from starlette.types import ASGIApp
 
 from muster import __version__
 from muster.api.app import make_app
 from muster.domain.errors import Invalid, Refused, Unavailable
 from muster.failpoint import arm
 from muster.gate import Gate, Session
+from muster.service.counter import Service
 from muster.settings import Settings, environment, load
-from muster.web.app import routes
 from muster.wiring.home import only_one, prepare_home, token_of, write_whole
 from muster.wiring.house import House
+from muster.wiring.late import Late
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 (only compared with)
@@ -92,7 +95,7 @@ async def _serve(settings: Settings, listener: socket.socket, allowed: tuple[str
     url = f"http://{'[::1]' if ':' in bound[0] else bound[0]}:{bound[1]}"
     session = Session(token)
     app = make_app(house.service, __version__)
-    app.router.routes.extend(routes(house.service, session))
+    app.mount("/", Late(lambda: _pages(house.service, session)))
     server = uvicorn.Server(
         uvicorn.Config(
             Gate(app, token, session, allowed, bound[1]),
@@ -117,6 +120,12 @@ async def _serve(settings: Settings, listener: socket.socket, allowed: tuple[str
     finally:
         await house.stop()
     return 0
+
+
+def _pages(service: Service, session: Session) -> ASGIApp:
+    from muster.web.app import routes  # noqa: PLC0415 - most servers start without a page open
+
+    return Router(routes(service, session))
 
 
 def _stop_on_signals(server: uvicorn.Server) -> None:
