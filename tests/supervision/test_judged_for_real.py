@@ -173,6 +173,16 @@ def test_code_that_ends_the_runner_early_with_success_is_refused(bench: Bench) -
     result = BASE | {"calc.py": WRONG_ADD + "\nimport os\nos._exit(0)\n"}
     found = bench.judged(TaskType.REFACTOR, BASE, result)
     assert found["tests.no_report"].severity is Severity.VETO
+    case = (
+        "import unittest\nimport calc\n\n\nclass T(unittest.TestCase):\n"
+        "    def test_add(self):\n        self.assertEqual(calc.add(2, 3), 5)\n"
+    )
+    base = {"calc.py": ADD, "test_calc.py": case}
+    command = f"{sys.executable} -m unittest -q"
+    found = bench.judged(
+        TaskType.REFACTOR, base, base | {"calc.py": result["calc.py"]}, test_command=command
+    )
+    assert severities(found) == {"tests.silent": "veto"}
 
 
 def test_a_runner_whose_exit_status_lies_is_judged_by_its_report(bench: Bench) -> None:

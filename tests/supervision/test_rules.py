@@ -186,6 +186,33 @@ def test_a_report_that_never_comes_leaves_the_exit_status_or_a_question() -> Non
     assert severities(crashed) == {"tests.no_report": "abstain"}
 
 
+TOLD = {
+    "unittest": "....\n-----\nRan {} tests in 0.001s\n\nOK\n",
+    "pytest": "....  [100%]\n{} passed in 0.01s\n",
+    "pytest, loud": "===== 1 failed, {} passed in 0.01s =====\n",
+    "cargo": "test result: ok. {} passed; 0 failed; 0 ignored\n",
+    "jest": "Tests:       1 skipped, 3 passed, {} total\n",
+    "vitest": "      Tests  3 passed ({})\n",
+}
+
+
+@pytest.mark.parametrize("words", TOLD.values(), ids=TOLD)
+def test_a_runner_that_falls_silent_or_tells_of_less_is_not_believed(words: str) -> None:
+    told = [run("base", tail=words.format(4)), run("result", tail=words.format(4))]
+    assert severities(found(*told)) == {"tests.green": "ok"}
+    silent = found(told[0], run("result", tail="all good\n"))
+    assert severities(silent) == {"tests.silent": "veto"}
+    assert "told of 4" in silent["tests.silent"].text
+    fewer = found(told[0], run("result", tail=words.format(3)))
+    assert severities(fewer) == {"tests.fewer": "ask", "tests.green": "ok"}
+
+
+def test_go_tells_of_its_packages() -> None:
+    base = run("base", tail="ok  \tx/a\t0.003s\nok  \tx/b\t(cached)\n")
+    less = found(base, run("result", tail="ok  \tx/a\t0.003s\n"))
+    assert severities(less) == {"tests.fewer": "ask", "tests.green": "ok"}
+
+
 def test_a_feature_without_new_tests_is_noted() -> None:
     findings = found(run("base", 0, OK), run("result", 0, OK), task_type=TaskType.FEATURE)
     assert severities(findings) == {"tests.no_new": "note", "tests.green": "ok"}

@@ -9,6 +9,7 @@ from muster.domain.task import TaskType
 from muster.domain.verdict import Finding, Severity
 from muster.supervision.checks import CheckPlan
 from muster.supervision.comparison import Comparison, count, failing, ids, name_some
+from muster.supervision.counted import counted
 from muster.supervision.evidence import (
     BASE,
     BASE_RESULT_TESTS,
@@ -69,7 +70,7 @@ def _judge_tests(case: Comparison) -> list[Finding]:
     if red and red.severity in {Severity.VETO, Severity.ABSTAIN}:
         return [red]
     found = [red] if red else []
-    found += _reports(case)
+    found += _reports(case) or _told(case)
     found += _only_by_changed_tests(case)
     found += _weakened(case)
     found += judge_proof(case)
@@ -231,6 +232,32 @@ def _reports(case: Comparison) -> list[Finding]:
     if colour(case.base) is Colour.GREEN or any(map(_ended_as_usual, case.runs.values())):
         return []  # no report reaches us from anywhere: by exit status, then
     return [case.finding("tests.no_report", Severity.ABSTAIN, text, about=silent[0])]
+
+
+def _told(case: Comparison) -> list[Finding]:
+    """Without reports: a runner that told of its tests on the base tells of them on the result."""
+    before = _counted(case.base)
+    if before is None or case.per_test:
+        return []
+    for name in (RESULT, RESULT_BASE_TESTS):
+        run = case.runs.get(name)
+        if run is None or run.exit_code != 0:
+            continue
+        now = _counted(run)
+        if now is None:
+            text = (
+                f"The test run '{name}' says success but nothing of its tests; on the base it told"
+                f" of {before}: something ended it early."
+            )
+            return [case.finding("tests.silent", Severity.VETO, text, about=name)]
+        if now < before:
+            text = f"The test run '{name}' told of {count(now, 'test')}, on the base of {before}."
+            return [case.finding("tests.fewer", Severity.ASK, text, about=name)]
+    return []
+
+
+def _counted(run: CheckResult | None) -> int | None:
+    return counted(run.output or run.tail) if run is not None else None
 
 
 def _ended_as_usual(run: CheckResult) -> bool:
