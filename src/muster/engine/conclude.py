@@ -33,7 +33,7 @@ from muster.supervision.quality import judge
 from muster.supervision.runner_config import Contents, changed_configs
 from muster.supervision.validate import validate
 from muster.workspace.base import Workspace
-from muster.workspace.workspaces import Change
+from muster.workspace.workspaces import Change, Taken
 
 LOST_ALLOWED = 20
 DROPPINGS = (".aider*",)
@@ -65,11 +65,10 @@ async def examine(tools: Tools, job: Job, agent: Agent) -> tuple[str | None, lis
     task = job.task
     base = str(task.base_commit)
     workspace = await in_thread(tools.workspaces.reopen, agent.id)
-    commit = await in_thread(_snapshot, tools, job, agent, workspace, base)
+    taken = await in_thread(_snapshot, tools, job, agent, workspace, base)
+    commit = taken.commit
     changed = await in_thread(_changes, tools, job, base, commit)
-    findings = list(
-        await in_thread(_first_look, tools, job, agent, workspace, base, commit, changed)
-    )
+    findings = list(await in_thread(_first_look, tools, job, agent, taken, base, changed))
     if commit is None or any(f.severity is Severity.VETO for f in findings):
         return commit, findings
     where = tools.run_dir(agent.id) / "checks"
@@ -137,7 +136,7 @@ def _text(tools: Tools, job: Job, commit: str, path: str) -> str | None:
         return None
 
 
-def _snapshot(tools: Tools, job: Job, agent: Agent, workspace: Workspace, base: str) -> str | None:
+def _snapshot(tools: Tools, job: Job, agent: Agent, workspace: Workspace, base: str) -> Taken:
     message = (
         f"{job.task.title}\n\n{job.task.label}, attempt {job.task.attempt} by {agent.driver}\n"
     )
@@ -164,17 +163,16 @@ def _first_look(
     tools: Tools,
     job: Job,
     agent: Agent,
-    workspace: Workspace,
+    taken: Taken,
     base: str,
-    commit: str | None,
     changed: Changes,
 ) -> tuple[Finding, ...]:
-    added = tools.workspaces.added_lines(job.repo, base, commit) if commit else {}
+    added = tools.workspaces.added_lines(job.repo, base, taken.commit) if taken.commit else {}
     return validate(
         agent.outcome or Outcome.FAILED,
         agent.reason,
         changed,
-        tools.workspaces.nested(workspace),
+        taken.nested,
         _result_file(tools.run_dir(agent.id) / "agent" / "result.json"),
         job.task,
         added=added,

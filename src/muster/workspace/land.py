@@ -17,12 +17,13 @@ from muster.domain.guard import commit_id, ref_name
 from muster.failpoint import failpoint
 from muster.workspace.branches import head, move_ref
 from muster.workspace.compare import is_ancestor
+from muster.workspace.difference import Entry, differing
 from muster.workspace.git import Place
 from muster.workspace.mirror import Mirror
 from muster.workspace.publish import bring, checked_out, git_dirs
 from muster.workspace.records import read_record, write_record
 from muster.workspace.survey import require_trust
-from muster.workspace.usertree import Entry, UserTree
+from muster.workspace.usertree import UserTree
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class Landing:
             self._note(token, old, new, trees)
         failpoint("land.journal")
         try:
-            entries = self._entries(old, new) if trees else []
+            entries = differing(self._mirror, old, new) if trees else []
             for tree in trees:
                 tree.lock()
                 tree.require_clean(old, entries)
@@ -154,7 +155,7 @@ class Landing:
                 tree.unlock()
             raise
         if now == old:
-            self._put_back(present, self._entries(old, new))
+            self._put_back(present, differing(self._mirror, old, new))
         else:
             self._release(present)
 
@@ -175,18 +176,6 @@ class Landing:
         for tree in trees:
             tree.unlock()
         self._journal.unlink(missing_ok=True)
-
-    def _entries(self, old: str, new: str) -> list[Entry]:
-        listed = self._git.run(
-            self._mirror.place,
-            *("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", old, new),
-        )
-        fields = os.fsdecode(listed).split("\0")[:-1]
-        found = []
-        for how, path in zip(fields[::2], fields[1::2], strict=True):
-            old_mode, new_mode, before, after, _ = how.removeprefix(":").split(" ")
-            found.append(Entry(path, old_mode, new_mode, before, after))
-        return found
 
     def _refuse_rebase(self) -> None:
         for folder in git_dirs(self._git_dir):

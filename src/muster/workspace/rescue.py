@@ -13,10 +13,11 @@ from pathlib import Path
 from muster.domain.errors import Conflict, GitFailed, MusterError
 from muster.workspace.agentgit import FOLDER
 from muster.workspace.base import Workspace
+from muster.workspace.commits import Author
 from muster.workspace.control import Control
 from muster.workspace.git import Git, Place
 from muster.workspace.mirror import Mirror
-from muster.workspace.snapshot import Author, Snapshots
+from muster.workspace.snapshot import Snapshots
 from muster.workspace.transfer import transfer
 
 RESCUE = "refs/muster/rescue"
@@ -41,7 +42,7 @@ def rescue(mirror: Mirror, workspace: Workspace, touched: Sequence[str] | None) 
     try:
         _keep_commits(mirror, workspace)
         message = f"Rescued from workspace {workspace.id}\n"
-        saved = Snapshots(mirror).take(workspace, touched, state.commit, message, _AUTHOR)
+        saved = Snapshots(mirror).take(workspace, touched, state.commit, message, _AUTHOR).commit
         if saved:
             mirror.keep(f"{RESCUE}/{workspace.id}", saved)
     except (MusterError, OSError) as error:

@@ -13,7 +13,8 @@ from muster.domain.guard import folder_name
 from muster.workspace import branches, compare, layers, merge, mix, rescue
 from muster.workspace.agentgit import FOLDER as AGENT_GIT
 from muster.workspace.base import Backend, Source, Workspace
-from muster.workspace.compare import Change
+from muster.workspace.commits import Author
+from muster.workspace.difference import Change
 from muster.workspace.git import Git
 from muster.workspace.land import Landed, Landing
 from muster.workspace.layers import Layers
@@ -21,15 +22,14 @@ from muster.workspace.merge import Conflicted, ConflictedPath, Merged
 from muster.workspace.mirror import Mirror
 from muster.workspace.ports import Ports
 from muster.workspace.publish import publish
-from muster.workspace.snapshot import Author, Snapshots
+from muster.workspace.snapshot import Snapshots, Taken
 from muster.workspace.spaces import Spaces, Wish
 
-__all__ = ["Change", "Conflicted", "ConflictedPath", "Landed", "Merged", "Workspaces"]
+__all__ = ["Change", "Conflicted", "ConflictedPath", "Landed", "Merged", "Taken", "Workspaces"]
 
 _PREFERRED = ("overlay", "clone")
 _PATCH = 1024 * 1024
 _FILE = 16 * 1024 * 1024
-_KEPT_CHANGES = 64
 """Bytes that are read of one patch, and of one file, unless asked otherwise."""
 
 
@@ -48,7 +48,6 @@ class Workspaces:
         self._guard = threading.Lock()
         self._locks: WeakValueDictionary[str, _Lock] = WeakValueDictionary()
         self._mirrors: dict[str, Mirror] = {}
-        self._changes: dict[tuple[str, str, str], tuple[Change, ...]] = {}
         self._layers = Layers(self.home / "layers")
         self._spaces = Spaces(self.home / "spaces", Ports(self.home / "ports"), self._layers)
 
@@ -138,25 +137,21 @@ class Workspaces:
         author_email: str,
         when: int | None = None,
         exclude: Sequence[str] = (),
-    ) -> str | None:
-        """What is in the tree now, as one commit on `parent`; None when nothing differs from it.
+    ) -> Taken:
+        """What is in the tree now, as one commit on `parent`; without one when nothing differs.
 
         `when` is epoch milliseconds. Paths that match the globs of `exclude` are left as they are
-        in the last snapshot.
+        in the last snapshot. Repositories planted in the tree are told, and in no snapshot.
 
         Raises:
             GitFailed: the disk is full, or the tree cannot be read.
         """
         author = Author(author_name, author_email, when)
         with self._locked(workspace.id):
-            return self._snapshots(workspace).take(
+            snapshots = Snapshots(self.mirror(workspace.repo_id))
+            return snapshots.take(
                 workspace, self._touched(workspace), parent, message, author, exclude
             )
-
-    def nested(self, workspace: Workspace) -> tuple[str, ...]:
-        """Repositories planted in the tree: they are never entered and in no snapshot."""
-        with self._locked(workspace.id):
-            return self._snapshots(workspace).nested(workspace, self._touched(workspace))
 
     def close(self, workspace: Workspace) -> str | None:
         """Remove a workspace; what no snapshot has is first kept as `refs/muster/rescue/<id>`.
@@ -204,15 +199,8 @@ class Workspaces:
     # --- commits ---
 
     def changes(self, repo_id: str, base: str, head: str) -> tuple[Change, ...]:
-        """The paths that differ from one commit to another; kept, as commits do not change."""
-        key = (repo_id, base, head)
-        found = self._changes.get(key)
-        if found is None:
-            found = compare.changes(self.mirror(repo_id), base, head)
-            while len(self._changes) >= _KEPT_CHANGES:
-                self._changes.pop(next(iter(self._changes)), None)
-            self._changes[key] = found
-        return found
+        """The paths that differ from one commit to another."""
+        return compare.changes(self.mirror(repo_id), base, head)
 
     def patch(
         self,
@@ -305,9 +293,6 @@ class Workspaces:
             return landing.land(old, new)
 
     # --- inside ---
-
-    def _snapshots(self, workspace: Workspace) -> Snapshots:
-        return Snapshots(self.mirror(workspace.repo_id))
 
     def _touched(self, workspace: Workspace) -> Sequence[str] | None:
         backend = self._by_name(workspace.backend)
