@@ -191,7 +191,7 @@ def test_landing_is_completed_after_any_death(sample, home, git, again):
         base = new
         if "git" in at and not died:
             break
-    assert number > len(LANDING) + 8
+    assert number > len(LANDING) + 7
 
 
 @pytest.mark.parametrize("nth", [1, 3, 5])

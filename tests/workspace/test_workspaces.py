@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import subprocess
@@ -390,5 +391,10 @@ def test_no_process_of_git_is_left(project):
     (ws.tree / "x").write_text("x\n")
     project.snapshot(ws)
     project.workspaces.close(ws)
+    reader = project.workspaces.mirror(REPO).objects
+    assert reader.rest(idle=60.0) is False
+    project.workspaces.rest()
+    gc.collect()
     children = psutil.Process().children(recursive=True)
     assert [p.name() for p in children if p.name() == "git"] == []
+    assert project.workspaces.mirror(REPO).has(project.commit)

@@ -54,7 +54,8 @@ async def conclude(tools: Tools, task: Task) -> Task:
         return await _cancelled(tools, task, agent, commit)
     verdict = _verdict(tools, job, agent, findings)
     moved = await tools.store.write(move, route.after_verdict(job, verdict, commit))
-    if commit and moved.stage is not Stage.QUEUED:
+    # A merge shows the work's branch along with it.
+    if commit and moved.stage not in {Stage.QUEUED, Stage.MERGING}:
         await show_branch(tools, job, commit)
     await in_thread(close_workspace, tools, agent.id)
     return moved

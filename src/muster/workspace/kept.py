@@ -36,3 +36,9 @@ class Kept:
                 _, dropped = self._held.popitem(last=False)
                 self._weight -= len(dropped)
         return made
+
+    def clear(self) -> None:
+        """Forget all of it."""
+        with self._lock:
+            self._held.clear()
+            self._weight = 0

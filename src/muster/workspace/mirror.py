@@ -140,6 +140,11 @@ class Mirror:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, f"{commit_id(commit)}\n".encode(), mode=0o644, sync=sync)
 
+    def rest(self, idle: float = 0.0) -> None:
+        """Let go of the process and the memory that nobody has used for `idle` seconds."""
+        if self.objects.rest(idle):
+            self.kept.clear()
+
     @cached_property
     def object_format(self) -> str:
         """`sha1` or `sha256`."""

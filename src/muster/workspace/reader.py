@@ -69,11 +69,18 @@ class Reader:
         found, data = self._ask("contents", name)
         return (found, data) if found else None
 
-    def rest(self, idle: float = 0.0) -> None:
+    def rest(self, idle: float = 0.0) -> bool:
         """End the process, if nobody has asked for `idle` seconds; the next question starts one."""
-        with self._lock:
-            if time.monotonic() - self._used >= idle:
+        # Who asks now is not idle, and ends it with the server at the latest.
+        if not self._lock.acquire(timeout=1.0):
+            return False
+        try:
+            rests = time.monotonic() - self._used >= idle
+            if rests:
                 self._stop()
+            return rests
+        finally:
+            self._lock.release()
 
     def _ask(self, verb: str, name: str) -> tuple[Found | None, bytes]:
         asked = os.fsencode(name)

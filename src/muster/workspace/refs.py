@@ -12,23 +12,37 @@ _MOST_BYTES = 1024 * 1024
 
 
 def told(git_dir: Path, branch: str) -> str | None:
-    """The commit of a branch; None when only git can tell, also whether there is one.
+    """The commit of a branch, empty when there is none; None when only git can tell.
 
-    git reads these files itself, the loose one first, unless the repository is of another format:
-    that one has no such files. A link, a symbolic ref, and a git folder that shares another's refs
-    are left to git.
+    git reads these files itself, the loose one first, where refs are kept in files. A link, a
+    symbolic ref, and a git folder that shares another's refs are left to git.
     """
     name = f"refs/heads/{branch}"
-    if (git_dir / "commondir").exists():
+    if not _has_files(git_dir):
         return None
     loose = _small(git_dir / name)
     if loose is not None:
         return _id(loose)
     if os.path.lexists(git_dir / name):
         return None
-    packed = _small(git_dir / "packed-refs") or b""
-    line, _, _ = packed.partition(f" {name}\n".encode())
-    return _id(line.rpartition(b"\n")[2]) if len(line) < len(packed) else None
+    if not (git_dir / "packed-refs").exists():
+        return ""
+    packed = _small(git_dir / "packed-refs")
+    if packed is None:
+        return None
+    before, found, _ = packed.partition(f" {name}\n".encode())
+    return _id(before.rpartition(b"\n")[2]) if found else ""
+
+
+def _has_files(git_dir: Path) -> bool:
+    """Whether the refs are this folder's own files, as far as git of today knows."""
+    config = _small(git_dir / "config")
+    return (
+        config is not None
+        and b"refstorage" not in config.lower()
+        and (git_dir / "refs" / "heads").is_dir()
+        and not (git_dir / "commondir").exists()
+    )
 
 
 def _id(text: bytes) -> str | None:
@@ -43,5 +57,6 @@ def _small(path: Path) -> bytes | None:
     except OSError:
         return None
     with os.fdopen(fd, "rb") as file:
-        is_small = stat.S_ISREG(os.fstat(fd).st_mode) and os.fstat(fd).st_size <= _MOST_BYTES
+        found = os.fstat(fd)
+        is_small = stat.S_ISREG(found.st_mode) and found.st_size <= _MOST_BYTES
         return file.read() if is_small else None

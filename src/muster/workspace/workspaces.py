@@ -9,7 +9,7 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from muster.domain.errors import Invalid, NotFound
-from muster.domain.guard import folder_name
+from muster.domain.guard import folder_name, ref_name
 from muster.workspace import branches, compare, layers, merge, mix, rescue
 from muster.workspace.agentgit import FOLDER as AGENT_GIT
 from muster.workspace.base import Backend, Source, Workspace
@@ -61,6 +61,16 @@ class Workspaces:
                 path = self.home / "repos" / folder_name(repo_id) / "mirror.git"
                 found = self._mirrors[repo_id] = Mirror(path, self.git)
         return found
+
+    def rest(self, idle: float = 0.0) -> None:
+        """End the processes that read mirrors, where nobody asked for `idle` seconds.
+
+        The next question starts one again.
+        """
+        with self._guard:
+            mirrors = list(self._mirrors.values())
+        for mirror in mirrors:
+            mirror.rest(idle)
 
     def source(self, repo_id: str) -> Source:
         """A repository as backends read it."""
@@ -277,9 +287,11 @@ class Workspaces:
         old: str,
         new: str,
         trusted_config: str = "",
+        show: tuple[str, str] | None = None,
     ) -> Landed | None:
         """Move the user's branch from `old` to `new`, and the files of checkouts that are on it.
 
+        `show` is a branch below `muster/` and a commit, to be shown along with it (`publish`).
         None when the branch is not at `old` any more. Again after a crash completes it.
 
         Raises:
@@ -289,8 +301,11 @@ class Workspaces:
         """
         mirror = self.mirror(repo_id)
         with self._locked(f"user of {repo_id}"):
-            landing = Landing(mirror, git_dir, work_tree, branch, trusted_config)
-            return landing.land(old, new)
+            landing = Landing(mirror, git_dir, work_tree, branch, trusted_config, show)
+            landed = landing.land(old, new)
+        if landed:
+            mirror.has_fetched(ref_name(branch), new)
+        return landed
 
     # --- inside ---
 
