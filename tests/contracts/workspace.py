@@ -76,6 +76,14 @@ class WorkspaceContract:
             Mirror(source.mirror).tree_of(commit)
         )
 
+    def test_getting_ready_changes_nothing_and_may_be_done_again(
+        self, backend, source, commit, make_root
+    ):
+        backend.ready(source, commit)
+        backend.ready(source, commit)
+        tree = backend.open(source, make_root(), commit)
+        assert {name: (tree / name).read_text() for name in FILES} == FILES
+
     def test_what_is_written_in_one_is_seen_in_no_other(self, backend, source, commit, make_root):
         first = backend.open(source, make_root("first"), commit)
         second = backend.open(source, make_root("second"), commit)

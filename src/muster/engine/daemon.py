@@ -78,6 +78,7 @@ class Daemon:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
         await self._durable.close()
+        await self._tools.settle()
         for runtime in self._tools.runtimes.values():
             await runtime.close()
 

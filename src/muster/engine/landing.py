@@ -178,7 +178,10 @@ async def _move_branch(tools: Tools, job: Job, target: str, merged: str) -> Task
     failpoint("merge.after_ref")
     if not moved:
         return None
-    return await _landed(tools, held, merged)
+    done = await _landed(tools, held, merged)
+    warm = in_thread(tools.workspaces.warm, job.repo, merged, near=target)
+    tools.aside("getting ready for the next workspace", warm)
+    return done
 
 
 async def _checkout_in_the_way(tools: Tools, job: Job, error: Conflict) -> Task:

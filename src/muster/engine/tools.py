@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -22,6 +23,10 @@ from muster.workspace.workspaces import Workspaces
 P = ParamSpec("P")
 T = TypeVar("T")
 
+log = logging.getLogger("muster.engine")
+
+_SETTLE_SECONDS = 10.0
+
 
 @dataclass(slots=True)
 class Tools:
@@ -39,6 +44,7 @@ class Tools:
     clock: Callable[[], float]
     wishes: dict[str, asyncio.Event] = field(default_factory=dict)
     locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _aside: set[asyncio.Task[None]] = field(default_factory=set)
 
     def wish(self, task_id: str) -> asyncio.Event:
         """Set when a person wants this task to end."""
@@ -47,6 +53,17 @@ class Tools:
     def lock(self, name: str) -> asyncio.Lock:
         """The one lock of this name."""
         return self.locks.setdefault(name, asyncio.Lock())
+
+    def aside(self, what: str, work: Awaitable[object]) -> None:
+        """Do what nobody waits for; a fault in it is only logged."""
+        task = asyncio.create_task(_logged(what, work), name=what)
+        self._aside.add(task)
+        task.add_done_callback(self._aside.discard)
+
+    async def settle(self) -> None:
+        """Wait a while for what is being done aside, as at the end of the house."""
+        if self._aside:
+            await asyncio.wait(self._aside, timeout=_SETTLE_SECONDS)
 
     def runtime(self, name: str) -> Runtime:
         """A place by name.
@@ -115,6 +132,13 @@ async def job_of(tools: Tools, task: Task) -> Job:
         row.id, row.name, row.git_dir, row.work_tree, row.branch, settings, row.trusted_config
     )
     return Job(task, project, task.autonomy or settings.autonomy)
+
+
+async def _logged(what: str, work: Awaitable[object]) -> None:
+    try:
+        await work
+    except Exception:  # nobody waits for it, so nobody else would hear of it
+        log.exception("%s failed; it is made when it is needed", what)
 
 
 async def in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -45,6 +45,10 @@ class Backend(Protocol):
         """An empty string when workspaces can be made under `where`, else the reason why not."""
         ...
 
+    def ready(self, source: Source, commit: str) -> None:
+        """Make ahead of time what opening at `commit` will need, if anything; nobody waits."""
+        ...
+
     def open(
         self,
         source: Source,

@@ -26,6 +26,9 @@ class CloneBackend:
         del where
         return ""
 
+    def ready(self, source: Source, commit: str) -> None:
+        """Nothing: what is copied for one workspace is of no use to another."""
+
     def open(
         self,
         source: Source,

@@ -66,7 +66,7 @@ class Landing:
             Refused: the configuration is not the trusted one, or `new` does not stand on `old`.
         """
         commit_id(old), commit_id(new)
-        require_trust(self._git, self._git_dir, self._trusted)
+        require_trust(self._git, self._git_dir, self._trusted, self._mirror.kept)
         self._settle()
         now = head(self._git, self._git_dir, self._branch)
         if now == new:

@@ -54,6 +54,12 @@ class OverlayBackend:
             return str(error)
         return ""
 
+    def ready(self, source: Source, commit: str) -> None:
+        """Make the commit's base, if a workspace would stand on one of its own."""
+        if self._start(source, commit, None) == commit:
+            with self._bases.hold(source, commit):
+                pass
+
     def open(
         self,
         source: Source,

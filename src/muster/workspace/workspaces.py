@@ -14,7 +14,7 @@ from muster.workspace import branches, compare, layers, merge, mix, rescue
 from muster.workspace.agentgit import FOLDER as AGENT_GIT
 from muster.workspace.base import Backend, Source, Workspace
 from muster.workspace.commits import Author
-from muster.workspace.difference import Change
+from muster.workspace.difference import Change, gitlinks
 from muster.workspace.git import Git
 from muster.workspace.land import Landed, Landing
 from muster.workspace.layers import Layers
@@ -105,6 +105,17 @@ class Workspaces:
             wish = Wish(id, commit, near=near, ports=ports, branch=branch, layer=layer)
             source, mirror = self.source(repo_id), self.mirror(repo_id)
             return self._spaces.open(chosen, self._by_name, mirror, source, wish)
+
+    def warm(self, repo_id: str, commit: str, near: str | None = None) -> None:
+        """Make ahead of time what the next workspace at a commit needs.
+
+        `near` is a commit that others already work on. Two calls at once make it once.
+
+        Raises:
+            GitFailed: the commit is not in the mirror, or the disk is full.
+        """
+        gitlinks(self.mirror(repo_id), commit, near)
+        self._backend(None).ready(self.source(repo_id), commit)
 
     def reopen(self, id: str) -> Workspace:
         """Bring a workspace back into view after a restart.
