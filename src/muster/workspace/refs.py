@@ -15,7 +15,7 @@ def told(git_dir: Path, branch: str) -> str | None:
     """The commit of a branch, empty when there is none; None when only git can tell.
 
     git reads these files itself, the loose one first, where refs are kept in files. A link, a
-    symbolic ref, and a git folder that shares another's refs are left to git.
+    folder, a symbolic ref, and a git folder that shares another's refs are left to git.
     """
     name = f"refs/heads/{branch}"
     if not _has_files(git_dir):
@@ -56,7 +56,10 @@ def _small(path: Path) -> bytes | None:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
-    with os.fdopen(fd, "rb") as file:
+    try:
         found = os.fstat(fd)
-        is_small = stat.S_ISREG(found.st_mode) and found.st_size <= _MOST_BYTES
-        return file.read() if is_small else None
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_BYTES:
+            return None
+        return os.read(fd, _MOST_BYTES + 1)
+    finally:
+        os.close(fd)
