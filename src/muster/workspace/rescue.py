@@ -28,10 +28,13 @@ _MOST_REFS = 1000
 _MOST_BYTES = 1024 * 1024
 
 
-def rescue(mirror: Mirror, workspace: Workspace, touched: Sequence[str] | None) -> str | None:
+def rescue(
+    mirror: Mirror, workspace: Workspace, touched: Sequence[str] | None, *, is_whole: bool = False
+) -> str | None:
     """Keep what would be lost with a workspace, as `refs/muster/rescue/<id>`; the commit, if any.
 
-    The agent's own commits that are nowhere else are kept as `refs/muster/commits/<id>/<n>`.
+    The agent's own commits that are nowhere else are kept as `refs/muster/commits/<id>/<n>`. The
+    files are not looked at when the last snapshot `is_whole`.
 
     Raises:
         Conflict: it could not be kept.
@@ -41,6 +44,8 @@ def rescue(mirror: Mirror, workspace: Workspace, touched: Sequence[str] | None) 
         return None
     try:
         _keep_commits(mirror, workspace)
+        if is_whole:
+            return None
         message = f"Rescued from workspace {workspace.id}\n"
         saved = Snapshots(mirror).take(workspace, touched, state.commit, message, _AUTHOR).commit
         if saved:

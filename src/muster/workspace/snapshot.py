@@ -21,11 +21,12 @@ class Taken:
     """A snapshot: its commit, None when the tree does not differ from the parent.
 
     `nested` are repositories inside the tree that belong to no commit: they are never entered or
-    kept.
+    kept. `whole` says that the workspace's last snapshot is just what was found.
     """
 
     commit: str | None
-    nested: tuple[str, ...] = ()
+    nested: tuple[str, ...]
+    whole: bool
 
 
 class Snapshots:
@@ -51,8 +52,8 @@ class Snapshots:
         """
         control, state = self._open(workspace)
         found = self._look(workspace, control, state, touched, exclude)
-        commit = self._commit(workspace, control, state, found, parent, message, author)
-        return Taken(commit, tuple(found.nested))
+        commit, is_last = self._commit(workspace, control, state, found, parent, message, author)
+        return Taken(commit, tuple(found.nested), is_last and not found.excluded)
 
     def _commit(
         self,
@@ -63,7 +64,8 @@ class Snapshots:
         parent: str,
         message: str,
         author: Author,
-    ) -> str | None:
+    ) -> tuple[str | None, bool]:
+        """The commit, if any, and whether the state now has the tree that was found."""
         draft = control.draft_index()
         tree = state.tree
         if found.any:
@@ -71,11 +73,11 @@ class Snapshots:
             tree = self._record(workspace, draft, found)
         if parent in {state.parent, state.commit} and tree == state.tree:
             draft.unlink(missing_ok=True)
-            return state.commit if parent == state.parent else None
+            return (state.commit if parent == state.parent else None), True
         if tree == (state.tree if parent == state.commit else self._mirror.tree_of(parent)):
             # Back to what `parent` has; the old index stays good, the draft is only fresher.
             draft.unlink(missing_ok=True)
-            return None
+            return None, tree == state.tree
         commit = write_commit(self._mirror, tree, [parent], message, author)
         self._mirror.keep(f"refs/muster/snapshots/{workspace.id}/{commit}", commit)
         if not found.any:
@@ -84,7 +86,7 @@ class Snapshots:
         recorded = tuple({*state.recorded, *found.present, *found.gone})[: MOST_PATHS + 1]
         after = replace(state, commit=commit, parent=parent, tree=tree, recorded=recorded)
         control.advance(after, draft)
-        return commit
+        return commit, True
 
     def _open(self, workspace: Workspace) -> tuple[Control, State]:
         control = Control(workspace.root)

@@ -24,6 +24,7 @@ from muster.workspace.ports import Ports
 from muster.workspace.publish import publish
 from muster.workspace.snapshot import Snapshots, Taken
 from muster.workspace.spaces import Spaces, Wish
+from muster.workspace.stamp import stamp
 
 __all__ = ["Change", "Conflicted", "ConflictedPath", "Landed", "Merged", "Taken", "Workspaces"]
 
@@ -48,6 +49,7 @@ class Workspaces:
         self._guard = threading.Lock()
         self._locks: WeakValueDictionary[str, _Lock] = WeakValueDictionary()
         self._mirrors: dict[str, Mirror] = {}
+        self._stamps: dict[str, bytes | None] = {}
         self._layers = Layers(self.home / "layers")
         self._spaces = Spaces(self.home / "spaces", Ports(self.home / "ports"), self._layers)
 
@@ -169,10 +171,13 @@ class Workspaces:
         """
         author = Author(author_name, author_email, when)
         with self._locked(workspace.id):
+            touched = self._touched(workspace)
+            # Before the look: what changes during it is seen by the next one.
+            seen = stamp(workspace.tree, touched)
             snapshots = Snapshots(self.mirror(workspace.repo_id))
-            return snapshots.take(
-                workspace, self._touched(workspace), parent, message, author, exclude
-            )
+            taken = snapshots.take(workspace, touched, parent, message, author, exclude)
+            self._stamps[workspace.id] = seen if taken.whole else None
+            return taken
 
     def close(self, workspace: Workspace) -> str | None:
         """Remove a workspace; what no snapshot has is first kept as `refs/muster/rescue/<id>`.
@@ -330,8 +335,12 @@ class Workspaces:
             kept = None
             if keep and self._spaces.begin_close(workspace):
                 touched = self._touched(workspace)
-                kept = rescue.rescue(self.mirror(workspace.repo_id), workspace, touched)
+                seen = self._stamps.get(workspace.id)
+                is_whole = seen is not None and stamp(workspace.tree, touched) == seen
+                mirror = self.mirror(workspace.repo_id)
+                kept = rescue.rescue(mirror, workspace, touched, is_whole=is_whole)
             self._spaces.finish_close(workspace, self._by_name(workspace.backend))
+            self._stamps.pop(workspace.id, None)
         return kept
 
     def _backend(self, name: str | None) -> Backend:
