@@ -14,6 +14,7 @@ import pytest
 
 from muster.domain.errors import Conflict, GitFailed, Invalid, NoRoom, NotFound, Refused
 from muster.workspace.git import Git
+from muster.workspace.kept import Kept
 from muster.workspace.ports import FIRST, LAST, Ports
 from muster.workspace.remove import Identity, remove_folder
 from muster.workspace.survey import config_digest, inspect
@@ -384,6 +385,33 @@ def test_included_files_hooks_and_attributes_count(git_repo, git, tmp_path):
     (repo / ".git/info/attributes").write_text("* filter=lfs\n")
     digests.append(config_digest(Git(), repo / ".git"))
     assert len(set(digests)) == 4
+
+
+def test_a_digest_by_what_is_kept_is_the_same_and_sees_every_change(git_repo, git, tmp_path):
+    repo, kept = git_repo(), Kept(1_000_000)
+    (repo / ".git/hooks").mkdir(exist_ok=True)
+    included = tmp_path / "included"
+    changes = [
+        lambda: None,
+        lambda: git(repo, "config", "core.pager", "evil"),
+        lambda: (repo / ".git/hooks/post-checkout").write_text("#!/bin/sh\n"),
+        lambda: git(repo, "config", "--unset", "core.pager"),
+        lambda: git(repo, "config", "include.path", str(included)),
+        lambda: included.write_text("[core]\n\tpager = evil\n"),
+        lambda: git(repo, "config", "--unset", "include.path"),
+        lambda: git(repo, "config", "extensions.worktreeConfig", "true"),
+        lambda: git(repo, "config", "--worktree", "core.editor", "evil"),
+    ]
+    counter = Git()
+    for change in changes:
+        change()
+        digest = config_digest(Git(), repo / ".git")
+        assert config_digest(counter, repo / ".git", kept) == digest
+        started = counter.started
+        assert config_digest(counter, repo / ".git", kept) == digest
+        text = (repo / ".git/config").read_text()
+        asks = "include" in text or (repo / ".git/config.worktree").exists()
+        assert counter.started - started == asks
 
 
 def test_no_process_of_git_is_left(project):
