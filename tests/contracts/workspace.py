@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from muster.workspace.base import Backend, Source
-from muster.workspace.checkout import INDEX, Checkout
+from muster.workspace.checkout import INDEX
 from muster.workspace.git import Git, Place
 from muster.workspace.mirror import Mirror
 from muster.workspace.remove import Identity
@@ -67,15 +67,22 @@ class WorkspaceContract:
         assert str((tree / "link").readlink()) == "../../etc/hostname"
         assert subprocess.check_output([tree / "run.sh"], text=True) == "ran\n"
 
-    def test_its_record_and_index_describe_the_tree(self, backend, source, commit, make_root):
+    def test_its_index_describes_the_tree(self, backend, source, commit, make_root):
         root = make_root()
         tree = backend.open(source, root, commit)
-        record = Checkout.load(root / "control")
-        assert record is not None
-        assert record.commit == commit
         place = Place(source.mirror, tree, root / "control" / INDEX)
         assert Git().run(place, "ls-files", "-m", "-d", "-o") == b""
-        assert Git().run(place, "write-tree").decode().strip() == record.tree
+        assert Git().run(place, "write-tree").decode().strip() == (
+            Mirror(source.mirror).tree_of(commit)
+        )
+
+    def test_getting_ready_changes_nothing_and_may_be_done_again(
+        self, backend, source, commit, make_root
+    ):
+        backend.ready(source, commit)
+        backend.ready(source, commit)
+        tree = backend.open(source, make_root(), commit)
+        assert {name: (tree / name).read_text() for name in FILES} == FILES
 
     def test_what_is_written_in_one_is_seen_in_no_other(self, backend, source, commit, make_root):
         first = backend.open(source, make_root("first"), commit)
@@ -125,9 +132,9 @@ class WorkspaceContract:
         assert (tree / "src").read_text() == "a file now\n"
         place = Place(source.mirror, tree, root / "control" / INDEX)
         assert Git().run(place, "ls-files", "-m", "-d", "-o") == b""
-        record = Checkout.load(root / "control")
-        assert record is not None
-        assert record.commit == later
+        assert Git().run(place, "write-tree").decode().strip() == (
+            Mirror(source.mirror).tree_of(later)
+        )
         again = backend.open(source, make_root("again"), commit)
         assert (again / "a.txt").read_text() == "one\n"
 

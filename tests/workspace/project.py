@@ -8,7 +8,7 @@ from pathlib import Path
 
 from muster.workspace.base import Workspace
 from muster.workspace.git import Place
-from muster.workspace.workspaces import Workspaces
+from muster.workspace.workspaces import Taken, Workspaces
 
 REPO = "prj_1"
 WHEN = 1_767_323_045_000
@@ -28,6 +28,9 @@ class Project:
         return self.workspaces.open(id, REPO, commit or self.commit, **more)
 
     def snapshot(self, ws: Workspace, parent: str | None = None, **more) -> str | None:
+        return self.taken(ws, parent, **more).commit
+
+    def taken(self, ws: Workspace, parent: str | None = None, **more) -> Taken:
         return self.workspaces.snapshot(
             ws, parent or self.commit, "Work\n", "A Person", "p@example.org", WHEN, **more
         )

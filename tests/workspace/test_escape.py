@@ -220,7 +220,6 @@ def test_no_call_runs_what_an_agent_planted(armed_project, canary, git, plant):
     plant(canary, git, ws)
     assert not canary.sang
 
-    workspaces.nested(ws)
     commit = project.snapshot(ws)
     (ws.tree / "c.txt").write_text("more\n")
     commit = project.snapshot(ws, commit)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from muster.domain.errors import Conflict, Invalid, Refused
+from muster.domain.errors import Conflict, GitFailed, Invalid, Refused
 from workspace.project import REPO
 
 ZEROS = "0" * 40
@@ -347,6 +347,46 @@ def test_a_published_branch_that_the_user_is_on_or_built_upon_is_left(sample, gi
     git(sample.folder, "checkout", "--quiet", "main")
     assert not workspaces.publish(REPO, sample.git_dir, "muster/mu-1", newer)
     assert git(sample.folder, "rev-parse", "muster/mu-1") == mine
+
+
+def test_a_tasks_branch_goes_along_with_the_merge(sample, git):
+    new = sample.work({"a": "1\n"})
+    assert sample.land(sample.commit, new, show=("muster/mu-1", new))
+    assert git(sample.folder, "rev-parse", "main", "muster/mu-1").split() == [new, new]
+    newer = sample.work({"b": "1\n"}, new, id="w2")
+    merged = sample.workspaces.merge(REPO, new, newer, "merge", "M", "A", "a@b").commit
+    before = sample.workspaces.git.started
+    assert sample.land(new, merged, show=("muster/mu-1", newer))
+    assert sample.workspaces.git.started - before == 7
+    assert git(sample.folder, "rev-parse", "main", "muster/mu-1").split() == [merged, newer]
+    assert git(sample.folder, "fsck", "--strict") == ""
+
+
+def test_after_a_landing_there_is_nothing_to_fetch(sample):
+    new = sample.work({"a": "1\n"})
+    assert sample.land(sample.commit, new)
+    before = sample.workspaces.git.started
+    assert sample.workspaces.mirror(REPO).fetch(sample.git_dir, "main") == new
+    assert sample.workspaces.git.started == before
+
+
+def test_a_tasks_branch_that_cannot_go_along_does_not_stand_in_the_way(sample, git):
+    new = sample.work({"a": "1\n"})
+    sample.workspaces.publish(REPO, sample.git_dir, "muster/mu-1", new)
+    git(sample.folder, "checkout", "--quiet", "muster/mu-1")
+    git(sample.folder, "commit", "--quiet", "--allow-empty", "--message", "Mine")
+    mine = git(sample.folder, "rev-parse", "HEAD")
+    git(sample.folder, "checkout", "--quiet", "main")
+    other = sample.work({"b": "1\n"}, id="w2")
+    assert sample.land(sample.commit, other, show=("muster/mu-1", other))
+    assert git(sample.folder, "rev-parse", "main", "muster/mu-1").split() == [other, mine]
+    # A folder of refs where the branch should be: git refuses it together with the merge.
+    git(sample.folder, "update-ref", "refs/heads/muster/mu-2/x", other)
+    last = sample.work({"c": "1\n"}, other, id="w3")
+    with pytest.raises(GitFailed):
+        sample.land(other, last, show=("muster/mu-2", last))
+    assert git(sample.folder, "rev-parse", "main") == last
+    assert git(sample.folder, "status", "--porcelain") == ""
 
 
 def test_the_head_of_a_branch_is_read(sample):

@@ -104,7 +104,7 @@ def test_a_rebase_sets_each_commit_upon_the_target(sample):
     first = sample.work({"a": "1\n"})
     ws = sample.open("second", first)
     (ws.tree / "b").write_text("2\n")
-    second = sample.workspaces.snapshot(ws, first, "Second\n", "B", "b@example.org", WHEN)
+    second = sample.workspaces.snapshot(ws, first, "Second\n", "B", "b@example.org", WHEN).commit
     target = sample.user_commits({"user": "u\n"})
     done = merge(sample, target, second, "rebase")
     assert isinstance(done, Merged)

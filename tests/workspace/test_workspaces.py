@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from muster.domain.errors import Conflict, GitFailed, Invalid, NoRoom, NotFound, Refused
 from muster.workspace.git import Git
+from muster.workspace.kept import Kept
 from muster.workspace.ports import FIRST, LAST, Ports
 from muster.workspace.remove import Identity, remove_folder
 from muster.workspace.survey import config_digest, inspect
@@ -385,10 +387,42 @@ def test_included_files_hooks_and_attributes_count(git_repo, git, tmp_path):
     assert len(set(digests)) == 4
 
 
+def test_a_digest_by_what_is_kept_is_the_same_and_sees_every_change(git_repo, git, tmp_path):
+    repo, kept = git_repo(), Kept(1_000_000)
+    (repo / ".git/hooks").mkdir(exist_ok=True)
+    included = tmp_path / "included"
+    changes = [
+        lambda: None,
+        lambda: git(repo, "config", "core.pager", "evil"),
+        lambda: (repo / ".git/hooks/post-checkout").write_text("#!/bin/sh\n"),
+        lambda: git(repo, "config", "--unset", "core.pager"),
+        lambda: git(repo, "config", "include.path", str(included)),
+        lambda: included.write_text("[core]\n\tpager = evil\n"),
+        lambda: git(repo, "config", "--unset", "include.path"),
+        lambda: git(repo, "config", "extensions.worktreeConfig", "true"),
+        lambda: git(repo, "config", "--worktree", "core.editor", "evil"),
+    ]
+    counter = Git()
+    for change in changes:
+        change()
+        digest = config_digest(Git(), repo / ".git")
+        assert config_digest(counter, repo / ".git", kept) == digest
+        started = counter.started
+        assert config_digest(counter, repo / ".git", kept) == digest
+        text = (repo / ".git/config").read_text()
+        asks = "include" in text or (repo / ".git/config.worktree").exists()
+        assert counter.started - started == asks
+
+
 def test_no_process_of_git_is_left(project):
     ws = project.open()
     (ws.tree / "x").write_text("x\n")
     project.snapshot(ws)
     project.workspaces.close(ws)
+    reader = project.workspaces.mirror(REPO).objects
+    assert reader.rest(idle=60.0) is False
+    project.workspaces.rest()
+    gc.collect()
     children = psutil.Process().children(recursive=True)
     assert [p.name() for p in children if p.name() == "git"] == []
+    assert project.workspaces.mirror(REPO).has(project.commit)

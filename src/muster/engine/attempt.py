@@ -13,6 +13,7 @@ from muster.domain.agent import Agent, AgentStatus, Outcome, Role, Usage
 from muster.domain.event import NewEvent
 from muster.domain.ids import new_agent_id
 from muster.domain.task import Stage, Task
+from muster.engine.closing import close_aside
 from muster.engine.follow import Follower
 from muster.engine.setup import ensure_layer
 from muster.engine.tools import Job, Tools, in_thread, job_of
@@ -137,7 +138,7 @@ async def _ended(tools: Tools, task: Task, watch: Watch, ending: Ending, exit_: 
         ),
     )
     if cancelled:
-        await in_thread(tools.workspaces.close, tools.workspaces.get(watch.agent.id))
+        close_aside(tools, task, watch.agent.id)
     return moved
 
 

@@ -19,6 +19,7 @@ from muster.supervision import junit
 from muster.supervision.checks import junit_environment
 from muster.supervision.evidence import CheckResult
 from muster.vault import environment, secrets_in
+from muster.workspace.base import Workspace
 
 _TAIL = 4096
 _MOST_OUTPUT = 400_000
@@ -132,9 +133,13 @@ async def _run(tools: Tools, job: Job, command: Command, where: Path, name: str)
     if command.save_layer and exit_.code == 0:
         await in_thread(tools.workspaces.save_layer, workspace, command.save_layer)
     result = await in_thread(_read, command, run_id, run_dir, report, exit_, str(workspace.tree))
-    tools.later(tools.workspaces.discard, workspace)
-    tools.later(shutil.rmtree, private / "tmp", ignore_errors=True)
+    tools.aside("clearing up after a check", in_thread(_clear, tools, workspace, private / "tmp"))
     return result
+
+
+def _clear(tools: Tools, workspace: Workspace, scratch: Path) -> None:
+    tools.workspaces.discard(workspace)
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _nothing(_data: bytes) -> None:

@@ -14,7 +14,8 @@ from muster.domain.ids import new_id
 from muster.domain.task import Stage, Task
 from muster.domain.verdict import Finding, Severity, Verdict
 from muster.engine import route
-from muster.engine.checks import Command, run_cached, run_fresh
+from muster.engine.checks import LOST_ALLOWED, Command, run_cached, run_fresh
+from muster.engine.closing import close_aside
 from muster.engine.foreign import read_small
 from muster.engine.setup import ensure_layer
 from muster.engine.tools import Job, Tools, in_thread, job_of
@@ -33,9 +34,8 @@ from muster.supervision.quality import judge
 from muster.supervision.runner_config import Contents, changed_configs
 from muster.supervision.validate import validate
 from muster.workspace.base import Workspace
-from muster.workspace.workspaces import Change
+from muster.workspace.workspaces import Change, Taken
 
-LOST_ALLOWED = 20
 DROPPINGS = (".aider*",)
 """What agent programs leave of their own in a workspace; it is not their work."""
 _LARGEST_RESULT = 1_000_000
@@ -54,9 +54,10 @@ async def conclude(tools: Tools, task: Task) -> Task:
         return await _cancelled(tools, task, agent, commit)
     verdict = _verdict(tools, job, agent, findings)
     moved = await tools.store.write(move, route.after_verdict(job, verdict, commit))
-    if commit and moved.stage is not Stage.QUEUED:
+    # A merge shows the work's branch along with it.
+    if commit and moved.stage not in {Stage.QUEUED, Stage.MERGING}:
         await show_branch(tools, job, commit)
-    await in_thread(close_workspace, tools, agent.id)
+    close_aside(tools, task, agent.id)
     return moved
 
 
@@ -65,11 +66,10 @@ async def examine(tools: Tools, job: Job, agent: Agent) -> tuple[str | None, lis
     task = job.task
     base = str(task.base_commit)
     workspace = await in_thread(tools.workspaces.reopen, agent.id)
-    commit = await in_thread(_snapshot, tools, job, agent, workspace, base)
+    taken = await in_thread(_snapshot, tools, job, agent, workspace, base)
+    commit = taken.commit
     changed = await in_thread(_changes, tools, job, base, commit)
-    findings = list(
-        await in_thread(_first_look, tools, job, agent, workspace, base, commit, changed)
-    )
+    findings = list(await in_thread(_first_look, tools, job, agent, taken, base, changed))
     if commit is None or any(f.severity is Severity.VETO for f in findings):
         return commit, findings
     where = tools.run_dir(agent.id) / "checks"
@@ -137,7 +137,7 @@ def _text(tools: Tools, job: Job, commit: str, path: str) -> str | None:
         return None
 
 
-def _snapshot(tools: Tools, job: Job, agent: Agent, workspace: Workspace, base: str) -> str | None:
+def _snapshot(tools: Tools, job: Job, agent: Agent, workspace: Workspace, base: str) -> Taken:
     message = (
         f"{job.task.title}\n\n{job.task.label}, attempt {job.task.attempt} by {agent.driver}\n"
     )
@@ -164,17 +164,16 @@ def _first_look(
     tools: Tools,
     job: Job,
     agent: Agent,
-    workspace: Workspace,
+    taken: Taken,
     base: str,
-    commit: str | None,
     changed: Changes,
 ) -> tuple[Finding, ...]:
-    added = tools.workspaces.added_lines(job.repo, base, commit) if commit else {}
+    added = tools.workspaces.added_lines(job.repo, base, taken.commit) if taken.commit else {}
     return validate(
         agent.outcome or Outcome.FAILED,
         agent.reason,
         changed,
-        tools.workspaces.nested(workspace),
+        taken.nested,
         _result_file(tools.run_dir(agent.id) / "agent" / "result.json"),
         job.task,
         added=added,
@@ -221,7 +220,7 @@ def _verdict(tools: Tools, job: Job, agent: Agent, findings: list[Finding]) -> V
 
 async def _again(tools: Tools, task: Task, agent: Agent) -> Task:
     """A lost agent proves nothing about the task: its try does not count."""
-    await in_thread(close_workspace, tools, agent.id)
+    close_aside(tools, task, agent.id)
     return await tools.store.write(
         move,
         Move(
@@ -243,7 +242,7 @@ async def _cancelled(tools: Tools, task: Task, agent: Agent, commit: str | None)
             columns={"result_commit": commit},
         ),
     )
-    await in_thread(close_workspace, tools, agent.id)
+    close_aside(tools, task, agent.id)
     return moved
 
 
@@ -252,9 +251,3 @@ async def show_branch(tools: Tools, job: Job, commit: str) -> None:
     await in_thread(
         tools.workspaces.publish, job.repo, Path(job.project.git_dir), job.task.branch, commit
     )
-
-
-def close_workspace(tools: Tools, agent_id: str) -> None:
-    """Remove an attempt's workspace, if it is still there; what it held is kept by a ref first."""
-    if tools.workspaces.exists(agent_id):
-        tools.workspaces.close(tools.workspaces.get(agent_id))

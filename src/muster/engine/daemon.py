@@ -10,7 +10,7 @@ from muster.domain.task import ACTIVE, Stage, Task
 from muster.domain.verdict import OPTIONS, BreakpointKind
 from muster.engine import attempt, conclude, dispatch, janitor, landing
 from muster.engine.durable import Durable
-from muster.engine.tools import Tools, job_of
+from muster.engine.tools import Tools, in_thread, job_of
 from muster.store import moves, tasks
 from muster.store.judgements import NewBreakpoint
 from muster.store.moves import Fence, Move, move
@@ -21,7 +21,7 @@ LOOK_AGAIN = 5.0
 """Seconds between looks at the store when nothing wakes the daemon; wake-ups are only hints."""
 
 CLEAN_EVERY = 60.0
-"""Seconds between looks for workspaces that nobody needs."""
+"""Seconds between looks for workspaces that nobody needs, and processes that nobody asks."""
 
 
 async def hand_over(tools: Tools, task: Task, fault: Exception) -> None:
@@ -97,6 +97,7 @@ class Daemon:
         while True:
             try:
                 await janitor.sweep(self._tools)
+                await in_thread(self._tools.workspaces.rest, CLEAN_EVERY)
             except Exception:  # a full disk today must not end cleaning for ever
                 log.exception("cleaning met a fault; it goes on")
             await asyncio.sleep(CLEAN_EVERY)

@@ -6,7 +6,7 @@ import logging
 
 from muster.domain.errors import MusterError
 from muster.domain.task import ACTIVE
-from muster.engine.conclude import close_workspace
+from muster.engine.closing import close
 from muster.engine.tools import Tools, in_thread
 from muster.store import agents, tasks
 from muster.store.base import Tx
@@ -32,7 +32,7 @@ async def sweep(tools: Tools) -> int:
             if workspace.id.endswith(CHECK):
                 await in_thread(tools.workspaces.discard, workspace)
             else:
-                await in_thread(close_workspace, tools, workspace.id)
+                await close(tools, workspace.id, workspace.repo_id, None)
             closed += 1
         except (MusterError, OSError) as error:
             log.warning("workspace %s stays: %s", workspace.id, error)

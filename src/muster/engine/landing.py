@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from muster.domain.errors import Conflict, GitFailed
+from muster.domain.errors import Conflict, GitFailed, Stale
 from muster.domain.event import NewEvent
 from muster.domain.ids import new_id
 from muster.domain.task import Autonomy, Stage, Task
@@ -31,11 +31,28 @@ _RACES_ALLOWED = 5
 async def land(tools: Tools, task: Task) -> Task:
     """Merge accepted work and complete the task, or ask a person what stands in the way."""
     job = await job_of(tools, task)
+    try:
+        return await _race(tools, job)
+    except Stale:
+        raise
+    except Exception:
+        # Whoever is asked about it will want to see the work.
+        await _show(tools, job)
+        raise
+
+
+async def _show(tools: Tools, job: Job) -> None:
+    await show_branch(tools, job, str(job.task.result_commit))
+
+
+async def _race(tools: Tools, job: Job) -> Task:
+    """Try until the branch stands still."""
     async with tools.lock(f"branch {job.project.git_dir} {job.project.branch}"):
         for _ in range(_RACES_ALLOWED):
             moved = await _try(tools, job)
             if moved is not None:
                 return moved
+    task = job.task
     raise GitFailed(
         f"{job.project.branch} kept moving while {task.label} was being merged",
         hint=f"wait until it is quiet, then: muster task merge {task.label}",
@@ -50,6 +67,7 @@ async def _try(tools: Tools, job: Job) -> Task | None:
     if task.merged_commit:
         done = await in_thread(tools.workspaces.is_ancestor, job.repo, task.merged_commit, target)
         if done:
+            await _show(tools, job)
             return await _landed(tools, job, task.merged_commit)
     outcome = await in_thread(
         tools.workspaces.merge,
@@ -76,12 +94,14 @@ async def _verify_again(tools: Tools, job: Job, target: str, merged: Merged) -> 
     changed = as_changes(changes)
     where = tools.run_dir(f"merge-{job.task.id}-{job.task.attempt}") / "checks"
     found = await evidence(tools, job, target, merged.commit, changed, where)
-    if tools.wish(job.task.id).is_set():
+    cancelled = tools.wish(job.task.id).is_set()
+    if not cancelled and not any(f.severity is Severity.VETO for f in found):
+        return None
+    await _show(tools, job)
+    if cancelled:
         return await tools.store.write(
             move, Move(Fence.of(job.task), Stage.CANCELLED, "cancelled by a person")
         )
-    if not any(f.severity is Severity.VETO for f in found):
-        return None
     verdict = _refusal(tools, job, found)
     return await tools.store.write(move, route.after_verdict(job, verdict, job.task.result_commit))
 
@@ -119,7 +139,7 @@ async def _conflict(tools: Tools, job: Job, outcome: Conflicted, target: str) ->
         for p in outcome.paths
     ]
     names = ", ".join(p.path for p in outcome.paths[:5])
-    await show_branch(tools, job, str(job.task.result_commit))
+    await _show(tools, job)
     return await tools.store.write(
         move,
         Move(
@@ -140,7 +160,6 @@ async def _move_branch(tools: Tools, job: Job, target: str, merged: str) -> Task
     """Record the commit, then move the branch to it; again after a crash finds it moved."""
     task = await tools.store.write(hold, Fence.of(job.task), {"merged_commit": merged})
     held = Job(task, job.project, job.autonomy)
-    await show_branch(tools, held, str(task.result_commit))
     failpoint("merge.before_ref")
     try:
         moved = await in_thread(
@@ -152,16 +171,21 @@ async def _move_branch(tools: Tools, job: Job, target: str, merged: str) -> Task
             target,
             merged,
             trusted_config=job.project.trusted_config,
+            show=(task.branch, str(task.result_commit)),
         )
     except Conflict as error:
         return await _checkout_in_the_way(tools, held, error)
     failpoint("merge.after_ref")
     if not moved:
         return None
-    return await _landed(tools, held, merged)
+    done = await _landed(tools, held, merged)
+    warm = in_thread(tools.workspaces.warm, job.repo, merged, near=target)
+    tools.aside("getting ready for the next workspace", warm)
+    return done
 
 
 async def _checkout_in_the_way(tools: Tools, job: Job, error: Conflict) -> Task:
+    await _show(tools, job)
     return await tools.store.write(
         move,
         Move(

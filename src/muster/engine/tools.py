@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from muster.agents.base import Driver
 from muster.agents.presets import PRESETS
-from muster.domain.errors import Invalid, MusterError
+from muster.domain.errors import Invalid
 from muster.domain.project import Project, ProjectSettings
 from muster.domain.task import Autonomy, Task
 from muster.runtimes.base import Runtime
@@ -21,10 +20,12 @@ from muster.store import projects
 from muster.store.base import Store
 from muster.workspace.workspaces import Workspaces
 
-log = logging.getLogger("muster.engine")
-
 P = ParamSpec("P")
 T = TypeVar("T")
+
+log = logging.getLogger("muster.engine")
+
+_SETTLE_SECONDS = 10.0
 
 
 @dataclass(slots=True)
@@ -43,7 +44,7 @@ class Tools:
     clock: Callable[[], float]
     wishes: dict[str, asyncio.Event] = field(default_factory=dict)
     locks: dict[str, asyncio.Lock] = field(default_factory=dict)
-    chores: set[asyncio.Task[None]] = field(default_factory=set)
+    _aside: set[asyncio.Task[None]] = field(default_factory=set)
 
     def wish(self, task_id: str) -> asyncio.Event:
         """Set when a person wants this task to end."""
@@ -53,19 +54,16 @@ class Tools:
         """The one lock of this name."""
         return self.locks.setdefault(name, asyncio.Lock())
 
-    def later(self, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Have a blocking call made that nobody waits for, such as clearing up.
-
-        After a fault or a crash the janitor finds what it should have done.
-        """
-        chore = asyncio.create_task(_chore(partial(call, *args, **kwargs)))
-        self.chores.add(chore)
-        chore.add_done_callback(self.chores.discard)
+    def aside(self, what: str, work: Awaitable[object]) -> None:
+        """Do what nobody waits for; a fault in it is only logged."""
+        task = asyncio.create_task(_logged(what, work), name=what)
+        self._aside.add(task)
+        task.add_done_callback(self._aside.discard)
 
     async def settle(self) -> None:
-        """Wait until nothing is left of what was put off."""
-        while self.chores:
-            await asyncio.gather(*self.chores)
+        """Wait a while for what is being done aside, as at the end of the house."""
+        if self._aside:
+            await asyncio.wait(self._aside, timeout=_SETTLE_SECONDS)
 
     def runtime(self, name: str) -> Runtime:
         """A place by name.
@@ -110,13 +108,6 @@ class Tools:
         return self.settings.runs / agent_id
 
 
-async def _chore(call: Callable[[], object]) -> None:
-    try:
-        await in_thread(call)
-    except (MusterError, OSError) as error:
-        log.warning("clearing up was put off: %s", error)
-
-
 @dataclass(frozen=True, slots=True)
 class Job:
     """A task with the project it belongs to and the settings that hold for it now.
@@ -149,6 +140,13 @@ async def job_of(tools: Tools, task: Task) -> Job:
     )
     agents = row.file_settings.get("agents", {})
     return Job(task, project, task.autonomy or settings.autonomy, agents)
+
+
+async def _logged(what: str, work: Awaitable[object]) -> None:
+    try:
+        await work
+    except Exception:  # nobody waits for it, so nobody else would hear of it
+        log.exception("%s failed; it is done when it is needed, or by the janitor", what)
 
 
 async def in_thread(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -86,4 +86,5 @@ class House:
     async def stop(self) -> None:
         """Let go; running agents stay alive under their shims."""
         await self.daemon.stop()
+        await asyncio.to_thread(self.workspaces.rest)
         await self.store.close()

@@ -45,6 +45,10 @@ class Backend(Protocol):
         """An empty string when workspaces can be made under `where`, else the reason why not."""
         ...
 
+    def ready(self, source: Source, commit: str) -> None:
+        """Make ahead of time what opening at `commit` will need, if anything; nobody waits."""
+        ...
+
     def open(
         self,
         source: Source,
@@ -56,8 +60,8 @@ class Backend(Protocol):
         """Make `root/…` hold the files of `commit` and return the tree; redo an unfinished.
 
         `near` is a commit that is already checked out for others and differs little: a backend
-        may start from it. `layer` is a folder whose files are laid under the tree's. What git knows
-        of the files is left in `root/control` (`muster.workspace.checkout`).
+        may start from it. `layer` is a folder whose files are laid under the tree's. git's
+        record of the files is left as `root/control/index`.
         """
         ...
 

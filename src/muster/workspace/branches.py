@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from muster.domain.errors import GitFailed, Stale
 from muster.domain.guard import commit_id, ref_name
 from muster.workspace.git import Git, Place
 from muster.workspace.mirror import no_repository
+from muster.workspace.refs import told
 
 NOBODY = {
     f"GIT_COMMITTER_{what}": value
@@ -22,7 +24,10 @@ def head(git: Git, git_dir: Path, branch: str) -> str | None:
     Raises:
         NotFound: no repository is there.
     """
-    name = f"refs/heads/{ref_name(branch)}^{{commit}}"
+    known = told(git_dir, ref_name(branch))
+    if known is not None:
+        return known or None
+    name = f"refs/heads/{branch}^{{commit}}"
     answer = git.ask(Place(git_dir), "rev-parse", "--verify", "--quiet", name)
     if answer.code not in {0, 1}:
         raise no_repository(git_dir)
@@ -56,3 +61,16 @@ def move_ref(git: Git, git_dir: Path, branch: str, old: str, new: str, why: str)
                 f"{branch} has moved from {old[:12]} to {(now or 'nothing')[:12]}"
             ) from error
         raise
+
+
+def move_refs(git: Git, git_dir: Path, moves: Iterable[tuple[str, str, str]], why: str) -> bool:
+    """Move several branches, each from its old commit to its new one; whether all are moved.
+
+    All or none. As with `move_ref` an old commit of zeros makes a branch.
+    """
+    lines = [
+        f"update refs/heads/{ref_name(branch)} {commit_id(new)} {commit_id(old)}\n"
+        for branch, old, new in moves
+    ]
+    place, asked = Place(git_dir, env=NOBODY), "".join(lines).encode()
+    return git.ask(place, "update-ref", "-m", why, "--stdin", stdin=asked).code == 0

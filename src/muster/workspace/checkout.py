@@ -1,26 +1,23 @@
-"""Files of a commit put into a folder by the control plane's git, and what is known of them."""
+"""Files of a commit put into a folder by the control plane's git."""
 
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
 from muster.domain.guard import commit_id
 from muster.workspace.base import Source
 from muster.workspace.git import SLOW, Git, Place
-from muster.workspace.records import read_record, sync_disk, write_record
+from muster.workspace.records import sync_disk, write_record
 from muster.workspace.remove import remove_own
 
-_GITLINK = re.compile(rb"(?:^|\0)160000 [0-9a-f]+ 0\t([^\0]+)")
 _SPARE = 3
 """So many bases stay for the next workspace, whether anything stands on them or not."""
 
@@ -28,36 +25,13 @@ _BACK_SECONDS = 10.0
 _DAY = 86_400.0
 """Seconds after which a draft was left by a crash and not by a slow disk."""
 
-RECORD = "checkout.json"
+_RECORD = "checkout.json"
+"""What a base has when it is whole."""
+
 INDEX = "index"
 
 
-@dataclass(frozen=True, slots=True)
-class Checkout:
-    """What stands in a folder: a commit, its tree's id, and the submodules it names."""
-
-    commit: str
-    tree: str
-    gitlinks: tuple[str, ...]
-
-    def save(self, folder: Path) -> None:
-        """Write it into `folder`."""
-        write_record(
-            folder / RECORD,
-            {"commit": self.commit, "tree": self.tree, "gitlinks": list(self.gitlinks)},
-            sync=False,
-        )
-
-    @classmethod
-    def load(cls, folder: Path) -> Checkout | None:
-        """Read it from `folder`; None when the folder was never finished."""
-        record = read_record(folder / RECORD)
-        if record is None:
-            return None
-        return cls(record["commit"], record["tree"], tuple(record["gitlinks"]))
-
-
-def check_out(git: Git, mirror: Path, commit: str, tree: Path, index: Path) -> Checkout:
+def check_out(git: Git, mirror: Path, commit: str, tree: Path, index: Path) -> None:
     """Fill the empty folder `tree` with the files of `commit`; `index` becomes git's record of it.
 
     No filter, hook or attribute file of anybody's configuration takes part.
@@ -68,17 +42,6 @@ def check_out(git: Git, mirror: Path, commit: str, tree: Path, index: Path) -> C
     tree.mkdir(exist_ok=True)
     place = Place(mirror, tree, index)
     git.run(place, "read-tree", "--reset", "-u", commit_id(commit), seconds=SLOW)
-    return describe(git, mirror, commit, index)
-
-
-def describe(git: Git, mirror: Path, commit: str, index: Path) -> Checkout:
-    """What the index of a fresh checkout of `commit` says of it."""
-    place = Place(mirror, index=index)
-    tree = git.run(place, "rev-parse", "--verify", f"{commit_id(commit)}^{{tree}}")
-    listed = git.run(place, "ls-files", "-s", "-z")
-    # os.fsdecode keeps names that are no UTF-8; git's paths are bytes.
-    links = tuple(name.decode("utf-8", "surrogateescape") for name in _GITLINK.findall(listed))
-    return Checkout(commit, tree.decode().strip(), links)
 
 
 class Bases:
@@ -97,7 +60,7 @@ class Bases:
     def find(self, source: Source, commit: str) -> Path | None:
         """The base of `commit`, if it is there."""
         base = source.bases / commit_id(commit)
-        return base if (base / RECORD).exists() else None
+        return base if (base / _RECORD).exists() else None
 
     @contextmanager
     def hold(self, source: Source, commit: str) -> Iterator[Path]:
@@ -128,16 +91,16 @@ class Bases:
 
     def recent(self, source: Source) -> list[Path]:
         """The bases that are there, the one used last first."""
-        whole = (path.parent for path in source.bases.glob(f"[!.]*/{RECORD}"))
+        whole = (path.parent for path in source.bases.glob(f"[!.]*/{_RECORD}"))
         return sorted(whole, key=_last_use, reverse=True)
 
     def _make(self, source: Source, commit: str, base: Path) -> None:
         source.bases.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = Path(mkdtemp(prefix=".new-", dir=source.bases))
         try:
-            made = check_out(self._git, source.mirror, commit, draft / "tree", draft / INDEX)
+            check_out(self._git, source.mirror, commit, draft / "tree", draft / INDEX)
             self._date_back(Place(source.mirror, draft / "tree", draft / INDEX))
-            made.save(draft)
+            write_record(draft / _RECORD, {"commit": commit}, sync=False)
             # A base that is there is taken for whole, so it may not lose files with the machine.
             sync_disk(draft)
             draft.rename(base)

@@ -26,6 +26,9 @@ class CloneBackend:
         del where
         return ""
 
+    def ready(self, source: Source, commit: str) -> None:
+        """Nothing: what is copied for one workspace is of no use to another."""
+
     def open(
         self,
         source: Source,
@@ -39,10 +42,9 @@ class CloneBackend:
         self.close(root)
         control, tree = root / "control", root / "tree"
         control.mkdir(mode=0o700)
-        made = check_out(self._git, source.mirror, commit, tree, control / INDEX)
+        check_out(self._git, source.mirror, commit, tree, control / INDEX)
         for path in sorted(layer.iterdir()) if layer else ():
             copy_path(path, tree / path.name)
-        made.save(control)
         return tree
 
     def reopen(self, root: Path) -> None:

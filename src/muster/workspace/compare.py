@@ -4,36 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from muster.domain.errors import NotFound
 from muster.domain.guard import commit_id, relative_path
+from muster.workspace.difference import DIFF, Change, difference, listing
 from muster.workspace.git import Answer, failure
 from muster.workspace.mirror import Mirror
 
 CUT = "\\ cut here: the rest is longer than what is shown\n"
 """The last line of a patch that was longer than its limit."""
 
-_STATUS = {"A": "added", "M": "modified", "D": "deleted", "R": "renamed", "T": "modified"}
-_DIFF = ("diff-tree", "-r", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty")
+_SHORT = 1024 * 1024
 _SECTION = re.compile(rb"^diff --git ", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One changed path: `status` is added, modified, deleted or renamed (then with `old_path`).
-
-    `added` and `removed` count lines; a `binary` file has none. Names that are no UTF-8 hold
-    surrogate escapes.
-    """
-
-    path: str
-    old_path: str | None
-    status: str
-    added: int
-    removed: int
-    binary: bool
 
 
 def changes(mirror: Mirror, base: str, head: str) -> tuple[Change, ...]:
@@ -42,36 +25,7 @@ def changes(mirror: Mirror, base: str, head: str) -> tuple[Change, ...]:
     Raises:
         GitFailed: one of them is not in the mirror.
     """
-    out = mirror.git.run(
-        mirror.place, *_DIFF, "-M", "--raw", "--numstat", "-z", commit_id(base), commit_id(head)
-    )
-    return tuple(_changes(os.fsdecode(out).split("\0")))
-
-
-def _changes(fields: list[str]) -> Iterator[Change]:
-    """Parse --raw entries (`:modes ids S`, paths), then --numstat entries, all NUL-separated."""
-    kinds: dict[str, str] = {}
-    at = 0
-    while fields[at].startswith(":"):
-        kind = fields[at].split(" ")[-1][0]
-        at += 3 if kind == "R" else 2
-        kinds[fields[at - 1]] = _STATUS[kind]
-    while fields[at]:
-        added, removed, path = fields[at].split("\t", 2)
-        old = None
-        at += 1
-        if not path:
-            old, path = fields[at], fields[at + 1]
-            at += 2
-        binary = added == "-"
-        yield Change(
-            path,
-            old,
-            kinds[path],
-            0 if binary else int(added),
-            0 if binary else int(removed),
-            binary,
-        )
+    return difference(mirror, base, head).changes
 
 
 def patch(
@@ -88,7 +42,7 @@ def patch(
     paths = [relative_path(name) for name in (path, old_path) if name]
     answer = mirror.git.ask(
         mirror.place,
-        *(*_DIFF, "-M", "-p", commit_id(base), commit_id(head), "--", *paths),
+        *(*DIFF, "-M", "-p", commit_id(base), commit_id(head), "--", *paths),
         limit=limit,
     )
     return _text(_checked("diff-tree", answer).out, cut=answer.cut)
@@ -97,13 +51,12 @@ def patch(
 def patches(mirror: Mirror, base: str, head: str, limit: int) -> Mapping[str, str]:
     """The unified diff of every changed path, each at most `limit` bytes and then `CUT`.
 
-    One process for all of them; keys are the paths of `changes`.
+    Keys are the paths of `changes`.
     """
-    out = mirror.git.run(mirror.place, *_DIFF, "-M", "-p", commit_id(base), commit_id(head))
-    sections = _sections(out)
-    names = (change.path for change in changes(mirror, base, head))
+    found = difference(mirror, base, head)
+    names = (change.path for change in found.changes)
     shown: dict[str, str] = {}
-    for name, section in zip(names, sections, strict=True):
+    for name, section in zip(names, _sections(found.patch), strict=True):
         shown[name] = _text(section[:limit], cut=len(section) > limit)
     return shown
 
@@ -159,11 +112,17 @@ def read_file(mirror: Mirror, commit: str, path: str, limit: int) -> bytes:
         GitFailed: the commit is not in the mirror.
     """
     name = f"{commit_id(commit)}:{relative_path(path)}"
-    answer = mirror.git.ask(mirror.place, "cat-file", "blob", name, limit=limit)
-    if answer.code != 0 and not answer.cut:
+    found = mirror.objects.info(name)
+    if found is None or found.kind != "blob":
         mirror.tree_of(commit)
         raise NotFound(f"there is no file {path!r} at {commit[:12]}")
-    return answer.out
+    if found.size <= min(limit, _SHORT):
+        whole = mirror.objects.read(found.id)
+        if whole is not None:
+            return whole[1]
+    # The one reader is not kept busy with what is long.
+    args = ("cat-file", "blob", found.id)
+    return _checked(args[0], mirror.git.ask(mirror.place, *args, limit=limit)).out
 
 
 def is_ancestor(mirror: Mirror, old: str, new: str) -> bool:
@@ -172,7 +131,12 @@ def is_ancestor(mirror: Mirror, old: str, new: str) -> bool:
     Raises:
         GitFailed: one of them is not in the mirror.
     """
-    args = ("merge-base", "--is-ancestor", commit_id(old), commit_id(new))
+    below, above = mirror.commit(commit_id(old)), mirror.commit(commit_id(new))
+    if old == new or old in above.parents:
+        return True
+    if new in below.parents:
+        return False
+    args = ("merge-base", "--is-ancestor", old, new)
     answer = mirror.git.ask(mirror.place, *args)
     if answer.code not in {0, 1}:
         raise failure(args, answer)
@@ -181,5 +145,5 @@ def is_ancestor(mirror: Mirror, old: str, new: str) -> bool:
 
 def paths(mirror: Mirror, commit: str) -> tuple[str, ...]:
     """Every path of a commit, in git's order."""
-    out = mirror.git.run(mirror.place, "ls-tree", "-r", "-z", "--name-only", commit_id(commit))
-    return tuple(p.decode("utf-8", "surrogateescape") for p in out.split(b"\0") if p)
+    listed = listing(mirror, commit).split(b"\0")
+    return tuple(os.fsdecode(line.partition(b"\t")[2]) for line in listed if line)

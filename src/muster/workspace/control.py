@@ -6,7 +6,7 @@ import secrets
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from muster.workspace.checkout import INDEX, Checkout
+from muster.workspace.checkout import INDEX
 from muster.workspace.records import read_record, write_record
 
 _STATE = "state.json"
@@ -37,18 +37,9 @@ class Control:
     def __init__(self, root: Path) -> None:
         self.folder = root / "control"
 
-    def begin(self, checkout: Checkout, layer_key: str | None, layer: tuple[str, ...]) -> State:
+    def begin(self, state: State) -> None:
         """Start from a fresh checkout."""
-        state = State(
-            checkout.commit,
-            None,
-            checkout.tree,
-            gitlinks=checkout.gitlinks,
-            layer=layer,
-            layer_key=layer_key,
-        )
         self._save(state, sync=False)
-        return state
 
     def state(self) -> State | None:
         """The state; None when the workspace was never finished."""

@@ -200,24 +200,39 @@ class Git:
             if process.returncode not in {0, -signal.SIGPIPE}:
                 raise failure(args, Answer(process.returncode, b"", _clean(err)))
 
+    def serve(self, place: Place, *args: str | Path) -> subprocess.Popen[bytes]:
+        """Start a command that stays and answers questions; whoever starts it ends it.
+
+        What it says on stderr is not heard.
+
+        Raises:
+            Refused: git is not installed.
+        """
+        return self._open(place, args, subprocess.PIPE, subprocess.DEVNULL)
+
     def _start(
         self, place: Place, args: Sequence[str | Path], stdin: bytes | IO[bytes] | None
+    ) -> subprocess.Popen[bytes]:
+        source: Any = stdin
+        if isinstance(stdin, bytes):
+            source = subprocess.PIPE if stdin else subprocess.DEVNULL
+        return self._open(place, args, source, subprocess.PIPE)
+
+    def _open(
+        self, place: Place, args: Sequence[str | Path], stdin: Any, stderr: int
     ) -> subprocess.Popen[bytes]:
         program = self.program
         with self._counting:
             self.started += 1
         path = f"{Path(program).parent}{os.pathsep}{os.defpath}"
-        source: Any = stdin
-        if isinstance(stdin, bytes):
-            source = subprocess.PIPE if stdin else subprocess.DEVNULL
         try:
             return subprocess.Popen(
                 [program, *_FIXED, *place.settings, *map(str, args)],
                 env=place.environment(path),
                 cwd=place.work_tree or "/",
-                stdin=source,
+                stdin=stdin,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stderr=stderr,
                 process_group=0,
             )
         except FileNotFoundError as error:

@@ -15,14 +15,17 @@ from pathlib import Path
 from muster.domain.errors import Conflict, GitFailed, MusterError, Refused, Stale
 from muster.domain.guard import commit_id, ref_name
 from muster.failpoint import failpoint
-from muster.workspace.branches import head, move_ref
+from muster.workspace.branches import head, move_ref, move_refs
 from muster.workspace.compare import is_ancestor
+from muster.workspace.difference import Entry, differing
 from muster.workspace.git import Place
 from muster.workspace.mirror import Mirror
-from muster.workspace.publish import bring, checked_out, git_dirs
+from muster.workspace.publish import Shown, bring, checked_out, git_dirs, publish, to_show
 from muster.workspace.records import read_record, write_record
 from muster.workspace.survey import require_trust
-from muster.workspace.usertree import Entry, UserTree
+from muster.workspace.usertree import UserTree
+
+_WHY = "muster: merge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +46,16 @@ class Landing:
         work_tree: Path | None,
         branch: str,
         trusted_config: str = "",
+        show: tuple[str, str] | None = None,
     ) -> None:
+        """Land on `branch`; `show` is a branch below `muster/` and its commit, to go along."""
         self._mirror = mirror
         self._git = mirror.git
         self._git_dir = git_dir
         self._work_tree = work_tree
         self._branch = ref_name(branch)
         self._trusted = trusted_config
+        self._show = show
         self._journal = mirror.path.parent / "landing.json"
 
     def land(self, old: str, new: str) -> Landed | None:
@@ -60,10 +66,11 @@ class Landing:
             Refused: the configuration is not the trusted one, or `new` does not stand on `old`.
         """
         commit_id(old), commit_id(new)
-        require_trust(self._git, self._git_dir, self._trusted)
+        require_trust(self._git, self._git_dir, self._trusted, self._mirror.kept)
         self._settle()
         now = head(self._git, self._git_dir, self._branch)
         if now == new:
+            self._show_alone()
             return Landed(new)
         if now != old:
             return None
@@ -72,10 +79,19 @@ class Landing:
                 f"{self._branch} is not moved: {new[:12]} does not stand on {old[:12]}",
                 hint="merge again onto the branch as it is now",
             )
-        bring(self._mirror, self._git_dir, new)
-        return self._move(old, new)
+        shown = self._to_show()
+        seen = [shown.old] if shown and shown.old.strip("0") else []
+        bring(self._mirror, self._git_dir, [new, *([shown.new] if shown else [])], [old, *seen])
+        return self._move(old, new, shown)
 
-    def _move(self, old: str, new: str) -> Landed | None:
+    def _to_show(self) -> Shown | None:
+        return to_show(self._mirror, self._git_dir, *self._show) if self._show else None
+
+    def _show_alone(self) -> None:
+        if self._show:
+            publish(self._mirror, self._git_dir, *self._show)
+
+    def _move(self, old: str, new: str, shown: Shown | None) -> Landed | None:
         self._refuse_rebase()
         token = secrets.token_hex(16)
         on_it = checked_out(self._git, self._git_dir, self._branch)
@@ -84,24 +100,33 @@ class Landing:
             self._note(token, old, new, trees)
         failpoint("land.journal")
         try:
-            entries = self._entries(old, new) if trees else []
+            entries = differing(self._mirror, old, new) if trees else []
             for tree in trees:
                 tree.lock()
                 tree.require_clean(old, entries)
         except BaseException:
             self._release(trees)
             raise
-        return self._carry(old, new, trees, entries)
+        landed = self._carry(old, new, trees, entries, shown)
+        if landed:
+            # Nothing to do when it went along.
+            self._show_alone()
+        return landed
 
     def _carry(
-        self, old: str, new: str, trees: Sequence[UserTree], entries: Sequence[Entry]
+        self,
+        old: str,
+        new: str,
+        trees: Sequence[UserTree],
+        entries: Sequence[Entry],
+        shown: Shown | None,
     ) -> Landed | None:
         """The files, then the branch, then the indexes; all of it or nothing."""
         try:
             for tree in trees:
                 tree.move(old, new)
             failpoint("land.files")
-            move_ref(self._git, self._git_dir, self._branch, old, new, "muster: merge")
+            self._move_branch(old, new, shown)
         except (Conflict, Refused) as error:
             self._put_back(trees, entries)
             if isinstance(error, Stale):
@@ -113,6 +138,15 @@ class Landing:
         failpoint("land.index")
         self._release(trees)
         return Landed(new, tuple(tree.folder for tree in trees))
+
+    def _move_branch(self, old: str, new: str, shown: Shown | None) -> None:
+        moves = [(self._branch, old, new)]
+        if shown:
+            moves.append((shown.branch, shown.old, shown.new))
+            if move_refs(self._git, self._git_dir, moves, _WHY):
+                return
+        # The task's branch must not stand in the way of the merge.
+        move_ref(self._git, self._git_dir, self._branch, old, new, _WHY)
 
     def _put_back(self, trees: Sequence[UserTree], entries: Sequence[Entry]) -> None:
         try:
@@ -154,7 +188,7 @@ class Landing:
                 tree.unlock()
             raise
         if now == old:
-            self._put_back(present, self._entries(old, new))
+            self._put_back(present, differing(self._mirror, old, new))
         else:
             self._release(present)
 
@@ -175,18 +209,6 @@ class Landing:
         for tree in trees:
             tree.unlock()
         self._journal.unlink(missing_ok=True)
-
-    def _entries(self, old: str, new: str) -> list[Entry]:
-        listed = self._git.run(
-            self._mirror.place,
-            *("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", old, new),
-        )
-        fields = os.fsdecode(listed).split("\0")[:-1]
-        found = []
-        for how, path in zip(fields[::2], fields[1::2], strict=True):
-            old_mode, new_mode, before, after, _ = how.removeprefix(":").split(" ")
-            found.append(Entry(path, old_mode, new_mode, before, after))
-        return found
 
     def _refuse_rebase(self) -> None:
         for folder in git_dirs(self._git_dir):

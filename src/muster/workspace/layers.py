@@ -16,6 +16,7 @@ from muster.domain.guard import commit_id, folder_name
 from muster.workspace.base import Workspace
 from muster.workspace.control import Control
 from muster.workspace.copying import copy_path
+from muster.workspace.difference import listing
 from muster.workspace.git import Place
 from muster.workspace.mirror import Mirror
 from muster.workspace.records import read_record, write_record
@@ -56,8 +57,8 @@ def layer_key(mirror: Mirror, repo_id: str, commit: str, command: str) -> str:
     Raises:
         GitFailed: the commit is not in the mirror.
     """
-    listed = mirror.git.run(mirror.place, "ls-tree", "-r", "-z", commit_id(commit))
-    entries = (entry for entry in os.fsdecode(listed).split("\0") if entry)
+    listed = os.fsdecode(listing(mirror, commit))
+    entries = (entry for entry in listed.split("\0") if entry)
     inputs = [entry for entry in entries if _is_manifest(entry.partition("\t")[2])]
     digest = hashlib.sha256()
     for part in (repo_id, command, *inputs):

@@ -32,11 +32,15 @@ _SMALL_INDEX = 512 * 1024
 
 @dataclass(slots=True)
 class Findings:
-    """Paths to record, paths that are gone, and repositories that were planted."""
+    """Paths to record, paths that are gone, and repositories that were planted.
+
+    `excluded` says that something was left out only because the caller asked for it.
+    """
 
     present: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
     nested: list[str] = field(default_factory=list)
+    excluded: bool = False
 
     @property
     def any(self) -> bool:
@@ -96,6 +100,9 @@ class _Sorter:
             tag, _, path = entry.partition(" ")
             if not path or self._is_left_out(path):
                 continue
+            if matches(path, self._exclude):
+                found.excluded = True
+                continue
             if path.endswith("/"):
                 found.nested.append(path.rstrip("/"))
             elif not self._is_there(path):
@@ -108,7 +115,7 @@ class _Sorter:
 
     def _is_left_out(self, path: str) -> bool:
         parts = path.rstrip("/").split("/")
-        if any(map(is_git_folder, parts)) or matches(path, self._exclude):
+        if any(map(is_git_folder, parts)):
             return True
         above = ("/".join(parts[: i + 1]) for i in range(len(parts)))
         return bool(self._gitlinks) and any(folder in self._gitlinks for folder in above)

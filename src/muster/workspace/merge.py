@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from muster.domain.errors import Invalid, Unavailable
 from muster.domain.guard import commit_id
+from muster.workspace.commits import Author, can_be_named, write_commit
 from muster.workspace.compare import is_ancestor
-from muster.workspace.git import MERGE_TREE, Place, failure
+from muster.workspace.git import MERGE_TREE, failure
 from muster.workspace.mirror import Mirror
-from muster.workspace.snapshot import Author, write_commit
 
 _MOST_PATHS = 50
 _MOST_BYTES = 64 * 1024
@@ -66,10 +66,14 @@ def merge(
         return Merged(target)
     if method == "rebase":
         return _rebase(mirror, target, work, author)
-    tree, conflict = _join(mirror, target, work)
-    if conflict:
-        return conflict
-    made = write_commit(mirror.git, mirror.place, tree, [target, work], message, author)
+    if target in mirror.commit(work).parents:
+        # Nothing happened beside the work: together they are what the work is.
+        tree = mirror.tree_of(work)
+    else:
+        tree, conflict = _join(mirror, target, work)
+        if conflict:
+            return conflict
+    made = write_commit(mirror, tree, [target, work], message, author)
     return _kept(mirror, made)
 
 
@@ -121,22 +125,14 @@ def _replay(mirror: Mirror, top: str, commit: str, author: Author) -> str | Conf
     )
     parents, _, name, email, when, message = shown.decode("utf-8", "replace").split("\0", 5)
     tree = mirror.tree_of(top)
-    stand_in = write_commit(mirror.git, mirror.place, tree, parents.split()[:1], "stand-in", author)
+    stand_in = write_commit(mirror, tree, parents.split()[:1], "stand-in", author)
     joined, conflict = _join(mirror, stand_in, commit)
     if conflict:
         return conflict
     if joined == tree:
         return top
-    env = author.env()
-    env |= {
-        "GIT_AUTHOR_NAME": name or author.name,
-        "GIT_AUTHOR_EMAIL": email,
-        "GIT_AUTHOR_DATE": f"@{when} +0000",
-    }
-    made = mirror.git.run(
-        Place(mirror.path, env=env), "commit-tree", joined, "-p", top, stdin=message.encode()
-    )
-    return made.decode().strip()
+    by = Author(name if can_be_named(name) else author.name, email, int(when) * 1000)
+    return write_commit(mirror, joined, [top], message, by, author)
 
 
 def _join(mirror: Mirror, ours: str, theirs: str) -> tuple[str, Conflicted | None]:

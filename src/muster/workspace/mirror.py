@@ -9,16 +9,31 @@ user's. Nothing is ever collected here, so a recorded commit stays.
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import mkdtemp
 
 from muster.domain.errors import Invalid, NotFound
 from muster.domain.guard import commit_id, ref_name
 from muster.workspace.git import QUICK, Git, Place
+from muster.workspace.kept import Kept
+from muster.workspace.reader import Reader
 from muster.workspace.records import write_whole
+from muster.workspace.refs import ID, told
 from muster.workspace.transfer import transfer
 
 _FETCHED = "refs/muster/fetched"
+_MOST_KEPT = 32 * 1024 * 1024
+"""Bytes of answers about commits that are kept in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The tree of a commit, and what it stands on."""
+
+    tree: str
+    parents: tuple[str, ...]
 
 
 class Mirror:
@@ -27,6 +42,8 @@ class Mirror:
     def __init__(self, path: Path, git: Git | None = None) -> None:
         self.path = path
         self.git = git or Git()
+        self.objects = Reader(self.git, self.place)
+        self.kept = Kept(_MOST_KEPT)
         self._lock = threading.Lock()
 
     @property
@@ -51,6 +68,8 @@ class Mirror:
         with self._lock:
             user = Place(user_git_dir)
             known = self.ref(f"{_FETCHED}/{branch}")
+            if known and told(user_git_dir, branch) == known:
+                return known
             tip, shared = self._tip(user_git_dir, branch, known)
             if tip == known:
                 return tip
@@ -58,12 +77,27 @@ class Mirror:
             if not self.has(tip):
                 self._take_boundary(user_git_dir)
                 transfer(self.git, user, self.place, [tip], [known] if known and shared else [])
-            self.keep(f"{_FETCHED}/{branch}", tip)
+            self.has_fetched(branch, tip)
             return tip
+
+    def has_fetched(self, branch: str, commit: str) -> None:
+        """Remember that a branch of the user's repository was seen at a commit that is here."""
+        # Only a hint what to ask: nothing is lost with it, so it need not wait for the disk.
+        self.keep(f"{_FETCHED}/{branch}", commit, sync=False)
 
     def has(self, commit: str) -> bool:
         """Whether a commit is here; it then is here with all it stands on."""
-        return self.git.ask(self.place, "cat-file", "-e", commit_id(commit)).code == 0
+        return self.is_made and self.objects.info(commit_id(commit)) is not None
+
+    def commit(self, commit: str) -> Commit:
+        """What a commit says of its tree and its parents.
+
+        Raises:
+            GitFailed: the commit is not here.
+        """
+        head = self.kept.get(("commit", commit), lambda: self._read_head(commit_id(commit)))
+        lines = [line.split(" ") for line in head.decode("ascii", "replace").split("\n")]
+        return Commit(lines[0][1], tuple(line[1] for line in lines if line[0] == "parent"))
 
     def tree_of(self, commit: str) -> str:
         """The id of a commit's tree.
@@ -71,32 +105,47 @@ class Mirror:
         Raises:
             GitFailed: the commit is not here.
         """
-        name = f"{commit_id(commit)}^{{tree}}"
-        return self.git.run(self.place, "rev-parse", "--verify", "--quiet", name).decode().strip()
+        return self.commit(commit).tree
+
+    def _read_head(self, commit: str) -> bytes:
+        """The lines of a commit before its author; what is no commit has git's own error."""
+        found = self.objects.read(commit)
+        if found is None or found[0].kind != "commit":
+            data = self.git.run(self.place, "cat-file", "commit", commit)
+        else:
+            data = found[1]
+        return data.partition(b"\nauthor ")[0]
 
     def fetched(self) -> dict[str, str]:
         """The branches that were fetched, each with the commit it had."""
         top = self.path / _FETCHED
         found = (path for path in top.rglob("*") if path.is_file() and path.suffix != ".lock")
-        return {str(p.relative_to(top)): p.read_text("ascii").strip() for p in found}
+        named = {str(p.relative_to(top)): p.read_text("ascii", "replace").strip() for p in found}
+        return {name: commit for name, commit in named.items() if ID.fullmatch(commit)}
 
     def ref(self, name: str) -> str | None:
         """The commit that one of muster's own refs names."""
         try:
-            return (self.path / name).read_text("ascii").strip() or None
+            text = (self.path / name).read_text("ascii", "replace").strip()
         except (FileNotFoundError, NotADirectoryError):
             return self._packed(name)
+        return text if ID.fullmatch(text) else None
 
-    def keep(self, name: str, commit: str) -> None:
+    def keep(self, name: str, commit: str, *, sync: bool = True) -> None:
         """Let one of muster's own refs name a commit, so that no clean-up takes it.
 
         Written as git writes it, without a process; no one else writes below `refs/muster`.
         """
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, f"{commit_id(commit)}\n".encode(), mode=0o644)
+        write_whole(path, f"{commit_id(commit)}\n".encode(), mode=0o644, sync=sync)
 
-    @property
+    def rest(self, idle: float = 0.0) -> None:
+        """Let go of the process and the memory that nobody has used for `idle` seconds."""
+        if self.objects.rest(idle):
+            self.kept.clear()
+
+    @cached_property
     def object_format(self) -> str:
         """`sha1` or `sha256`."""
         return "sha256" if "sha256" in (self.path / "config").read_text("utf-8") else "sha1"

@@ -8,14 +8,13 @@ lands in `root/upper`, which therefore also says what it touched.
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from muster.domain.errors import GitFailed, Refused, Unavailable
 from muster.domain.guard import commit_id
 from muster.workspace.base import Source
-from muster.workspace.checkout import INDEX, RECORD, Bases, describe
+from muster.workspace.checkout import INDEX, Bases
 from muster.workspace.git import Git, Place
 from muster.workspace.mount import is_mounted, mount_overlay, unmount
 from muster.workspace.records import read_record, write_record
@@ -54,6 +53,12 @@ class OverlayBackend:
         except (OSError, Unavailable) as error:
             return str(error)
         return ""
+
+    def ready(self, source: Source, commit: str) -> None:
+        """Make the commit's base, if a workspace would stand on one of its own."""
+        if self._start(source, commit, None) == commit:
+            with self._bases.hold(source, commit):
+                pass
 
     def open(
         self,
@@ -109,9 +114,7 @@ class OverlayBackend:
         _mount(root, [*lower, base / "tree"])
         # Neither git nor muster writes into an index, each renames a new one over it.
         (root / "control" / INDEX).hardlink_to(base / INDEX)
-        if start == commit:
-            shutil.copyfile(base / RECORD, root / "control" / RECORD)
-        else:
+        if start != commit:
             self._move(source, root, start, commit)
         return tree
 
@@ -166,7 +169,6 @@ class OverlayBackend:
         self._git.run(place, "read-tree", "-m", "-u", start, commit)
         record = read_record(root / _LAYERS) or {}
         write_record(root / _LAYERS, {**record, "moved": self._in_layer(root)}, sync=False)
-        describe(self._git, source.mirror, commit, index).save(root / "control")
 
 
 def _in_use(spaces: Path) -> set[Path]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from muster.domain.guard import commit_id, own_branch
 from muster.workspace.branches import head, move_ref
 from muster.workspace.git import Git, Place
 from muster.workspace.mirror import Mirror
+from muster.workspace.refs import told
 from muster.workspace.transfer import transfer
 
 _ZEROS = "0" * 64
@@ -24,30 +27,58 @@ def publish(mirror: Mirror, user_git_dir: Path, branch: str, commit: str) -> boo
         NotFound: the repository is gone.
         GitFailed: the commit is not in the mirror, or the branch cannot be made.
     """
-    name = own_branch(branch)
-    now = head(mirror.git, user_git_dir, name)
-    if now == commit_id(commit):
-        return True
-    if checked_out(mirror.git, user_git_dir, name) or (now and not mirror.has(now)):
-        return False
-    bring(mirror, user_git_dir, commit)
-    old = now or _ZEROS[: len(commit)]
-    move_ref(mirror.git, user_git_dir, name, old, commit, "muster: show work")
+    shown = to_show(mirror, user_git_dir, branch, commit)
+    if shown is None:
+        return head(mirror.git, user_git_dir, own_branch(branch)) == commit
+    bring(mirror, user_git_dir, [commit], [shown.old] if shown.old.strip("0") else [])
+    move_ref(mirror.git, user_git_dir, shown.branch, shown.old, commit, "muster: show work")
     return True
 
 
-def bring(mirror: Mirror, user_git_dir: Path, commit: str) -> None:
-    """Put a commit of the mirror, with all it needs, among the user's objects."""
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A branch below `muster/` that is to go from `old` (zeros: it is not there) to `new`."""
+
+    branch: str
+    old: str
+    new: str
+
+
+def to_show(mirror: Mirror, user_git_dir: Path, branch: str, commit: str) -> Shown | None:
+    """What `publish` has to do; None when the branch is there, or has to be left alone."""
+    name = own_branch(branch)
+    now = head(mirror.git, user_git_dir, name)
+    if now == commit_id(commit):
+        return None
+    if checked_out(mirror.git, user_git_dir, name) or (now and not mirror.has(now)):
+        return None
+    return Shown(name, now or _ZEROS[: len(commit)], commit)
+
+
+def bring(mirror: Mirror, user_git_dir: Path, want: Iterable[str], both: Iterable[str]) -> None:
+    """Put commits of the mirror, with all they need, among the user's objects.
+
+    `both` are commits that both sides are known to have: what the user's branches are at, they
+    have. Only where nothing is known the user's git is asked.
+    """
     user = Place(user_git_dir)
-    known = sorted(set(mirror.fetched().values()))
-    asked = "".join(f"{name}\n" for name in (commit, *known))
-    answer = mirror.git.run(
-        user, "cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=asked.encode()
-    )
-    there = {line.split()[0] for line in answer.decode().splitlines() if line.endswith(" commit")}
-    if commit not in there:
-        shared = [name for name in known if name in there]
-        transfer(mirror.git, mirror.place, user, [commit], shared)
+    fetched = mirror.fetched()
+    shared = {*both, *(c for name, c in fetched.items() if told(user_git_dir, name) == c)}
+    lacking = [commit for commit in want if commit not in shared]
+    if lacking and not shared:
+        known = sorted(set(fetched.values()))
+        there = _commits(mirror.git, user, [*lacking, *known])
+        shared = there.intersection(known)
+        lacking = [commit for commit in lacking if commit not in there]
+    if lacking:
+        transfer(mirror.git, mirror.place, user, lacking, sorted(shared))
+
+
+def _commits(git: Git, user: Place, asked: Iterable[str]) -> set[str]:
+    """Those of `asked` that are among the user's objects."""
+    names = "".join(f"{name}\n" for name in asked).encode()
+    answer = git.run(user, "cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=names)
+    return {line.split()[0] for line in answer.decode().splitlines() if line.endswith(" commit")}
 
 
 def git_dirs(user_git_dir: Path) -> list[Path]:

@@ -13,10 +13,11 @@ from pathlib import Path
 from muster.domain.errors import Conflict, GitFailed, MusterError
 from muster.workspace.agentgit import FOLDER
 from muster.workspace.base import Workspace
+from muster.workspace.commits import Author
 from muster.workspace.control import Control
 from muster.workspace.git import Git, Place
 from muster.workspace.mirror import Mirror
-from muster.workspace.snapshot import Author, Snapshots
+from muster.workspace.snapshot import Snapshots
 from muster.workspace.transfer import transfer
 
 RESCUE = "refs/muster/rescue"
@@ -27,10 +28,13 @@ _MOST_REFS = 1000
 _MOST_BYTES = 1024 * 1024
 
 
-def rescue(mirror: Mirror, workspace: Workspace, touched: Sequence[str] | None) -> str | None:
+def rescue(
+    mirror: Mirror, workspace: Workspace, touched: Sequence[str] | None, *, is_whole: bool = False
+) -> str | None:
     """Keep what would be lost with a workspace, as `refs/muster/rescue/<id>`; the commit, if any.
 
-    The agent's own commits that are nowhere else are kept as `refs/muster/commits/<id>/<n>`.
+    The agent's own commits that are nowhere else are kept as `refs/muster/commits/<id>/<n>`. The
+    files are not looked at when the last snapshot `is_whole`.
 
     Raises:
         Conflict: it could not be kept.
@@ -40,8 +44,10 @@ def rescue(mirror: Mirror, workspace: Workspace, touched: Sequence[str] | None) 
         return None
     try:
         _keep_commits(mirror, workspace)
+        if is_whole:
+            return None
         message = f"Rescued from workspace {workspace.id}\n"
-        saved = Snapshots(mirror).take(workspace, touched, state.commit, message, _AUTHOR)
+        saved = Snapshots(mirror).take(workspace, touched, state.commit, message, _AUTHOR).commit
         if saved:
             mirror.keep(f"{RESCUE}/{workspace.id}", saved)
     except (MusterError, OSError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,51 +9,24 @@ from pathlib import Path
 from muster.domain.errors import Invalid
 from muster.workspace.base import Workspace
 from muster.workspace.checkout import copy_index
+from muster.workspace.commits import Author, write_commit
 from muster.workspace.control import Control, State
-from muster.workspace.git import Git, Place
+from muster.workspace.git import Place
 from muster.workspace.look import MOST_PATHS, Findings, as_input, look
 from muster.workspace.mirror import Mirror
 
 
 @dataclass(frozen=True, slots=True)
-class Author:
-    """Who made a commit, and when: `when` is epoch milliseconds, None for now."""
+class Taken:
+    """A snapshot: its commit, None when the tree does not differ from the parent.
 
-    name: str
-    email: str
-    when: int | None = None
+    `nested` are repositories inside the tree that belong to no commit: they are never entered or
+    kept. `whole` says that the workspace's last snapshot is just what was found.
+    """
 
-    def env(self) -> dict[str, str]:
-        """The variables that tell git so.
-
-        Raises:
-            Invalid: name or address has nothing that git can write.
-        """
-        if not self.name.strip(" .,:;<>\"\\'\n") or "\0" in self.name + self.email:
-            raise Invalid(
-                f"{self.name[:80]!r} cannot be the author of a commit",
-                hint="set one: muster project set git_user_name NAME",
-            )
-        seconds = int(time.time()) if self.when is None else self.when // 1000
-        return {
-            f"GIT_{role}_{what}": value
-            for role in ("AUTHOR", "COMMITTER")
-            for what, value in {
-                "NAME": self.name,
-                "EMAIL": self.email,
-                "DATE": f"@{seconds} +0000",
-            }.items()
-        }
-
-
-def write_commit(
-    git: Git, place: Place, tree: str, parents: Sequence[str], message: str, author: Author
-) -> str:
-    """Make a commit of a tree; its id."""
-    given = Place(place.git_dir, env=author.env())
-    words = [word for parent in parents for word in ("-p", parent)]
-    text = message.replace("\0", "").encode("utf-8", "replace") or b"\n"
-    return git.run(given, "commit-tree", tree, *words, stdin=text).decode().strip()
+    commit: str | None
+    nested: tuple[str, ...]
+    whole: bool
 
 
 class Snapshots:
@@ -72,14 +44,28 @@ class Snapshots:
         message: str,
         author: Author,
         exclude: Sequence[str] = (),
-    ) -> str | None:
-        """The tree as one commit on `parent`; None when it does not differ from it.
+    ) -> Taken:
+        """The tree as one commit on `parent`.
 
-        The same tree on the same parent is the same commit again. Four processes of git, less when
+        The same tree on the same parent is the same commit again. Three processes of git, less when
         nothing changed.
         """
         control, state = self._open(workspace)
         found = self._look(workspace, control, state, touched, exclude)
+        commit, is_last = self._commit(workspace, control, state, found, parent, message, author)
+        return Taken(commit, tuple(found.nested), is_last and not found.excluded)
+
+    def _commit(
+        self,
+        workspace: Workspace,
+        control: Control,
+        state: State,
+        found: Findings,
+        parent: str,
+        message: str,
+        author: Author,
+    ) -> tuple[str | None, bool]:
+        """The commit, if any, and whether the state now has the tree that was found."""
         draft = control.draft_index()
         tree = state.tree
         if found.any:
@@ -87,12 +73,12 @@ class Snapshots:
             tree = self._record(workspace, draft, found)
         if parent in {state.parent, state.commit} and tree == state.tree:
             draft.unlink(missing_ok=True)
-            return state.commit if parent == state.parent else None
+            return (state.commit if parent == state.parent else None), True
         if tree == (state.tree if parent == state.commit else self._mirror.tree_of(parent)):
             # Back to what `parent` has; the old index stays good, the draft is only fresher.
             draft.unlink(missing_ok=True)
-            return None
-        commit = write_commit(self._git, self._mirror.place, tree, [parent], message, author)
+            return None, tree == state.tree
+        commit = write_commit(self._mirror, tree, [parent], message, author)
         self._mirror.keep(f"refs/muster/snapshots/{workspace.id}/{commit}", commit)
         if not found.any:
             copy_index(control.index(state), draft)
@@ -100,12 +86,7 @@ class Snapshots:
         recorded = tuple({*state.recorded, *found.present, *found.gone})[: MOST_PATHS + 1]
         after = replace(state, commit=commit, parent=parent, tree=tree, recorded=recorded)
         control.advance(after, draft)
-        return commit
-
-    def nested(self, workspace: Workspace, touched: Sequence[str] | None) -> tuple[str, ...]:
-        """Repositories inside the tree that belong to no commit: they are never entered or kept."""
-        control, state = self._open(workspace)
-        return tuple(self._look(workspace, control, state, touched, ()).nested)
+        return commit, True
 
     def _open(self, workspace: Workspace) -> tuple[Control, State]:
         control = Control(workspace.root)

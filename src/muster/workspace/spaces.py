@@ -14,8 +14,9 @@ from muster.failpoint import failpoint
 from muster.workspace.agentgit import FOLDER as AGENT_GIT
 from muster.workspace.agentgit import make_agent_git
 from muster.workspace.base import Backend, Source, Workspace
-from muster.workspace.checkout import Checkout
-from muster.workspace.control import Control
+from muster.workspace.checkout import INDEX
+from muster.workspace.control import Control, State
+from muster.workspace.difference import gitlinks
 from muster.workspace.layers import Layers
 from muster.workspace.look import patterns
 from muster.workspace.mirror import Mirror
@@ -104,11 +105,18 @@ class Spaces:
         files, paths = fitting or (None, ())
         backend.open(source, root, commit, wish.near, files)
         failpoint("workspace.checked_out")
-        checkout = Checkout.load(root / "control")
-        if checkout is None:
-            raise Refused(f"the {backend.name} backend left no record of what it checked out")
         control = Control(root)
-        state = control.begin(checkout, layer if fitting else None, paths)
+        if not (control.folder / INDEX).exists():
+            raise Refused(f"the {backend.name} backend left no index of what it checked out")
+        state = State(
+            commit,
+            None,
+            mirror.tree_of(commit),
+            gitlinks=gitlinks(mirror, commit, wish.near),
+            layer=paths,
+            layer_key=layer if fitting else None,
+        )
+        control.begin(state)
         remove_own(root / AGENT_GIT)
         make_agent_git(
             root, mirror.path, commit, wish.branch, patterns(state), control.index(state)

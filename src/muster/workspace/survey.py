@@ -11,6 +11,7 @@ from pathlib import Path
 from muster.domain.errors import Invalid, Refused
 from muster.domain.guard import is_ref_name
 from muster.workspace.git import Git, Place
+from muster.workspace.kept import Kept
 
 # Settings that name a program, or decide which one runs. All of git's manual pages to 2.5x.
 _EXECUTABLE = re.compile(
@@ -129,21 +130,38 @@ def _default(git: Git, here: Place, branch: str, heads: list[str]) -> str:
     return next(known, branch)
 
 
-def config_digest(git: Git, git_dir: Path) -> str:
+def config_digest(git: Git, git_dir: Path, kept: Kept | None = None) -> str:
     """A digest of everything in a repository's own configuration that can run a program.
 
     Includes are resolved, so that what an included file says counts too. Hooks count by name and
-    content, `info/attributes` because it chooses filters.
+    content, `info/attributes` because it chooses filters. What git made of the same file before is
+    taken from `kept`.
     """
-    listed = git.run(Place(git_dir), "config", "--list", "--includes", "--show-scope", "-z")
-    fields = os.fsdecode(listed).split("\0")
-    pairs = zip(fields[::2], fields[1::2], strict=False)
-    own = (entry for scope, entry in pairs if scope in {"local", "worktree"})
+    own = _settings(git, git_dir, kept)
     settings = sorted(entry for entry in own if _EXECUTABLE.match(entry.partition("\n")[0]))
     digest = hashlib.sha256()
     for part in (*map(os.fsencode, settings), *_files(git_dir)):
         digest.update(len(part).to_bytes(8, "big") + part)
     return digest.hexdigest()
+
+
+def _settings(git: Git, git_dir: Path, kept: Kept | None) -> list[str]:
+    """The repository's own settings, each as `name`, a line end and its value."""
+    text = _content(git_dir / "config")
+    others = any(os.path.lexists(git_dir / name) for name in ("config.worktree", "commondir"))
+    if kept is not None and not others and b"include" not in text.lower():
+        # git is given the very bytes by which its answer is kept: the file may change meanwhile.
+        args = ("config", "--list", "-z", "--file", "-")
+        said = kept.get(("config", text), lambda: git.run(Place(git_dir), *args, stdin=text))
+        return os.fsdecode(said).split("\0")[:-1]
+    listed = git.run(Place(git_dir), "config", "--list", "--includes", "--show-scope", "-z")
+    fields = os.fsdecode(listed).split("\0")
+    pairs = zip(fields[::2], fields[1::2], strict=False)
+    return [entry for scope, entry in pairs if scope in {"local", "worktree"}]
+
+
+def _content(path: Path) -> bytes:
+    return path.read_bytes() if path.is_file() else b""
 
 
 def _files(git_dir: Path) -> list[bytes]:
@@ -152,10 +170,10 @@ def _files(git_dir: Path) -> list[bytes]:
     live = [path for path in found if path.suffix != ".sample" and path.is_file()]
     attributes = git_dir / "info" / "attributes"
     parts = [os.fsencode(path.name) + b"\0" + path.read_bytes() for path in live]
-    return [*parts, attributes.read_bytes() if attributes.is_file() else b""]
+    return [*parts, _content(attributes)]
 
 
-def require_trust(git: Git, git_dir: Path, trusted: str) -> None:
+def require_trust(git: Git, git_dir: Path, trusted: str, kept: Kept) -> None:
     """See that a repository's configuration runs nothing that its owner did not agree to.
 
     An empty `trusted` asks for nothing.
@@ -163,7 +181,7 @@ def require_trust(git: Git, git_dir: Path, trusted: str) -> None:
     Raises:
         Refused: it has changed since.
     """
-    if trusted and config_digest(git, git_dir) != trusted:
+    if trusted and config_digest(git, git_dir, kept) != trusted:
         raise Refused(
             f"the git configuration of {git_dir} can run other programs than when it was trusted",
             hint="look at `git config --list --local` and the hooks, then trust it again: "

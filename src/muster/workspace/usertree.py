@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from muster.domain.errors import Conflict, GitFailed
+from muster.workspace.difference import Entry
 from muster.workspace.git import SLOW, Git, Place
 from muster.workspace.records import write_whole
 
@@ -26,22 +26,6 @@ _UNDERWAY = {
 }
 _TOLD = 10
 """So many paths are named in a message."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One path that differs between two commits; an id of zeros says it is not there."""
-
-    path: str
-    old_mode: str
-    new_mode: str
-    old: str
-    new: str
-
-    @property
-    def is_new(self) -> bool:
-        """Whether only the new commit has it."""
-        return self.old_mode == "000000"
 
 
 class UserTree:

@@ -9,11 +9,12 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from muster.domain.errors import Invalid, NotFound
-from muster.domain.guard import folder_name
+from muster.domain.guard import folder_name, ref_name
 from muster.workspace import branches, compare, layers, merge, mix, rescue
 from muster.workspace.agentgit import FOLDER as AGENT_GIT
 from muster.workspace.base import Backend, Source, Workspace
-from muster.workspace.compare import Change
+from muster.workspace.commits import Author
+from muster.workspace.difference import Change, gitlinks
 from muster.workspace.git import Git
 from muster.workspace.land import Landed, Landing
 from muster.workspace.layers import Layers
@@ -21,15 +22,15 @@ from muster.workspace.merge import Conflicted, ConflictedPath, Merged
 from muster.workspace.mirror import Mirror
 from muster.workspace.ports import Ports
 from muster.workspace.publish import publish
-from muster.workspace.snapshot import Author, Snapshots
+from muster.workspace.snapshot import Snapshots, Taken
 from muster.workspace.spaces import Spaces, Wish
+from muster.workspace.stamp import stamp
 
-__all__ = ["Change", "Conflicted", "ConflictedPath", "Landed", "Merged", "Workspaces"]
+__all__ = ["Change", "Conflicted", "ConflictedPath", "Landed", "Merged", "Taken", "Workspaces"]
 
 _PREFERRED = ("overlay", "clone")
 _PATCH = 1024 * 1024
 _FILE = 16 * 1024 * 1024
-_KEPT_CHANGES = 64
 """Bytes that are read of one patch, and of one file, unless asked otherwise."""
 
 
@@ -48,7 +49,7 @@ class Workspaces:
         self._guard = threading.Lock()
         self._locks: WeakValueDictionary[str, _Lock] = WeakValueDictionary()
         self._mirrors: dict[str, Mirror] = {}
-        self._changes: dict[tuple[str, str, str], tuple[Change, ...]] = {}
+        self._stamps: dict[str, bytes | None] = {}
         self._layers = Layers(self.home / "layers")
         self._spaces = Spaces(self.home / "spaces", Ports(self.home / "ports"), self._layers)
 
@@ -62,6 +63,16 @@ class Workspaces:
                 path = self.home / "repos" / folder_name(repo_id) / "mirror.git"
                 found = self._mirrors[repo_id] = Mirror(path, self.git)
         return found
+
+    def rest(self, idle: float = 0.0) -> None:
+        """End the processes that read mirrors, where nobody asked for `idle` seconds.
+
+        The next question starts one again.
+        """
+        with self._guard:
+            mirrors = list(self._mirrors.values())
+        for mirror in mirrors:
+            mirror.rest(idle)
 
     def source(self, repo_id: str) -> Source:
         """A repository as backends read it."""
@@ -96,6 +107,17 @@ class Workspaces:
             wish = Wish(id, commit, near=near, ports=ports, branch=branch, layer=layer)
             source, mirror = self.source(repo_id), self.mirror(repo_id)
             return self._spaces.open(chosen, self._by_name, mirror, source, wish)
+
+    def warm(self, repo_id: str, commit: str, near: str | None = None) -> None:
+        """Make ahead of time what the next workspace at a commit needs.
+
+        `near` is a commit that others already work on. Two calls at once make it once.
+
+        Raises:
+            GitFailed: the commit is not in the mirror, or the disk is full.
+        """
+        gitlinks(self.mirror(repo_id), commit, near)
+        self._backend(None).ready(self.source(repo_id), commit)
 
     def reopen(self, id: str) -> Workspace:
         """Bring a workspace back into view after a restart.
@@ -138,25 +160,24 @@ class Workspaces:
         author_email: str,
         when: int | None = None,
         exclude: Sequence[str] = (),
-    ) -> str | None:
-        """What is in the tree now, as one commit on `parent`; None when nothing differs from it.
+    ) -> Taken:
+        """What is in the tree now, as one commit on `parent`; without one when nothing differs.
 
         `when` is epoch milliseconds. Paths that match the globs of `exclude` are left as they are
-        in the last snapshot.
+        in the last snapshot. Repositories planted in the tree are told, and in no snapshot.
 
         Raises:
             GitFailed: the disk is full, or the tree cannot be read.
         """
         author = Author(author_name, author_email, when)
         with self._locked(workspace.id):
-            return self._snapshots(workspace).take(
-                workspace, self._touched(workspace), parent, message, author, exclude
-            )
-
-    def nested(self, workspace: Workspace) -> tuple[str, ...]:
-        """Repositories planted in the tree: they are never entered and in no snapshot."""
-        with self._locked(workspace.id):
-            return self._snapshots(workspace).nested(workspace, self._touched(workspace))
+            touched = self._touched(workspace)
+            # Before the look: what changes during it is seen by the next one.
+            seen = stamp(workspace.tree, touched)
+            snapshots = Snapshots(self.mirror(workspace.repo_id))
+            taken = snapshots.take(workspace, touched, parent, message, author, exclude)
+            self._stamps[workspace.id] = seen if taken.whole else None
+            return taken
 
     def close(self, workspace: Workspace) -> str | None:
         """Remove a workspace; what no snapshot has is first kept as `refs/muster/rescue/<id>`.
@@ -204,15 +225,8 @@ class Workspaces:
     # --- commits ---
 
     def changes(self, repo_id: str, base: str, head: str) -> tuple[Change, ...]:
-        """The paths that differ from one commit to another; kept, as commits do not change."""
-        key = (repo_id, base, head)
-        found = self._changes.get(key)
-        if found is None:
-            found = compare.changes(self.mirror(repo_id), base, head)
-            while len(self._changes) >= _KEPT_CHANGES:
-                self._changes.pop(next(iter(self._changes)), None)
-            self._changes[key] = found
-        return found
+        """The paths that differ from one commit to another."""
+        return compare.changes(self.mirror(repo_id), base, head)
 
     def patch(
         self,
@@ -293,9 +307,11 @@ class Workspaces:
         old: str,
         new: str,
         trusted_config: str = "",
+        show: tuple[str, str] | None = None,
     ) -> Landed | None:
         """Move the user's branch from `old` to `new`, and the files of checkouts that are on it.
 
+        `show` is a branch below `muster/` and a commit, to be shown along with it (`publish`).
         None when the branch is not at `old` any more. Again after a crash completes it.
 
         Raises:
@@ -305,13 +321,13 @@ class Workspaces:
         """
         mirror = self.mirror(repo_id)
         with self._locked(f"user of {repo_id}"):
-            landing = Landing(mirror, git_dir, work_tree, branch, trusted_config)
-            return landing.land(old, new)
+            landing = Landing(mirror, git_dir, work_tree, branch, trusted_config, show)
+            landed = landing.land(old, new)
+        if landed:
+            mirror.has_fetched(ref_name(branch), new)
+        return landed
 
     # --- inside ---
-
-    def _snapshots(self, workspace: Workspace) -> Snapshots:
-        return Snapshots(self.mirror(workspace.repo_id))
 
     def _touched(self, workspace: Workspace) -> Sequence[str] | None:
         backend = self._by_name(workspace.backend)
@@ -323,8 +339,12 @@ class Workspaces:
             kept = None
             if keep and self._spaces.begin_close(workspace):
                 touched = self._touched(workspace)
-                kept = rescue.rescue(self.mirror(workspace.repo_id), workspace, touched)
+                seen = self._stamps.get(workspace.id)
+                is_whole = seen is not None and stamp(workspace.tree, touched) == seen
+                mirror = self.mirror(workspace.repo_id)
+                kept = rescue.rescue(mirror, workspace, touched, is_whole=is_whole)
             self._spaces.finish_close(workspace, self._by_name(workspace.backend))
+            self._stamps.pop(workspace.id, None)
         return kept
 
     def _backend(self, name: str | None) -> Backend:
