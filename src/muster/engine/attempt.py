@@ -16,7 +16,7 @@ from muster.domain.task import Stage, Task
 from muster.engine.closing import close_aside
 from muster.engine.follow import Follower
 from muster.engine.setup import ensure_layer
-from muster.engine.tools import Job, Tools, in_thread, job_of
+from muster.engine.tools import Job, Tools, in_thread, job_and_agent, job_of
 from muster.engine.watch import Watch
 from muster.failpoint import failpoint
 from muster.knowledge.brief import brief
@@ -43,7 +43,6 @@ async def prepare(tools: Tools, task: Task) -> Task:
     if tools.wish(task.id).is_set() or task.wish == "cancel":
         return await _cancelled(tools, task, agent)
     workspace = await _open(tools, job, agent, base)
-    await in_thread(_write_prompt, tools, job, agent, workspace)
     driver.launch(_agent_job(tools, job, agent, workspace, options))
     failpoint("attempt.prepared")
     return await tools.store.write(
@@ -68,8 +67,7 @@ async def prepare(tools: Tools, task: Task) -> Task:
 
 async def run(tools: Tools, task: Task) -> Task:
     """Start the attempt's program, or find it running, and stay with it until it has ended."""
-    job = await job_of(tools, task)
-    agent = await _agent(tools, task)
+    job, agent = await job_and_agent(tools, task)
     driver, options = tools.driver(_agent_name(tools, job), job.agents)
     runtime = tools.runtime(agent.runtime)
     run_dir = tools.run_dir(agent.id)
@@ -151,13 +149,6 @@ async def _cancelled(tools: Tools, task: Task, agent: Agent) -> Task:
     )
 
 
-async def _agent(tools: Tools, task: Task) -> Agent:
-    agent = await tools.store.read(agent_verbs.agent_of_attempt, task.id, task.attempt)
-    if agent is None:
-        raise RuntimeError(f"attempt {task.attempt} of {task.label} has no agent")
-    return agent
-
-
 def _agent_name(tools: Tools, job: Job) -> str:
     return job.task.agent or job.settings.agent or tools.default_agent()
 
@@ -172,8 +163,12 @@ async def _base_commit(tools: Tools, job: Job) -> str:
 
 async def _open(tools: Tools, job: Job, agent: Agent, base: str) -> Workspace:
     layer = await ensure_layer(tools, job, base, tools.run_dir(agent.id))
-    return await in_thread(
-        tools.workspaces.open,
+    return await in_thread(_furnish, tools, job, agent, base, layer)
+
+
+def _furnish(tools: Tools, job: Job, agent: Agent, base: str, layer: str | None) -> Workspace:
+    """The workspace, and beside it the agent's home with the prompt."""
+    workspace = tools.workspaces.open(
         agent.id,
         job.repo,
         job.task.result_commit or base,
@@ -182,14 +177,11 @@ async def _open(tools: Tools, job: Job, agent: Agent, base: str) -> Workspace:
         branch=job.task.branch,
         layer=layer,
     )
-
-
-def _write_prompt(tools: Tools, job: Job, agent: Agent, workspace: Workspace) -> None:
-    del workspace
     folder = _private(tools, agent.id)
     (folder / "home" / "tmp").mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / "prompt.md"
     path.write_text(brief(job.task, job.project, job.task.feedback), "utf-8", "replace")
+    return workspace
 
 
 def _private(tools: Tools, agent_id: str) -> Path:

@@ -100,18 +100,9 @@ async def _run(tools: Tools, job: Job, command: Command, where: Path, name: str)
     run_dir = where / name
     run_id = f"{job.task.id}-{job.task.attempt}-{run_dir.name}"
     runtime = tools.runtime(job.task.runtime or job.settings.runtime)
-    workspace = await in_thread(
-        tools.workspaces.open,
-        f"{run_id}-check",
-        job.repo,
-        command.commit,
-        near=command.near,
-        ports=job.settings.ports,
-        layer=command.layer,
-    )
     private = where / f"{run_dir.name}.home"
     report = private / "junit.xml"
-    await in_thread((private / "tmp").mkdir, parents=True, exist_ok=True)
+    workspace = await in_thread(_furnish, tools, job, command, f"{run_id}-check", private / "tmp")
     spec = RunSpec(
         run_id=run_id,
         argv=("/bin/sh", "-c", command.command),
@@ -135,6 +126,20 @@ async def _run(tools: Tools, job: Job, command: Command, where: Path, name: str)
     result = await in_thread(_read, command, run_id, run_dir, report, exit_, str(workspace.tree))
     tools.aside("clearing up after a check", in_thread(_clear, tools, workspace, private / "tmp"))
     return result
+
+
+def _furnish(
+    tools: Tools, job: Job, command: Command, workspace_id: str, scratch: Path
+) -> Workspace:
+    scratch.mkdir(parents=True, exist_ok=True)
+    return tools.workspaces.open(
+        workspace_id,
+        job.repo,
+        command.commit,
+        near=command.near,
+        ports=job.settings.ports,
+        layer=command.layer,
+    )
 
 
 def _clear(tools: Tools, workspace: Workspace, scratch: Path) -> None:

@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from muster.domain.agent import Agent, Outcome
-from muster.domain.errors import NotFound
 from muster.domain.ids import new_id
 from muster.domain.task import Stage, Task
 from muster.domain.verdict import Finding, Severity, Verdict
 from muster.engine import route
-from muster.engine.checks import LOST_ALLOWED, Command, run_cached, run_fresh
+from muster.engine.checks import LOST_ALLOWED
 from muster.engine.closing import close_aside
+from muster.engine.evidence import as_changes, evidence
 from muster.engine.foreign import read_small
-from muster.engine.setup import ensure_layer
-from muster.engine.tools import Job, Tools, in_thread, job_of
-from muster.store import agents as agent_verbs
+from muster.engine.tools import Job, Tools, in_thread, job_and_agent
 from muster.store.moves import Fence, Move, move
-from muster.supervision.checks import CheckPlan, CheckRun, plan_checks
 from muster.supervision.decide import decide
-from muster.supervision.evidence import (
-    BASE,
-    RESULT,
-    Changed,
-    Changes,
-    CheckResult,
-)
-from muster.supervision.quality import judge
-from muster.supervision.runner_config import Contents, changed_configs
+from muster.supervision.evidence import Changes
 from muster.supervision.validate import validate
 from muster.workspace.base import Workspace
-from muster.workspace.workspaces import Change, Taken
+from muster.workspace.workspaces import Taken
 
 DROPPINGS = (".aider*",)
 """What agent programs leave of their own in a workspace; it is not their work."""
@@ -43,10 +31,7 @@ _LARGEST_RESULT = 1_000_000
 
 async def conclude(tools: Tools, task: Task) -> Task:
     """Judge the work of an attempt whose agent has ended, and move the task by the decision."""
-    job = await job_of(tools, task)
-    agent = await tools.store.read(agent_verbs.agent_of_attempt, task.id, task.attempt)
-    if agent is None:
-        raise RuntimeError(f"attempt {task.attempt} of {task.label} has no agent")
+    job, agent = await job_and_agent(tools, task)
     if agent.outcome is Outcome.LOST and task.attempt < LOST_ALLOWED:
         return await _again(tools, task, agent)
     commit, findings = await examine(tools, job, agent)
@@ -65,11 +50,8 @@ async def examine(tools: Tools, job: Job, agent: Agent) -> tuple[str | None, lis
     """The attempt's work as one commit on its base, and every finding about it."""
     task = job.task
     base = str(task.base_commit)
-    workspace = await in_thread(tools.workspaces.reopen, agent.id)
-    taken = await in_thread(_snapshot, tools, job, agent, workspace, base)
-    commit = taken.commit
-    changed = await in_thread(_changes, tools, job, base, commit)
-    findings = list(await in_thread(_first_look, tools, job, agent, taken, base, changed))
+    commit, changed, found = await in_thread(_look, tools, job, agent, base)
+    findings = list(found)
     if commit is None or any(f.severity is Severity.VETO for f in findings):
         return commit, findings
     where = tools.run_dir(agent.id) / "checks"
@@ -77,64 +59,16 @@ async def examine(tools: Tools, job: Job, agent: Agent) -> tuple[str | None, lis
     return commit, findings
 
 
-async def evidence(
-    tools: Tools, job: Job, base: str, commit: str, changed: Changes, where: Path
-) -> tuple[Finding, ...]:
-    """Run what the project's settings ask for at `base` and at `commit`, and judge the outcomes."""
-    configs = await in_thread(_configs, tools, job, base, commit, changed)
-    files = None
-    if job.settings.test_command:
-        files = await in_thread(tools.workspaces.paths, job.repo, base)
-    plan = plan_checks(job.task.type, job.settings, changed, base_files=files, configs=configs)
-    results = await _run(tools, job, plan, base, commit, where)
-    return judge(job.task.type, plan, results, changed)
-
-
-async def _run(
-    tools: Tools, job: Job, plan: CheckPlan, base: str, commit: str, where: Path
-) -> list[CheckResult]:
-    """Every run of the plan, two at a time."""
-    if not plan.runs:
-        return []
-    layers = {
-        BASE: await ensure_layer(tools, job, base, where.parent),
-        RESULT: await ensure_layer(tools, job, commit, where.parent),
-    }
-    gate = asyncio.Semaphore(2)
-
-    async def one(check: CheckRun) -> CheckResult:
-        at = await _commit_for(tools, job, check, base, commit)
-        wanted = Command(check.name, check.command, at, near=base, layer=layers[check.tree])
-        async with gate:
-            if at == base:
-                return await run_cached(tools, job, wanted, where)
-            return await run_fresh(tools, job, wanted, where)
-
-    return list(await asyncio.gather(*map(one, plan.runs)))
-
-
-async def _commit_for(tools: Tools, job: Job, check: CheckRun, base: str, commit: str) -> str:
-    """The commit whose files a run needs: one of the two, or one with the other's tests."""
-    whole, other = (base, commit) if check.tree == BASE else (commit, base)
-    if not check.take and not check.drop:
-        return whole
-    return await in_thread(tools.workspaces.mixed, job.repo, whole, other, job.settings.test_paths)
-
-
-def _configs(tools: Tools, job: Job, base: str, commit: str, changed: Changes) -> Contents:
-    """The texts of changed files that decide which tests run, before and after."""
-    command = job.settings.test_command or ""
-    named = changed_configs(command, changed, job.settings.test_paths) if command else ()
-    return {
-        path: (_text(tools, job, base, path), _text(tools, job, commit, path)) for path in named
-    }
-
-
-def _text(tools: Tools, job: Job, commit: str, path: str) -> str | None:
-    try:
-        return tools.workspaces.read_file(job.repo, commit, path).decode("utf-8", "replace")
-    except NotFound:
-        return None
+def _look(
+    tools: Tools, job: Job, agent: Agent, base: str
+) -> tuple[str | None, Changes, tuple[Finding, ...]]:
+    """What the agent left: its commit, what that changes, and what can be said without a run."""
+    workspace = tools.workspaces.reopen(agent.id)
+    taken = _snapshot(tools, job, agent, workspace, base)
+    changed: Changes = ()
+    if taken.commit:
+        changed = as_changes(tools.workspaces.changes(job.repo, base, taken.commit))
+    return taken.commit, changed, _first_look(tools, job, agent, taken, base, changed)
 
 
 def _snapshot(tools: Tools, job: Job, agent: Agent, workspace: Workspace, base: str) -> Taken:
@@ -149,15 +83,6 @@ def _snapshot(tools: Tools, job: Job, agent: Agent, workspace: Workspace, base: 
         job.settings.git_user_email,
         exclude=DROPPINGS,
     )
-
-
-def _changes(tools: Tools, job: Job, base: str, commit: str | None) -> Changes:
-    return as_changes(tools.workspaces.changes(job.repo, base, commit)) if commit else ()
-
-
-def as_changes(found: Iterable[Change]) -> Changes:
-    """What git says has changed, as evidence."""
-    return tuple(Changed(c.path, c.status, c.added, c.removed, c.old_path, c.binary) for c in found)
 
 
 def _first_look(

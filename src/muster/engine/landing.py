@@ -18,7 +18,8 @@ from muster.domain.verdict import (
     Verdict,
 )
 from muster.engine import route
-from muster.engine.conclude import as_changes, evidence, show_branch
+from muster.engine.conclude import show_branch
+from muster.engine.evidence import as_changes, evidence
 from muster.engine.tools import Job, Tools, in_thread, job_of
 from muster.failpoint import failpoint
 from muster.store.judgements import NewBreakpoint

@@ -11,13 +11,15 @@ from typing import Any, ParamSpec, TypeVar
 
 from muster.agents.base import Driver
 from muster.agents.presets import PRESETS
+from muster.domain.agent import Agent
 from muster.domain.errors import Invalid
 from muster.domain.project import Project, ProjectSettings
 from muster.domain.task import Autonomy, Task
 from muster.runtimes.base import Runtime
 from muster.settings import Settings, resolve
-from muster.store import projects
-from muster.store.base import Store
+from muster.store import agents, projects
+from muster.store.base import Store, Tx
+from muster.store.projects import ProjectRow
 from muster.workspace.workspaces import Workspaces
 
 P = ParamSpec("P")
@@ -133,13 +135,29 @@ class Job:
 
 async def job_of(tools: Tools, task: Task) -> Job:
     """The task's project and settings, read now."""
-    row = await tools.store.read(projects.get_project, task.project_id)
+    return _job(tools, task, await tools.store.read(projects.get_project, task.project_id))
+
+
+async def job_and_agent(tools: Tools, task: Task) -> tuple[Job, Agent]:
+    """The same with the agent of the task's attempt, in one read."""
+
+    def read(tx: Tx) -> tuple[ProjectRow, Agent | None]:
+        agent = agents.agent_of_attempt(tx, task.id, task.attempt)
+        return projects.get_project(tx, task.project_id), agent
+
+    row, agent = await tools.store.read(read)
+    if agent is None:
+        raise RuntimeError(f"attempt {task.attempt} of {task.label} has no agent")
+    return _job(tools, task, row), agent
+
+
+def _job(tools: Tools, task: Task, row: ProjectRow) -> Job:
     settings, _ = resolve(tools.settings, row.overrides, row.file_settings)
     project = Project(
         row.id, row.name, row.git_dir, row.work_tree, row.branch, settings, row.trusted_config
     )
-    agents = row.file_settings.get("agents", {})
-    return Job(task, project, task.autonomy or settings.autonomy, agents)
+    own = row.file_settings.get("agents", {})
+    return Job(task, project, task.autonomy or settings.autonomy, own)
 
 
 async def _logged(what: str, work: Awaitable[object]) -> None:
