@@ -65,6 +65,7 @@ CHANGES = {
 def test_whatever_changed_after_the_snapshot_is_rescued(project, change):
     ws = worked(project)
     change(ws)
+    pause()
     rescued = project.workspaces.close(ws)
     assert rescued
     assert project.git_in_mirror("rev-parse", f"refs/muster/rescue/{ws.id}") == rescued
