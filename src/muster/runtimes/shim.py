@@ -167,6 +167,10 @@ class Keeper:
         marks = {"PWD": order.cwd, RUN_ID: order.run_id, MARK: self.cradle.traces.mark}
         return {**order.env, **marks}
 
+    def cage(self) -> Mapping[str, Any] | None:
+        """What the program is put in."""
+        return None
+
     def launch(self) -> str:
         """Start the program; why it could not be, or an empty string.
 
@@ -176,7 +180,7 @@ class Keeper:
         order, limits = self.order, self.order.limits
         cgroups.limit(self.cradle.traces.box, limits["memory_bytes"], limits["processes"])
         said = self.embryo.become(
-            order.argv, order.cwd, self.environment(), limits["file_bytes"], order.cage
+            order.argv, order.cwd, self.environment(), limits["file_bytes"], self.cage()
         )
         return self.see(said)
 
@@ -350,8 +354,9 @@ class Shim:
         self._wall = self._next_rung = None
         self._keeper.close()
         if self._code is not None and not problem:
-            self._code, problem = self._keeper.ended(self._code)
-            self._why = self._why or ("exec" if problem else "")
+            self._code, never_ran = self._keeper.ended(self._code)
+            if never_ran and not self._why:
+                self._why, problem = "exec", never_ran
         if self._control.input is not None:
             self._control.input.close()
         for pump in self._pumps:
