@@ -11,8 +11,11 @@ import errno
 import json
 import os
 import signal
+import socket
 from collections.abc import Mapping
 from typing import Any
+
+from typing_extensions import override
 
 from muster.domain.redact import Redactor
 from muster.runtimes import landlock, zygote
@@ -21,6 +24,7 @@ from muster.runtimes.doorway import listen, open_inside
 from muster.runtimes.egress import mirrored, rules
 from muster.runtimes.gate import Gate
 from muster.runtimes.layout import MARK, RUN_ID
+from muster.runtimes.proxy import Target
 from muster.runtimes.seccomp import program as seccomp_program
 from muster.runtimes.shim import Cradle, Keeper, Order
 
@@ -106,29 +110,34 @@ class Caged(Keeper):
         self._gate: Gate | None = None
         self._port = PROXY[1]
         self._status: int | None = None
+        self.counts = not self._wrapped  # what is still there then is the sandbox on its way out
 
     @property
     def _wrapped(self) -> bool:
         return bool(self._cage["kind"] == BWRAP)
 
+    @override
     def environment(self) -> dict[str, str]:
         """That of the run, and where the proxy is."""
         way_out = proxy_environment(self._port) if self._allowed else {}
         return {**super().environment(), **way_out}
 
+    @override
     def cage(self) -> Mapping[str, Any]:
         """The cage as ordered, and to which ports Landlock lets through."""
         here = [port for _, port in mirrored(self._allowed)]
         return {**self._cage, "connect": [self._port, *here] if self._allowed else []}
 
+    @override
     def launch(self) -> str:
         """Start the program; why it could not be, or an empty string."""
         if self._allowed and not self._wrapped:
             door = listen(PROXY[0], 0)
             self._port = door.getsockname()[1]
-            self._gate = Gate({door: None}, self._allowed, os.getcwd(), self._safe())  # noqa: PTH109 (pathlib is not loaded in a shim)
+            self._serve({door: None})
         return super().launch()
 
+    @override
     def see(self, said: int) -> str:
         """Wait for the cage, open the gate, and let the program go."""
         if not self._wrapped:
@@ -153,30 +162,32 @@ class Caged(Keeper):
             doors = open_inside(pid, [PROXY, *targets])
         except OSError as error:
             return f"its network could not be made: {error}"
-        leads = dict(zip(doors, (None, *targets), strict=True))
-        self._gate = Gate(leads, self._allowed, os.getcwd(), self._safe())  # noqa: PTH109
+        self._serve(dict(zip(doors, (None, *targets), strict=True)))
         return ""
 
-    def _safe(self) -> Any:
-        return Redactor(self.order.secrets).whole
+    def _serve(self, doors: Mapping[socket.socket, Target | None]) -> None:
+        safe = Redactor(self.order.secrets).whole
+        # A shim works in its run directory.
+        self._gate = Gate(doors, self._allowed, ".", safe)
 
+    @override
     def ended(self, code: int) -> tuple[int, str]:
         """Bubblewrap tells a signal as a shell does, and in its status whether anything ran."""
         if not self._wrapped or self._status is None:
             return code, ""
         with open(self._status, "rb") as file:  # noqa: PTH123 - pathlib is too heavy for the shim
             ran = b'"exit-code"' in file.read()
-        name = self.order.argv[0]
-        problem = "" if ran else (
-            f"the program '{name}' cannot be executed inside the sandbox; its error output says why"
-        )
+        where = f"the program '{self.order.argv[0]}' cannot be executed inside the sandbox"
+        problem = "" if ran else f"{where}; its error output says why"
         return (_SIGNALLED - code if _SIGNALLED < code < _SIGNALLED + 65 else code), problem
 
+    @override
     def reaped(self, pid: int) -> None:
         """A dead gate is replaced."""
         if self._gate is not None:
             self._gate.reaped(pid)
 
+    @override
     def close(self) -> None:
         """Close the gate."""
         gate, self._gate = self._gate, None

@@ -139,7 +139,7 @@ class Embryo:
         """Never returns: this process becomes the program, or says why not and ends."""
         try:
             _settle(parent, box)
-            with open(self._told, "rb", closefd=False) as told:  # noqa: PTH123 (pathlib is not loaded in a shim)
+            with open(self._told, "rb", closefd=False) as told:
                 head = told.read(_LENGTH.size)
                 if not head:  # the shim that was never needed has hung up
                     os._exit(0)

@@ -21,7 +21,9 @@ from dataclasses import dataclass
 from muster.domain.errors import Invalid
 
 USUAL_PORTS = (80, 443)
-_NAME = re.compile(r"(\*|(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*)")
+_NAME = re.compile(
+    r"(\*|(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*)"
+)
 _LONGEST = 253
 _LOCAL_NAMES = frozenset({"localhost"})
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
@@ -154,14 +156,20 @@ def judge(allowed: Sequence[Rule], host: str, port: int) -> tuple[Rule | None, s
     if not covering:
         return None, "is not on the allow-list"
     # The most particular one speaks: it says the port, then it says the name.
-    return max(covering, key=lambda rule: (rule.port is not None, not rule.host.startswith("*"))), ""
+    return max(
+        covering, key=lambda rule: (rule.port is not None, not rule.host.startswith("*"))
+    ), ""
 
 
 def mirrored(allowed: Iterable[Rule]) -> list[tuple[str, int]]:
     """The ports of this machine that are allowed, each to be found under its own number inside."""
-    return sorted({
-        (str(rule.address or "127.0.0.1"), rule.port)
-        for rule in allowed
-        if rule.port is not None
-        and (rule.host in _LOCAL_NAMES or (rule.address is not None and rule.address.is_loopback))
-    })
+    return sorted(
+        {
+            (str(rule.address or "127.0.0.1"), rule.port)
+            for rule in allowed
+            if rule.port is not None
+            and (
+                rule.host in _LOCAL_NAMES or (rule.address is not None and rule.address.is_loopback)
+            )
+        }
+    )

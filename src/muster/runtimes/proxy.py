@@ -8,6 +8,7 @@ machine that are allowed by their number. Everything that comes in is a stranger
 from __future__ import annotations
 
 import contextlib
+import re
 import select
 import socket
 import threading
@@ -19,7 +20,7 @@ from muster.runtimes.refusals import Record
 
 Target = tuple[str, int]
 
-_HTTP = "http://"
+_ADDRESS = re.compile(r"http://([^/?#]*)([^#]*)(?:#.*)?", re.IGNORECASE)
 _LARGEST_HEAD = 65536
 _PIECE = 65536
 _HEAD_SECONDS, _DIAL_SECONDS, _IDLE_SECONDS = 60.0, 20.0, 3600.0
@@ -102,14 +103,16 @@ class Proxy:
         if method == "CONNECT":
             host, port = split(target, None)
             return self._dial(host, port or -1), b"", rest
-        if not target.lower().startswith(_HTTP):
+        address = _ADDRESS.fullmatch(target)
+        if address is None:
             raise _Refused("400 Bad Request", "this is a proxy: ask for a whole http:// address")
-        authority, slash, path = target[len(_HTTP) :].partition("/")
-        host, port = split(authority.rpartition("@")[2], 80)
+        authority, path = address[1].rpartition("@")[2], address[2]
+        host, port = split(authority, 80)
         there = self._dial(host, port or -1)
         kept = [f for f in fields if f.partition(":")[0].strip().lower() not in _DROPPED]
-        lines = [f"{method} /{path if slash else ''} HTTP/1.1"]
-        lines += [f"Host: {authority.rpartition('@')[2]}", *kept, "Connection: close", "", ""]
+        asked = path if path.startswith("/") else f"/{path}"
+        lines = [f"{method} {asked} HTTP/1.1"]
+        lines += [f"Host: {authority}", *kept, "Connection: close", "", ""]
         return there, "\r\n".join(lines).encode("latin-1"), rest
 
     def _dial(self, host: str, port: int) -> socket.socket:
@@ -187,24 +190,29 @@ class _Way:
     """One direction of a joined pair: what was read and is not written yet."""
 
     def __init__(self, source: socket.socket, sink: socket.socket) -> None:
-        self.source = source
-        self.sink = sink
-        self.waiting = b""
-        self.ended = False
+        self._source = source
+        self._sink = sink
+        self._waiting = b""
+        self._ended = False
         self.over = False
 
-    def read(self) -> None:
-        self.waiting = self.source.recv(_PIECE)
-        self.ended = not self.waiting
-        self.write()
+    def wants(self) -> tuple[int, int]:
+        """The descriptor and the event that it waits for."""
+        if self._waiting:
+            return self._sink.fileno(), select.POLLOUT
+        return self._source.fileno(), 0 if self._ended else select.POLLIN
 
-    def write(self) -> None:
+    def go_on(self) -> None:
+        """Read if everything is written, and write what the other side takes now."""
         with contextlib.suppress(BlockingIOError):
-            while self.waiting:
-                self.waiting = self.waiting[self.sink.send(self.waiting) :]
-        if self.ended and not self.waiting and not self.over:
+            if not self._waiting and not self._ended:
+                self._waiting = self._source.recv(_PIECE)
+                self._ended = not self._waiting
+            while self._waiting:
+                self._waiting = self._waiting[self._sink.send(self._waiting) :]
+        if self._ended and not self._waiting and not self.over:
             self.over = True
-            self.sink.shutdown(socket.SHUT_WR)
+            self._sink.shutdown(socket.SHUT_WR)
 
 
 def join(one: socket.socket, other: socket.socket) -> None:
@@ -217,21 +225,13 @@ def join(one: socket.socket, other: socket.socket) -> None:
     for end in (one, other):
         end.setblocking(False)
     while not all(way.over for way in ways):
+        wanted = [way.wants() for way in ways]
         poll = select.poll()
-        events = {one.fileno(): 0, other.fileno(): 0}
-        for way in ways:
-            if way.waiting:
-                events[way.sink.fileno()] |= select.POLLOUT
-            elif not way.ended:
-                events[way.source.fileno()] |= select.POLLIN
-        for fd, wanted in events.items():
-            if wanted:
-                poll.register(fd, wanted)
+        for fd in {fd for fd, _ in wanted}:
+            poll.register(fd, sum({event for one, event in wanted if one == fd}))
         ready = dict(poll.poll(_IDLE_SECONDS * 1000))
         if not ready:
             raise TimeoutError("nothing was said for an hour")
-        for way in ways:
-            if way.waiting and ready.get(way.sink.fileno()):
-                way.write()
-            elif not way.waiting and not way.ended and ready.get(way.source.fileno()):
-                way.read()
+        for way, (fd, event) in zip(ways, wanted, strict=True):
+            if event and fd in ready:
+                way.go_on()

@@ -21,7 +21,7 @@ _PIECE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One try to reach what is not allowed; `time` is epoch seconds, `host` is a stranger's text."""
+    """One try to reach what is not allowed. `time` is epoch seconds, `host` a stranger's text."""
 
     time: float
     host: str

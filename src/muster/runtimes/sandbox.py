@@ -28,6 +28,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import override
+
 from muster.domain.errors import Invalid, Refused
 from muster.runtimes import landlock, seccomp
 from muster.runtimes.base import RunSpec
@@ -83,7 +85,9 @@ class SandboxRuntime(Supervised):
             return why
         kind, why = self._kind
         if not kind:
-            return f"{why} (apt-get install bubblewrap), and the kernel has no Landlock of version 4"
+            return (
+                f"{why} (apt-get install bubblewrap), and the kernel has no Landlock of version 4"
+            )
         return ""
 
     def describe(self) -> str:
@@ -102,6 +106,7 @@ class SandboxRuntime(Supervised):
             "and what is read-only inside the workspace is not"
         )
 
+    @override
     def cage(self, spec: RunSpec, run_dir: Path) -> dict[str, Any]:
         """What the shim shall contain the program by.
 
@@ -137,14 +142,15 @@ def _find(spec: RunSpec) -> str | None:
     """The program's file as the server sees it."""
     if not spec.argv or not spec.argv[0]:
         return None
-    path = spec.env.get("PATH", os.defpath)
-    return shutil.which(os.path.join(spec.cwd, spec.argv[0]) if "/" in spec.argv[0] else spec.argv[0], path=path)
+    name = spec.argv[0]
+    search = spec.env.get("PATH", os.defpath)
+    return shutil.which(str(Path(spec.cwd) / name) if "/" in name else name, path=search)
 
 
 def _mounted(mounts: list[Mount]) -> list[str]:
     """The file system of a sandbox as arguments of bubblewrap, in their order."""
     said = ["--proc", "/proc", "--dev", "/dev"]
-    for path in filter(os.path.exists, _HIDDEN_PROC):
+    for path in [path for path in _HIDDEN_PROC if Path(path).exists()]:
         said += ["--ro-bind", "/dev/null", path]
     # The whole machine's settings lie in /proc/sys, and to the kernel a sandbox of root is root.
     said += ["--remount-ro", "/proc"]
@@ -164,7 +170,8 @@ def _mounted(mounts: list[Mount]) -> list[str]:
                 said += ["--bind", mount.path, mount.path]
             case Show.EMPTY:
                 said += ["--perms", "0700", "--size", "4096", "--tmpfs", mount.path]
-                said += ["--remount-ro", mount.path]
+    for path in [mount.path for mount in mounts if mount.show is Show.EMPTY]:
+        said += ["--remount-ro", path]  # now that what lies inside it has its place
     return said
 
 

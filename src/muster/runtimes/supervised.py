@@ -72,6 +72,7 @@ class Supervised:
             Refused: nothing here can contain a program.
         """
         del spec, run_dir
+        return None
 
     async def start(self, spec: RunSpec, run_dir: Path) -> None:
         """Start the program once; see `Runtime.start`.

@@ -19,7 +19,8 @@ from muster.runtimes.base import RunSpec
 _SYSTEM = ("/usr", "/nix/store", "/gnu/store")
 _LINKED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _ETC = (
-    *("alternatives", "ca-certificates", "ca-certificates.conf", "crypto-policies", "debian_version"),
+    *("alternatives", "ca-certificates", "ca-certificates.conf", "crypto-policies"),
+    "debian_version",
     *("fonts", "gai.conf", "host.conf", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime"),
     *("lsb-release", "magic", "mime.types", "os-release", "pki/ca-trust", "pki/tls/certs"),
     *("protocols", "services", "shells", "ssl/certs", "ssl/openssl.cnf", "terminfo", "timezone"),
@@ -52,58 +53,71 @@ class Mount:
 def system() -> list[str]:
     """The folders and files of the system that every program needs."""
     etc = [f"/etc/{name}" for name in _ETC]
-    return [path for path in (*_SYSTEM, *etc) if os.path.exists(path)]
+    return [path for path in (*_SYSTEM, *etc) if Path(path).exists()]
 
 
 def system_links() -> list[tuple[str, str]]:
     """Names such as /bin with the target they have, or an empty one when they are real folders."""
-    return [
-        (path, os.readlink(path) if os.path.islink(path) else "")
-        for path in _LINKED
-        if os.path.lexists(path)
-    ]
+    there = [path for path in map(Path, _LINKED) if path.is_symlink() or path.exists()]
+    return [(str(path), str(path.readlink()) if path.is_symlink() else "") for path in there]
 
 
 def given(spec: RunSpec, run_dir: Path, found: str | None) -> list[Mount]:
     """What is shown beside the system, outer paths first; `found` is the program's path.
 
     The run directory is hidden where it lies inside something that may be written: no run may
-    change its own record.
+    change its own record. A folder of programs that holds the run directory is not shown.
     """
-    own = {path: Show.READ for path in _toolchain(spec.env.get("PATH", os.defpath), found)}
-    own = {path: show for path, show in own.items() if not Path(run_dir).is_relative_to(path)}
+    folder = _normal(str(run_dir.absolute()))
+    programs = _toolchain(spec.env.get("PATH", os.defpath), found)
+    own = {path: Show.READ for path in programs if not Path(folder).is_relative_to(path)}
     own |= dict.fromkeys(_existing(spec.readable), Show.READ)
     own |= dict.fromkeys(_existing((spec.cwd, *spec.writable)), Show.WRITE)
-    folder = os.path.abspath(run_dir)
     if folder not in own and any(Path(folder).is_relative_to(path) for path in own):
         own[folder] = Show.EMPTY
     return [Mount(path, own[path]) for path in sorted(own, key=lambda path: path.count("/"))]
 
 
+def _normal(path: str) -> str:
+    return os.path.normpath(path)
+
+
 def _existing(paths: Iterable[str]) -> list[str]:
-    return [os.path.abspath(path) for path in paths if os.path.exists(path)]
+    return [_normal(path) for path in paths if path.startswith("/") and Path(path).exists()]
 
 
 def _toolchain(search: str, found: str | None) -> Iterator[str]:
     """The folders on PATH and those that the program's file really lies in."""
     for folder in search.split(":"):
-        if folder.startswith("/") and os.path.isdir(folder):
-            yield from _shown(_whole(folder))
-    for path in _hops(found) if found else ():
-        folder, name = os.path.split(path)
-        whole = _package(folder) or _whole(folder)
-        yield from _shown(os.path.join(folder, name) if whole == folder else whole)
+        if folder.startswith("/") and Path(folder).is_dir():
+            whole = _whole(_normal(folder))
+            for path in (whole, *_stands_on(Path(whole))):
+                yield from _shown(path)
+    for path in _hops(Path(found)) if found else ():
+        folder = str(path.parent)
+        whole = _whole(folder)
+        yield from _shown(str(path) if whole == folder else whole)
 
 
-def _hops(path: str) -> Iterator[str]:
+def _stands_on(whole: Path) -> list[str]:
+    """The Python that a virtual environment was made with."""
+    try:
+        lines = (whole / "pyvenv.cfg").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+    said = dict(line.replace(" ", "").partition("=")[::2] for line in lines)
+    home = said.get("home", "")
+    return [_whole(_normal(home))] if home.startswith("/") and Path(home).is_dir() else []
+
+
+def _hops(path: Path) -> Iterator[Path]:
     """A file and every file that it is a link to, in turn."""
     for _ in range(_MOST_LINKS):
-        folder = os.path.realpath(os.path.dirname(path))
-        path = os.path.join(folder, os.path.basename(path))
+        path = path.parent.resolve() / path.name
         yield path
-        if not os.path.islink(path):
+        if not path.is_symlink():
             return
-        path = os.path.join(folder, os.readlink(path))
+        path = path.parent / path.readlink()
 
 
 def _shown(path: str) -> Iterator[str]:

@@ -70,9 +70,7 @@ class _Nursery:
     What forks returns True in the fork, when that has done its work and should end.
     """
 
-    def __init__(
-        self, boxes: cgroups.Boxes, server: socket.socket, keeper: type[Keeper]
-    ) -> None:
+    def __init__(self, boxes: cgroups.Boxes, server: socket.socket, keeper: type[Keeper]) -> None:
         self._boxes = boxes
         self._keeper = keeper
         self._server = server
@@ -140,9 +138,7 @@ def _fork_twice() -> bool:
     os._exit(0)
 
 
-def _be_shim(
-    zygote: socket.socket, boxes: cgroups.Boxes, mark: str, kind: type[Keeper]
-) -> None:
+def _be_shim(zygote: socket.socket, boxes: cgroups.Boxes, mark: str, kind: type[Keeper]) -> None:
     """Get ready, wait for the order, run it, and be gone."""
     cradle = Cradle(boxes, mark, kind.dress)
     _, fds, _, _ = socket.recv_fds(zygote, 1, 1, socket.MSG_CMSG_CLOEXEC)
