@@ -25,6 +25,7 @@ _NAME = re.compile(
     r"(\*|(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*)"
 )
 _LONGEST = 253
+_DISCARD = 9
 _LOCAL_NAMES = frozenset({"localhost"})
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
 
@@ -90,8 +91,8 @@ def split(text: str, usual: int | None) -> tuple[str, int | None]:
     """Host and port of `host:port`, `[v6]:port` or either alone; port -1 when it is no number."""
     host, port = text, ""
     if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        port = rest.removeprefix(":") if rest.startswith(":") or not rest else "-"
+        host, closed, rest = text[1:].partition("]")
+        port = rest[1:] or "-" if rest.startswith(":") else "" if closed and not rest else "-"
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
         port = port or "-"
@@ -138,14 +139,14 @@ def _is_here(address: Address) -> bool:
 
 
 def _is_own(address: Address) -> bool:
-    """Whether this machine has the address: only then can a socket be bound to it."""
+    """Whether this machine has the address: only then would it send from there to there."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     try:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.bind((str(address), 0))
-    except OSError:
+            probe.connect((str(address), _DISCARD))  # which sends nothing
+            return as_address(str(probe.getsockname()[0])) == address
+    except OSError:  # there is no way to it
         return False
-    return True
 
 
 def judge(allowed: Sequence[Rule], host: str, port: int) -> tuple[Rule | None, str]:
