@@ -75,8 +75,7 @@ def _bare() -> float:
     with subprocess.Popen(_HELLO, stdout=subprocess.PIPE, env=_ENV) as child:
         assert child.stdout
         child.stdout.read(1)
-        took = time.perf_counter() - began
-    return took
+        return time.perf_counter() - began
 
 
 async def _first_byte(runtime: Supervised, spec: RunSpec, run_dir: Path) -> float:
@@ -100,9 +99,7 @@ async def _crowd(
     runs = [folder / f"crowd-{place}-{n}" for n in range(count)]
     before = set(_processes())
     began = time.perf_counter()
-    await asyncio.gather(
-        *(runtime.start(replace(spec, run_id=run.name), run) for run in runs)
-    )
+    await asyncio.gather(*(runtime.start(replace(spec, run_id=run.name), run) for run in runs))
     while sum(map(_is_program, set(_processes()) - before)) < count:
         await asyncio.sleep(0.005)
     took = time.perf_counter() - began
