@@ -44,6 +44,11 @@ class RunSpec:
     `env` is the whole environment. `secrets` are the values that must not reach a stored byte.
     Neither is ever written to disk. `stdin` is fed and closed; with `interactive` it stays open
     for `Runtime.send`.
+
+    A place that contains shows `cwd` and the `writable` paths to be written, the `readable` ones
+    and the system's programs to be read, and nothing else; what is `readable` inside something
+    `writable` cannot be changed. `network` is what may be reached (`muster.runtimes.egress`);
+    nothing when it is empty. A place that does not contain takes no notice of these three.
     """
 
     run_id: str
@@ -54,6 +59,9 @@ class RunSpec:
     interactive: bool = False
     limits: Limits = Limits()
     secrets: tuple[str, ...] = ()
+    writable: tuple[str, ...] = ()
+    readable: tuple[str, ...] = ()
+    network: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +91,10 @@ class Runtime(Protocol):
 
     def available(self) -> str:
         """An empty string when this place can be used here, else the reason why not."""
+        ...
+
+    def describe(self) -> str:
+        """How far a program is contained here on this machine, in a sentence for a person."""
         ...
 
     async def start(self, spec: RunSpec, run_dir: Path) -> None:

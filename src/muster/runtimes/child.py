@@ -9,13 +9,17 @@ import json
 import os
 import resource
 import signal
-from collections.abc import Iterable, Mapping, Sequence
+import struct
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from muster.runtimes import cgroups
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None, use_errno=True)
+_LENGTH = struct.Struct("<I")
 _DEFAULT_AGAIN = (
     signal.SIGHUP,
     signal.SIGINT,
@@ -32,9 +36,28 @@ _DEFAULT_AGAIN = (
 )
 
 
+Command = tuple[str, list[str], dict[str, str]]
+"""What is executed in the end: the file, its arguments, its environment."""
+Dress = Callable[[Mapping[str, Any], Command, int, int], Command]
+"""How a child contains itself: the cage, the program, and the pipes from and to its parent.
+
+It runs in the child, last before the program, and says what is to be executed in its place.
+"""
+
+
 def adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent ends."""
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a child is told to start."""
+
+    argv: list[str]
+    cwd: str
+    env: dict[str, str]
+    file_bytes: int
 
 
 class Embryo:
@@ -51,7 +74,8 @@ class Embryo:
         err: the reading end of its standard error.
     """
 
-    def __init__(self, box: Iterable[str]) -> None:
+    def __init__(self, box: Iterable[str], dress: Dress | None = None) -> None:
+        self._dress = dress
         self._told, self._tell = os.pipe()
         self._said, self._say = os.pipe()
         stdin, self.stdin = os.pipe()
@@ -65,23 +89,63 @@ class Embryo:
         for fd in (self._told, self._say, stdin, out, err):
             os.close(fd)
 
-    def become(self, argv: Sequence[str], cwd: str, env: Mapping[str, str], file_bytes: int) -> str:
-        """Start this program; why it could not be started, or an empty string."""
-        with contextlib.suppress(BrokenPipeError), open(self._tell, "wb") as tell:  # noqa: PTH123 (pathlib is not loaded in a shim)
-            tell.write(json.dumps([argv, cwd, dict(env), file_bytes]).encode())
-        with open(self._said, "rb") as said:  # noqa: PTH123 (pathlib is not loaded in a shim)
-            return said.read().decode("utf-8", "replace")
+    def become(
+        self,
+        argv: Sequence[str],
+        cwd: str,
+        env: Mapping[str, str],
+        file_bytes: int,
+        cage: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Tell it what to start; the pipe on which it says why it could not.
+
+        A program that starts closes that pipe, unless it was dressed in a `cage`: then whatever
+        contains it may go on to use both pipes (`release`).
+        """
+        order = json.dumps([argv, cwd, dict(env), file_bytes, cage]).encode()
+        data = _LENGTH.pack(len(order)) + order
+        with contextlib.suppress(BrokenPipeError):
+            while data:
+                data = data[os.write(self._tell, data) :]
+        return self._said
+
+    def release(self) -> None:
+        """Hang up; what waits for that goes on."""
+        os.close(self._tell)
+
+    def _become(
+        self, program: Program, cage: Mapping[str, Any] | None, streams: Iterable[int]
+    ) -> str:
+        """Why the program could not be started; does not return when it was."""
+        argv = program.argv
+        if not argv or not argv[0]:
+            return "no program was named"
+        try:
+            os.chdir(program.cwd)
+        except OSError as error:
+            return f"the working directory {program.cwd} cannot be entered: {error.strerror}"
+        _limit(resource.RLIMIT_FSIZE, program.file_bytes)
+        command: Command = (argv[0], argv, program.env)
+        try:
+            if cage is not None and self._dress is not None:
+                command = self._dress(cage, command, self._told, self._say)
+            for target, source in enumerate(streams):
+                os.dup2(source, target)
+            os.execvpe(*command)  # noqa: S606 - this is what a shim is for
+        except OSError as error:
+            return _why_not(argv[0], error)
 
     def _live(self, parent: int, box: Iterable[str], streams: Iterable[int]) -> None:
         """Never returns: this process becomes the program, or says why not and ends."""
         try:
             _settle(parent, box)
-            with open(self._told, "rb") as told:  # noqa: PTH123 (pathlib is not loaded in a shim)
-                order = told.read()
-            if not order:  # the shim that was never needed has hung up
-                os._exit(0)
-            argv, cwd, env, file_bytes = json.loads(order)
-            problem = _become(argv, cwd, env, file_bytes, streams)
+            with open(self._told, "rb", closefd=False) as told:
+                head = told.read(_LENGTH.size)
+                if not head:  # the shim that was never needed has hung up
+                    os._exit(0)
+                argv, cwd, env, file_bytes, cage = json.loads(told.read(*_LENGTH.unpack(head)))
+                program = Program(argv, cwd, env, file_bytes)
+                problem = self._become(program, cage, streams)
         except BaseException as error:  # noqa: BLE001 - nothing may run on as a second shim
             problem = f"the program could not be started: {error}"
         os.write(self._say, problem.encode("utf-8", "replace"))
@@ -106,25 +170,6 @@ def _limit(which: int, most: int) -> None:
         if hard != resource.RLIM_INFINITY:
             most = min(most, hard)
         resource.setrlimit(which, (most, most))
-
-
-def _become(
-    argv: list[str], cwd: str, env: dict[str, str], file_bytes: int, streams: Iterable[int]
-) -> str:
-    """Why the program could not be started; does not return when it was."""
-    if not argv or not argv[0]:
-        return "no program was named"
-    try:
-        os.chdir(cwd)
-    except OSError as error:
-        return f"the working directory {cwd} cannot be entered: {error.strerror}"
-    _limit(resource.RLIMIT_FSIZE, file_bytes)
-    for target, source in enumerate(streams):
-        os.dup2(source, target)
-    try:
-        os.execvpe(argv[0], argv, env)  # noqa: S606 - this is what a shim is for
-    except OSError as error:
-        return _why_not(argv[0], error)
 
 
 def _why_not(name: str, error: OSError) -> str:
