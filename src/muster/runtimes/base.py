@@ -26,7 +26,8 @@ class Limits:
     """What a run may use. Seconds, bytes and counts; all on by default.
 
     `head_bytes` and `tail_bytes` are kept of each output stream; what lies between is dropped and
-    said so. `memory_bytes` and `processes` act where the machine's cgroups allow it.
+    said so. `memory_bytes` and `processes` act where the machine's cgroups allow it; `cpus`, so many
+    processors' time, in a container only.
     """
 
     wall_seconds: float = 7200.0
@@ -35,6 +36,7 @@ class Limits:
     file_bytes: int = 2_000_000_000
     processes: int = 512
     memory_bytes: int | None = 8_000_000_000
+    cpus: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,10 @@ class RunSpec:
     `env` is the whole environment. `secrets` are the values that must not reach a stored byte.
     Neither is ever written to disk. `stdin` is fed and closed; with `interactive` it stays open
     for `Runtime.send`.
+
+    A place that contains the run shows it `cwd` and `writable` to change and `readable` to read,
+    each at its own absolute path, and of the rest of this machine as little as it can. `image`
+    names the file system of a container; empty is the place's usual one.
     """
 
     run_id: str
@@ -54,6 +60,9 @@ class RunSpec:
     interactive: bool = False
     limits: Limits = Limits()
     secrets: tuple[str, ...] = ()
+    writable: tuple[str, ...] = ()
+    readable: tuple[str, ...] = ()
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True)

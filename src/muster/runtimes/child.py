@@ -10,8 +10,9 @@ import os
 import resource
 import signal
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
-from muster.runtimes import cgroups
+from muster.runtimes import cgroups, doorkeeper
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -65,10 +66,21 @@ class Embryo:
         for fd in (self._told, self._say, stdin, out, err):
             os.close(fd)
 
-    def become(self, argv: Sequence[str], cwd: str, env: Mapping[str, str], file_bytes: int) -> str:
-        """Start this program; why it could not be started, or an empty string."""
+    def become(
+        self,
+        argv: Sequence[str],
+        cwd: str,
+        env: Mapping[str, str],
+        file_bytes: int,
+        elsewhere: Sequence[str] = (),
+    ) -> str:
+        """Start this program; why it could not be started, or an empty string.
+
+        `elsewhere` names the run directory and the door of a container that is to run it.
+        """
+        order = {"argv": argv, "cwd": cwd, "env": dict(env), "file_bytes": file_bytes}
         with contextlib.suppress(BrokenPipeError), open(self._tell, "wb") as tell:  # noqa: PTH123 (pathlib is not loaded in a shim)
-            tell.write(json.dumps([argv, cwd, dict(env), file_bytes]).encode())
+            tell.write(json.dumps([order, elsewhere]).encode())
         with open(self._said, "rb") as said:  # noqa: PTH123 (pathlib is not loaded in a shim)
             return said.read().decode("utf-8", "replace")
 
@@ -80,12 +92,36 @@ class Embryo:
                 order = told.read()
             if not order:  # the shim that was never needed has hung up
                 os._exit(0)
-            argv, cwd, env, file_bytes = json.loads(order)
-            problem = _become(argv, cwd, env, file_bytes, streams)
+            said, elsewhere = json.loads(order)
+            if elsewhere:
+                hang_up = partial(os.close, self._say)
+                problem = doorkeeper.keep(*elsewhere, said, tuple(streams), hang_up)
+            else:
+                problem = _become(**said, streams=streams)
         except BaseException as error:  # noqa: BLE001 - nothing may run on as a second shim
             problem = f"the program could not be started: {error}"
         os.write(self._say, problem.encode("utf-8", "replace"))
         os._exit(127)
+
+
+def start(
+    argv: list[str], cwd: str, env: dict[str, str], file_bytes: int, streams: Sequence[int]
+) -> tuple[int, str]:
+    """Start a program on these streams; its process id, and why it could not be started."""
+    said, say = os.pipe()
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _settle(parent, ())
+            problem = _become(argv, cwd, env, file_bytes, streams)
+        except BaseException as error:  # noqa: BLE001 - nothing may run on as a second parent
+            problem = f"the program could not be started: {error}"
+        os.write(say, problem.encode("utf-8", "replace"))
+        os._exit(127)
+    os.close(say)
+    with open(said, "rb") as answer:  # noqa: PTH123 (pathlib is not loaded here)
+        return pid, answer.read().decode("utf-8", "replace")
 
 
 def _settle(parent: int, box: Iterable[str]) -> None:

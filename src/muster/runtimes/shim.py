@@ -26,11 +26,13 @@ from muster.runtimes.layout import (
     CTL,
     LOCK,
     MARK,
+    PLACE,
     RUN_ID,
     SHIM,
     SPEC,
     STARTED,
     STREAMS,
+    read_json,
     reserve_exit,
     write_at_once,
     write_exit,
@@ -58,6 +60,10 @@ class Order:
     interactive: bool
     limits: Mapping[str, Any]
     secrets: tuple[str, ...]
+    door: str = ""
+    """The folder with the door of a container that runs the program; empty when the shim does."""
+    trees: tuple[tuple[int, int], ...] = ()
+    """See `Traces`."""
 
     def spec(self) -> dict[str, Any]:
         """What may be written down: no value of the environment."""
@@ -145,7 +151,7 @@ class Cradle:
         cgroups.close_box(self.traces.box)
 
 
-def launch(order: Order, cradle: Cradle) -> str:
+def launch(order: Order, cradle: Cradle, folder: str) -> str:
     """Start the program; why it could not be, or an empty string.
 
     Somebody waits for this, so only what the program needs is done here. Its output waits in the
@@ -155,7 +161,8 @@ def launch(order: Order, cradle: Cradle) -> str:
     cgroups.limit(cradle.traces.box, limits["memory_bytes"], limits["processes"])
     marks = {"PWD": order.cwd, RUN_ID: order.run_id, MARK: cradle.traces.mark}
     env = {**order.env, **marks}
-    return cradle.embryo.become(order.argv, order.cwd, env, limits["file_bytes"])
+    elsewhere = (folder, order.door) if order.door else ()
+    return cradle.embryo.become(order.argv, order.cwd, env, limits["file_bytes"], elsewhere)
 
 
 class Shim:
@@ -321,14 +328,16 @@ class Shim:
 
     def _report(self, problem: str, left: int, gone: bool) -> dict[str, Any]:
         box = self._traces.box
+        told = (read_json(f"{self._folder}/{PLACE}") if self._order.door else None) or {}
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
         used = cgroups.cpu_seconds(box) or usage.ru_utime + usage.ru_stime
-        memory_kills = cgroups.memory_kills(box)
-        why = self._why or "exit"
+        memory_kills = cgroups.memory_kills(box) + told.get("memory_kills", 0)
+        why = self._why or told.get("why") or "exit"
         if why == "exit" and memory_kills and self._code in _MEMORY_CODES:
             why = "memory"
         notes = [
             self._safe(problem),
+            told.get("detail", ""),
             "" if gone else "a process could not be killed",
             f"processes killed for want of memory: {memory_kills}" if memory_kills else "",
             *(
@@ -339,13 +348,13 @@ class Shim:
         ]
         out, err = (file.total for file in self._files)
         return {
-            "code": 127 if problem else self._code,
+            "code": 127 if problem else None if why == "lost" else self._code,
             "why": why,
-            "left": left,
+            "left": left + told.get("left", 0),
             "started_at": self._started_at,
             "ended_at": time.time(),
-            "cpu_seconds": used,
-            "max_rss_bytes": usage.ru_maxrss * 1024,
+            "cpu_seconds": used + told.get("cpu_seconds", 0.0),
+            "max_rss_bytes": max(usage.ru_maxrss * 1024, told.get("max_rss_bytes", 0)),
             "out_bytes": out,
             "err_bytes": err,
             "detail": "; ".join(filter(None, notes)),

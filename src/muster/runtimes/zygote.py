@@ -15,7 +15,7 @@ import signal
 import socket
 import struct
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from muster.runtimes import cgroups
 from muster.runtimes.shim import Cradle, Order, Shim, claim, launch
@@ -142,6 +142,8 @@ def _be_shim(zygote: socket.socket, boxes: cgroups.Boxes, mark: str) -> None:
     # had said all: either way nothing was started.
     connection = socket.socket(fileno=fds[0]) if fds else None
     received = _receive(connection) if connection else None
+    if received:
+        cradle.traces = replace(cradle.traces, trees=received[1].trees)
     claimed = claim(received[0], cradle.traces) if received else None
     if connection is None or received is None or claimed is None:
         cradle.abandon()
@@ -150,7 +152,7 @@ def _be_shim(zygote: socket.socket, boxes: cgroups.Boxes, mark: str) -> None:
         return
     folder, order = received
     try:
-        problem = launch(order, cradle)
+        problem = launch(order, cradle, folder)
         _answer(connection, STARTED_NOW)
         Shim(order, folder, claimed, cradle).run(problem)
     except BaseException:
@@ -171,6 +173,7 @@ def _receive(connection: socket.socket) -> tuple[str, Order] | None:
         said = json.loads(body)
         folder = said.pop("folder")
         said["argv"], said["secrets"] = tuple(said["argv"]), tuple(said["secrets"])
+        said["trees"] = tuple(tuple(tree) for tree in said["trees"])
         return folder, Order(stdin=stdin, **said)
     return None
 
