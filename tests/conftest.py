@@ -19,6 +19,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from house.dockerd import Dockerd, dockerd
 from house.parts import PARTS, chromium, is_required, why_absent
 
 NEEDS = "needs_"
@@ -260,6 +261,13 @@ def claude_path() -> str:
     found = shutil.which("claude")
     assert found, "mark the test with needs_claude"
     return found
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[Dockerd]:
+    """A Docker engine of the tests' own; mark the test `needs_docker`."""
+    with dockerd() as engine:
+        yield engine
 
 
 def _unmount_below(folder: Path) -> None:

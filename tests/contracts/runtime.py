@@ -67,9 +67,10 @@ async def until(true: Callable[[], Any]) -> Any:
 class Place:
     """A runtime under test, a folder for its runs, and the usual ways to use them."""
 
-    def __init__(self, runtime: Runtime, folder: Path) -> None:
+    def __init__(self, runtime: Runtime, folder: Path, interpreter: str = sys.executable) -> None:
         self.runtime = runtime
         self.folder = folder
+        self.interpreter = interpreter
 
     def dir(self, name: str = "run") -> Path:
         """The run directory of a run."""
@@ -96,7 +97,7 @@ class Place:
 
     async def python(self, code: str, *args: str, name: str = "run", **more: Any) -> RunDir:
         """Start a Python program; its record."""
-        return await self.start(sys.executable, "-I", "-c", code, *args, name=name, **more)
+        return await self.start(self.interpreter, "-I", "-c", code, *args, name=name, **more)
 
     async def end(self, name: str = "run", runtime: Runtime | None = None) -> Exit:
         """Wait for the end of a run."""
@@ -116,6 +117,9 @@ class Place:
 class RuntimeContract:
     """Subclass it and give `make_runtime`, and say what the place can do on this machine."""
 
+    interpreter = sys.executable
+    """A Python as programs of this place see it."""
+
     def make_runtime(self) -> Runtime:
         """A fresh object for the same place; runs of an earlier one must be known to it."""
         raise NotImplementedError
@@ -131,7 +135,7 @@ class RuntimeContract:
         runtime = self.make_runtime()
         if why := runtime.available():
             pytest.skip(why)
-        place = Place(runtime, home)
+        place = Place(runtime, home, self.interpreter)
         yield place
         for name in place.started():
             await runtime.kill(place.dir(name))

@@ -87,6 +87,7 @@ class Embryo:
     def _live(self, parent: int, box: Iterable[str], streams: Iterable[int]) -> None:
         """Never returns: this process becomes the program, or says why not and ends."""
         try:
+            streams = tuple(streams)
             _settle(parent, box)
             with open(self._told, "rb") as told:  # noqa: PTH123 (pathlib is not loaded in a shim)
                 order = told.read()
@@ -94,14 +95,23 @@ class Embryo:
                 os._exit(0)
             said, elsewhere = json.loads(order)
             if elsewhere:
+                _let_go_of_all_but({0, 1, 2, self._say, *streams})
                 hang_up = partial(os.close, self._say)
-                problem = doorkeeper.keep(*elsewhere, said, tuple(streams), hang_up)
+                problem = doorkeeper.keep(*elsewhere, said, streams, hang_up)
             else:
                 problem = _become(**said, streams=streams)
         except BaseException as error:  # noqa: BLE001 - nothing may run on as a second shim
             problem = f"the program could not be started: {error}"
         os.write(self._say, problem.encode("utf-8", "replace"))
         os._exit(127)
+
+
+def _let_go_of_all_but(kept: set[int]) -> None:
+    """Close what an exec would have closed."""
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - pathlib is not loaded in a shim
+        if int(name) not in kept:
+            with contextlib.suppress(OSError):  # the one that was open for looking
+                os.close(int(name))
 
 
 def start(

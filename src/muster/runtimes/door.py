@@ -39,19 +39,34 @@ def say(connection: socket.socket, words: Mapping[str, Any], fds: Sequence[int] 
 
 def hear(connection: socket.socket) -> tuple[dict[str, Any] | None, list[int]]:
     """The next message and the descriptors that came with it; None when the other side is gone."""
+    fds: list[int] = []
     try:
-        head, fds, _, _ = socket.recv_fds(
-            connection, _HEAD.size, _MOST_FDS, socket.MSG_CMSG_CLOEXEC | socket.MSG_WAITALL
-        )
-        body = _body(connection, head)
+        body = _body(connection, _head(connection, fds))
     except (ConnectionError, TimeoutError):
-        return None, []
+        body = None
     if body is None:
         for fd in fds:
             os.close(fd)
         return None, []
     words = json.loads(body)
-    return (words if isinstance(words, dict) else None), list(fds)
+    return (words if isinstance(words, dict) else None), fds
+
+
+def _head(connection: socket.socket, fds: list[int]) -> bytes:
+    """How a message begins; the descriptors that come with it are added to `fds`."""
+    head = b""
+    room = socket.CMSG_SPACE(_MOST_FDS * array.array("i").itemsize)
+    while len(head) < _HEAD.size:
+        piece, rights, _, _ = connection.recvmsg(
+            _HEAD.size - len(head), room, socket.MSG_CMSG_CLOEXEC
+        )
+        for level, kind, data in rights:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                fds += array.array("i", data)
+        if not piece:
+            break
+        head += piece
+    return head
 
 
 def _body(connection: socket.socket, head: bytes) -> bytes | None:

@@ -196,8 +196,15 @@ def clear(
 def cpu_seconds(traces: Traces) -> float:
     """Processor time of a run that is alive, or 0.0 when it cannot be known."""
     used = cgroups.cpu_seconds(traces.box)
-    tops = _roots(traces)
     if not used and traces.boot == boot_id() and traces.shim:
-        tops.add(traces.shim)
-    pids = set().union(*(descendants(top) for top in tops))
-    return used + sum(seen.ticks for seen in map(stat, pids) if seen) / os.sysconf("SC_CLK_TCK")
+        used = _seconds_of(descendants(traces.shim))
+    return used + cpu_seconds_elsewhere(traces)
+
+
+def cpu_seconds_elsewhere(traces: Traces) -> float:
+    """What of that was used in trees elsewhere."""
+    return sum(_seconds_of(descendants(top)) for top in _roots(traces))
+
+
+def _seconds_of(pids: set[int]) -> float:
+    return sum(seen.ticks for seen in map(stat, pids) if seen) / os.sysconf("SC_CLK_TCK")

@@ -188,6 +188,7 @@ class Shim:
         ]
         self._code: int | None = None
         self._why = ""
+        self._elsewhere = 0.0
         self._ladder = list(_LADDER)
         self._next_rung: float | None = None
         self._started_at = time.time()
@@ -247,6 +248,7 @@ class Shim:
 
     def _kill_tree(self) -> None:
         self._ladder = []
+        self._elsewhere = leftovers.cpu_seconds_elsewhere(self._traces)  # nobody tells it now
         leftovers.clear(self._traces, os.getpid(), self._reap)
         # Something that the kernel cannot end now is tried again.
         self._next_rung = time.monotonic() + _KILL_AGAIN
@@ -353,7 +355,7 @@ class Shim:
             "left": left + told.get("left", 0),
             "started_at": self._started_at,
             "ended_at": time.time(),
-            "cpu_seconds": used + told.get("cpu_seconds", 0.0),
+            "cpu_seconds": used + told.get("cpu_seconds", self._elsewhere),
             "max_rss_bytes": max(usage.ru_maxrss * 1024, told.get("max_rss_bytes", 0)),
             "out_bytes": out,
             "err_bytes": err,
