@@ -471,6 +471,24 @@ class RuntimeContract:
         assert place.out() == b"a\xff\x00\x1b[1mb\xc3\xa4\xe2\x82"
         assert record.log(0, 100).items[0].text == "a\ufffd\x00\x1b[1mbä\ufffd"
 
+    async def test_a_character_that_comes_in_two_pieces_is_one(self, place: Place) -> None:
+        record = await place.shell(r"printf 'a\303'; sleep 0.2; printf '\244b'; sleep 0.2; printf c")
+        await place.end()
+        assert place.out() == "aäbc".encode()
+        assert "".join(item.text for item in record.log(0, 100).items) == "aäbc"
+
+    async def test_a_line_of_a_megabyte_arrives_whole(self, place: Place) -> None:
+        record = await place.python("print('x' * 1_048_576, flush=True); print('end')")
+        await place.end()
+        assert place.out() == b"x" * 1_048_576 + b"\nend\n"
+        assert record.log_size() == 1_048_576 + 5
+
+    async def test_a_program_that_ends_without_a_byte_has_an_empty_log(self, place: Place) -> None:
+        record = await place.start("true")
+        ended = await place.end()
+        assert (ended.code, ended.out_bytes, ended.err_bytes) == (0, 0, 0)
+        assert (record.log_size(), record.log(0, 100).items) == (0, ())
+
     async def test_secrets_reach_no_stored_byte(self, place: Place) -> None:
         secret, other = "hunter2-correct-horse", "s3cr3t-value-22"
         await place.shell(

@@ -48,21 +48,31 @@ class Dockerd:
     def kill(self) -> None:
         """End it as a crash would; its containers go on."""
         assert self._process
+        holder = self._holder()
         self._process.kill()
         self._process.wait()
+        # Its containerd dies with it, a moment later; the next engine must not take it for alive.
+        deadline = time.monotonic() + SECONDS
+        while holder and Path(f"/proc/{holder}").exists():
+            assert time.monotonic() < deadline, "containerd does not end"
+            time.sleep(0.01)
+
+    def _holder(self) -> int:
+        """The process id of its containerd, or 0."""
+        pid_file = self.folder / "exec/containerd/containerd.pid"
+        return int(pid_file.read_text()) if pid_file.exists() else 0
 
     def stop(self) -> None:
         """End it and all that it runs, and remove what it kept."""
-        if containers := self.docker("ps", "--all", "--quiet").stdout.split():
-            self.docker("rm", "--force", *containers, check=False)
         assert self._process
+        if self._process.poll() is None:
+            for container in self.docker("ps", "--all", "--quiet").stdout.split():
+                self.docker("rm", "--force", container, check=False)
+        holder = self._holder()
         self._process.terminate()
         self._process.wait(SECONDS)
-        # With live restore it leaves the process that holds containers behind.
-        holder = self.folder / "exec/containerd/containerd.pid"
-        if holder.exists() and (pid := int(holder.read_text())):
-            if "containerd" in Path(f"/proc/{pid}/comm").read_text():
-                os.kill(pid, signal.SIGTERM)
+        if holder and f"{self.folder}/" in _command(holder):
+            os.kill(holder, signal.SIGTERM)  # with live restore it is left behind
         for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
             if (point := line.split()[1]).startswith(f"{self.folder}/"):
                 subprocess.run(["umount", "--lazy", point], check=False)
@@ -93,3 +103,10 @@ def dockerd() -> Iterator[Dockerd]:
         del os.environ["DOCKER_HOST"]
         if before is not None:
             os.environ["DOCKER_HOST"] = before
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""

@@ -1,7 +1,7 @@
 """Containers of the Docker engine on this machine, each run under the same shim as any process.
 
-The facts: a run is one container that removes itself at its end. The engine creates and starts it
-and has no part in it afterwards: streams, environment and secrets go through the run's door
+The facts: a run is one container, removed when it is over. The engine creates and starts it and
+has no part in it afterwards: streams, environment and secrets go through the run's door
 (`door`) and are never in what the engine stores, so that its death and its restart with
 `--live-restore` are not noticed; restarted without, it kills what it ran, and the run is `lost`.
 Who may use the engine is root on its machine: no container ever sees its socket.
@@ -43,7 +43,6 @@ from muster.runtimes.docker_engine import (
 )
 from muster.runtimes.kit import ROOT, kit
 from muster.runtimes.layout import write_at_once
-from muster.runtimes.leftovers import Traces
 from muster.runtimes.rundir import RunDir
 from muster.runtimes.supervised import Supervised, order_of, prepare
 
@@ -69,6 +68,7 @@ class DockerRuntime(Supervised):
         super().__init__()
         self._network = network
         self._proven = False
+        self._removals: set[asyncio.Future[None]] = set()
 
     @override
     def available(self) -> str:
@@ -102,32 +102,41 @@ class DockerRuntime(Supervised):
         try:
             await self._begin(order_of(spec, run_dir, str(door), first), run_dir)
         except BaseException:
-            await _remove(container)
+            await _removed(container)
             raise
 
     @override
     async def wait(self, run_dir: Path, on_output: Callable[[], None] | None = None) -> Exit:
         """Return when the run is over and nothing of it is left; see `Runtime.wait`."""
         ended = await super().wait(run_dir, on_output)
-        traces = Traces.read(str(run_dir))
-        if traces is not None and leftovers.alive(traces):
-            await _remove(_recorded(run_dir))
+        if _recorded(run_dir):
+            # Nobody has to wait for it; what a dying server leaves is for `sweep`.
+            removal = asyncio.ensure_future(_let_go(run_dir))
+            self._removals.add(removal)
+            removal.add_done_callback(self._removals.discard)
         return ended
+
+    @override
+    async def close(self) -> None:
+        """Let go of helpers of this process; runs go on."""
+        await asyncio.gather(*self._removals)
+        await super().close()
 
     async def sweep(self, runs: Path) -> list[str]:
         """Remove containers that stand there still though their run below `runs` is over.
 
         Only those whose run directory has recorded them; answers their ids.
         """
-        swept = []
         async with engine() as docker:
-            wanted = {"label": [RUN_DIR]}
-            for container in await docker.containers.list(all=True, filters=json.dumps(wanted)):
-                run_dir = Path(container["Labels"][RUN_DIR])
-                own = run_dir.is_relative_to(runs.absolute()) and _recorded(run_dir)
-                if own == container.id and RunDir(run_dir).exit() is not None:
-                    await _remove(container.id)
-                    swept.append(container.id)
+            wanted = json.dumps({"label": [RUN_DIR]})
+            found = await docker.containers.list(all=True, filters=wanted)
+        swept = []
+        for container in found:
+            run_dir = Path(container["Labels"][RUN_DIR])
+            own = run_dir.is_relative_to(runs.absolute()) and _recorded(run_dir)
+            if own == container.id and RunDir(run_dir).exit() is not None:
+                await _let_go(run_dir)
+                swept.append(str(container.id))
         return swept
 
     async def _bring_up(self, spec: RunSpec, run_dir: Path) -> tuple[str, list[tuple[int, int]]]:
@@ -210,14 +219,22 @@ def _recorded(run_dir: Path) -> str:
         return ""
 
 
-async def _remove(container: str) -> None:
-    """Have the engine end and remove a container, if it is there and the engine answers."""
+async def _let_go(run_dir: Path) -> None:
+    """Remove the container of a run that is over, and the record of it."""
+    if await _removed(_recorded(run_dir)):
+        (run_dir / _RECORD).unlink(missing_ok=True)
+
+
+async def _removed(container: str) -> bool:
+    """Have the engine end and remove a container; False when it does not answer."""
     try:
         async with engine(_PATIENCE) as docker:
             await docker.containers.container(container).delete(force=True)
     except EngineRefused as refused:
         if refused.answer not in (NOT_FOUND, IN_CONFLICT):  # gone, or about to be
             log.warning("container %s stays: %s", container, refused.detail)
+            return False
+    return True
 
 
 async def _prove() -> str:

@@ -40,7 +40,8 @@ def cage(
         "WorkingDir": "/",
         "Labels": {RUN: spec.run_id, RUN_DIR: str(run_dir)},
         "HostConfig": {
-            "AutoRemove": True,
+            # Not AutoRemove: an engine that is started again kills such containers (20.10).
+            "AutoRemove": False,
             "CapDrop": ["ALL"],
             "SecurityOpt": ["no-new-privileges"],
             "ReadonlyRootfs": True,

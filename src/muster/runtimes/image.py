@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from muster.domain.errors import Invalid, NotFound, Refused
-from muster.runtimes.docker_engine import NOT_FOUND, EngineRefused, engine
+from muster.runtimes.docker_engine import NOT_FOUND, UNREACHABLE, EngineRefused, engine
 from muster.runtimes.rootfs import assemble
 
 _PATIENCE = 1800.0
@@ -70,16 +70,19 @@ async def built(name: str, folder: Path, dockerfile: str = "Dockerfile") -> Imag
         raise NotFound(f"there is no {folder / dockerfile}", hint="name a folder that has one")
     with tempfile.TemporaryFile() as context:
         await asyncio.to_thread(_pack_folder, context, folder)
-        said: list[dict[str, Any]] = []
-        async with engine(_PATIENCE) as docker:
-            said = await docker.images.build(
-                fileobj=context, encoding="identity", tag=name, path_dockerfile=dockerfile
-            )
-    if failed := [words["error"] for words in said if "error" in words]:
-        raise Refused(
-            f"the image {name} could not be built: {failed[-1]}",
-            hint="correct the Dockerfile; where no registry can be reached, put the image together",
-        )
+        try:
+            async with engine(_PATIENCE) as docker:
+                await docker.images.build(
+                    fileobj=context, encoding="identity", tag=name, path_dockerfile=dockerfile
+                )
+        except EngineRefused as refused:
+            if refused.answer == UNREACHABLE:
+                raise
+            raise Refused(
+                f"the image {name} could not be built: {refused.detail}",
+                hint="correct the Dockerfile; where no registry can be reached, put the image "
+                "together from this machine",
+            ) from refused
     return await image(name)
 
 
