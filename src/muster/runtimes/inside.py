@@ -34,6 +34,8 @@ def main(door: str) -> None:
     if os.getpid() != 1:
         sys.exit("this is for the first process of a container: it kills all others at its end")
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    # The program may send it anything; the kernel keeps only what nobody listens for away from it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     wake, woken = socket.socketpair()
     for end in (wake, woken):
