@@ -21,15 +21,13 @@ import hashlib
 import json
 import logging
 import re
-import tempfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from typing_extensions import override
 
-from muster.domain.errors import MusterError, Refused
+from muster.domain.errors import Refused
 from muster.failpoint import failpoint
 from muster.runtimes import leftovers
 from muster.runtimes.base import Exit, RunSpec
@@ -44,7 +42,7 @@ from muster.runtimes.docker_engine import (
 from muster.runtimes.kit import ROOT, kit
 from muster.runtimes.layout import write_at_once
 from muster.runtimes.rundir import RunDir
-from muster.runtimes.supervised import Supervised, order_of, prepare
+from muster.runtimes.supervised import Supervised, order_of, prepare, prove
 
 log = logging.getLogger("muster.runtimes")
 
@@ -52,8 +50,6 @@ IMAGE = "passmuster/agent:latest"
 """The image of runs that name none; `muster.runtimes.image` builds it."""
 
 _RECORD = "container"
-_PROOF = ("true",)
-_PATH = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 _TRIES = 50
 _LOOKS, _LOOK_AGAIN = 400, 0.005
 _PATIENCE = 20.0
@@ -76,9 +72,7 @@ class DockerRuntime(Supervised):
         if why_not := super().available():
             return why_not
         if not self._proven:
-            # There may be a loop in this thread already.
-            with ThreadPoolExecutor(1) as pool:
-                why_not = pool.submit(asyncio.run, _prove()).result()
+            why_not = prove(DockerRuntime)
             self._proven = not why_not
         return why_not
 
@@ -235,19 +229,3 @@ async def _removed(container: str) -> bool:
             log.warning("container %s stays: %s", container, refused.detail)
             return False
     return True
-
-
-async def _prove() -> str:
-    """Why `true` cannot be run in a container, or nothing when it has."""
-    place = DockerRuntime()
-    with tempfile.TemporaryDirectory(prefix="mu-") as folder:
-        run_dir = Path(folder, "run")
-        spec = RunSpec(f"proof-{Path(folder).name}", _PROOF, "/", _PATH)
-        try:
-            await place.start(spec, run_dir)
-            ended = await place.wait(run_dir)
-        except MusterError as error:
-            return f"{error.detail}; {error.hint}" if error.hint else error.detail
-        finally:
-            await place.close()
-    return "" if ended.code == 0 else f"`true` did not run in a container: {ended.detail}"

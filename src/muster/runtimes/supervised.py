@@ -9,12 +9,14 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
 import muster
-from muster.domain.errors import Conflict, Invalid, NotFound, Refused
+from muster.domain.errors import Conflict, Invalid, MusterError, NotFound, Refused
 from muster.domain.redact import SHORTEST
 from muster.failpoint import failpoint
 from muster.runtimes import leftovers, lost
@@ -43,6 +45,7 @@ _BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from muster.runtimes i
 _TRIES = 3
 _FIRST_LOOK, _LONGEST_LOOK = 0.01, 0.5
 _PATIENCE = 5.0
+_PROOF = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 
 
 class Supervised:
@@ -205,6 +208,28 @@ class Supervised:
                 f"the run in {run_dir} is over or takes no input",
                 hint="only an interactive run that is alive can be written to",
             )
+
+
+def prove(make: Callable[[], Supervised]) -> str:
+    """Why `true` cannot be run in a place of this kind, or nothing when it has."""
+    # There may be a loop in this thread already.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, _proof(make)).result()
+
+
+async def _proof(make: Callable[[], Supervised]) -> str:
+    place = make()
+    with tempfile.TemporaryDirectory(prefix="mu-") as folder:
+        run_dir = Path(folder, "run")
+        spec = RunSpec(f"proof-{Path(folder).name}", ("true",), "/", _PROOF)
+        try:
+            await place.start(spec, run_dir)
+            ended = await place.wait(run_dir)
+        except MusterError as error:
+            return f"{error.detail}; {error.hint}" if error.hint else error.detail
+        finally:
+            await place.close()
+    return "" if ended.code == 0 else f"`true` did not run here: {ended.detail}"
 
 
 class _Zygote:
