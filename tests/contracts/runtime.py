@@ -472,7 +472,9 @@ class RuntimeContract:
         assert record.log(0, 100).items[0].text == "a\ufffd\x00\x1b[1mbä\ufffd"
 
     async def test_a_character_that_comes_in_two_pieces_is_one(self, place: Place) -> None:
-        record = await place.shell(r"printf 'a\303'; sleep 0.2; printf '\244b'; sleep 0.2; printf c")
+        record = await place.shell(
+            r"printf 'a\303'; sleep 0.2; printf '\244b'; sleep 0.2; printf c"
+        )
         await place.end()
         assert place.out() == "aäbc".encode()
         assert "".join(item.text for item in record.log(0, 100).items) == "aäbc"

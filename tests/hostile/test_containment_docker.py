@@ -1,4 +1,4 @@
-"""A hostile agent in a container tries to get out, or to take the machine; and an honest one works."""
+"""A hostile agent in a container tries to get out or to take the machine; an honest one works."""
 
 from __future__ import annotations
 
@@ -68,9 +68,7 @@ class Cell:
 
     async def tries(self, code: str, *args: str, **more: object) -> dict[str, list[str]]:
         """What came of what a Python program attempted, by name."""
-        record, _, exited = await self.run(
-            "python3", "-c", HEAD + code + TAIL, *args, **more
-        )
+        record, _, exited = await self.run("python3", "-c", HEAD + code + TAIL, *args, **more)
         out = record.read("out", 0, 1 << 20).data
         assert exited == 0, (out, record.read("err", 0, 1 << 20).data)
         assert SECRET.encode() not in out
@@ -165,7 +163,7 @@ async def test_other_processes_are_neither_seen_nor_reached(cell: Cell) -> None:
             "attempt('environment of 1', lambda: read('/proc/1/environ'))\n"
             "attempt('memory of 1', lambda: open('/proc/1/mem', 'r+b'))\n"
             "for fd in os.listdir('/proc/1/fd'):\n"
-            "    attempt('descriptor of 1: ' + fd, lambda: os.open('/proc/1/fd/' + fd, os.O_RDWR))\n"
+            "    attempt('descriptor ' + fd, lambda: os.open('/proc/1/fd/' + fd, os.O_RDWR))\n"
             "attempt('root of 1', lambda: os.listdir('/proc/1/root/'))\n"
             "attempt('ptrace of 1', lambda: call(101, 16, 1, 0, 0))\n"
             f"attempt('a process of the machine', lambda: os.kill({host.pid}, 9))\n"

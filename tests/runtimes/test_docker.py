@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import io
 import json
 import os
 import shutil
 import signal
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +18,7 @@ from muster.runtimes import image
 from muster.runtimes.base import Limits, RunSpec, Why
 from muster.runtimes.docker import IMAGE, DockerRuntime
 from muster.runtimes.docker_cage import cage
-from muster.runtimes.docker_engine import engine, socket_path
+from muster.runtimes.docker_engine import socket_path
 from muster.runtimes.kit import kit
 from muster.runtimes.rootfs import Rootfs
 from muster.runtimes.rundir import RunDir
@@ -265,7 +262,9 @@ async def test_an_image_is_built_from_a_dockerfile_and_a_failing_step_is_told(
 ) -> None:
     (tmp_path / "Dockerfile").write_text(f"FROM {IMAGE}\nRUN echo tool > /tool\n")
     await image.built("muster-test/built:1", tmp_path)
-    said = docker_engine.docker("run", "--rm", "--network=none", "muster-test/built:1", "cat", "/tool")
+    said = docker_engine.docker(
+        "run", "--rm", "--network=none", "muster-test/built:1", "cat", "/tool"
+    )
     assert said.stdout == "tool\n"
     (tmp_path / "Dockerfile").write_text(f"FROM {IMAGE}\nRUN exit 3\n")
     with pytest.raises(Refused, match="could not be built"):

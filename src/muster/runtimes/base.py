@@ -26,8 +26,8 @@ class Limits:
     """What a run may use. Seconds, bytes and counts; all on by default.
 
     `head_bytes` and `tail_bytes` are kept of each output stream; what lies between is dropped and
-    said so. `memory_bytes` and `processes` act where the machine's cgroups allow it; `cpus`, so many
-    processors' time, in a container only.
+    said so. `memory_bytes` and `processes` act where the machine's cgroups allow it; `cpus`, the
+    time of so many processors, in a container only.
     """
 
     wall_seconds: float = 7200.0

@@ -40,7 +40,7 @@ from muster.runtimes.docker_engine import (
     socket_path,
 )
 from muster.runtimes.kit import ROOT, kit
-from muster.runtimes.layout import write_at_once
+from muster.runtimes.layout import read_text, write_at_once
 from muster.runtimes.rundir import RunDir
 from muster.runtimes.supervised import Supervised, order_of, prepare, prove
 
@@ -84,7 +84,7 @@ class DockerRuntime(Supervised):
             Invalid: a secret is too short to be hidden, or a folder may not be shown.
             Refused: no container or no supervisor can be started here.
         """
-        run_dir = run_dir.absolute()
+        run_dir = _absolute(run_dir)
         door = run_dir / "door"
         order_of(spec, run_dir)
         if not prepare(run_dir):
@@ -127,7 +127,7 @@ class DockerRuntime(Supervised):
         swept = []
         for container in found:
             run_dir = Path(container["Labels"][RUN_DIR])
-            own = run_dir.is_relative_to(runs.absolute()) and _recorded(run_dir)
+            own = run_dir.is_relative_to(_absolute(runs)) and _recorded(run_dir)
             if own == container.id and RunDir(run_dir).exit() is not None:
                 await _let_go(run_dir)
                 swept.append(str(container.id))
@@ -199,11 +199,14 @@ async def _first_process(pid: int) -> list[tuple[int, int]]:
         seen = leftovers.stat(pid)
         if seen is None:
             break
-        with contextlib.suppress(OSError):
-            if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(f"{ROOT}/".encode()):
-                return [(pid, seen.since)]
+        if read_text(f"/proc/{pid}/cmdline").startswith(f"{ROOT}/"):
+            return [(pid, seen.since)]
         await asyncio.sleep(_LOOK_AGAIN)
     return []
+
+
+def _absolute(path: Path) -> Path:
+    return path.absolute()
 
 
 def _recorded(run_dir: Path) -> str:

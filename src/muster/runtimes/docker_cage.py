@@ -75,7 +75,7 @@ def _shown(spec: RunSpec, engine: Path) -> Iterator[dict[str, Any]]:
 
 def _checked(path: str, engine: Path) -> str:
     """Where a path really is, if that may be shown."""
-    if not os.path.isabs(path) or os.path.normpath(path) != path:
+    if not Path(path).is_absolute() or os.path.normpath(path) != path:
         raise Invalid(f"{path!r} cannot be shown to a container", hint="name an absolute path")
     real = Path(path).resolve()
     if not real.exists():

@@ -49,7 +49,7 @@ def keep(
     if problem := str(answer.get("problem", "")):
         return problem
     started()
-    _end(folder, _stay(connection, wake))
+    return _end(folder, _stay(connection, wake))
 
 
 def _listen_for_signals() -> socket.socket:

@@ -1,4 +1,4 @@
-"""Images for containers: from a Dockerfile, or put together from this machine without a registry."""
+"""Images for containers: built from a Dockerfile, or put together from this machine's programs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO, cast
 
 from muster.domain.errors import Invalid, NotFound, Refused
 from muster.runtimes.docker_engine import NOT_FOUND, UNREACHABLE, EngineRefused, engine
@@ -50,7 +50,7 @@ async def assembled(
     for folder in (trees or {}).values():
         if not folder.is_dir():
             raise NotFound(f"{folder} is not a folder", hint="install what it is to hold first")
-    with tempfile.TemporaryFile() as layer, tempfile.TemporaryFile() as archive:
+    with _scratch() as layer, _scratch() as archive:
         await asyncio.to_thread(assemble, layer, trees, tuple(programs))
         await asyncio.to_thread(_pack, archive, layer, name)
         async with engine(_PATIENCE) as docker:
@@ -68,7 +68,7 @@ async def built(name: str, folder: Path, dockerfile: str = "Dockerfile") -> Imag
     """
     if not (folder / dockerfile).is_file():
         raise NotFound(f"there is no {folder / dockerfile}", hint="name a folder that has one")
-    with tempfile.TemporaryFile() as context:
+    with _scratch() as context:
         await asyncio.to_thread(_pack_folder, context, folder)
         try:
             async with engine(_PATIENCE) as docker:
@@ -102,10 +102,10 @@ async def image(name: str) -> Image:
     return Image(name, str(said["Id"]), int(said["Size"]))
 
 
-def _pack(archive: IO[bytes], layer: IO[bytes], name: str) -> None:
+def _pack(archive: BinaryIO, layer: BinaryIO, name: str) -> None:
     """An image of one layer, in the form that `docker load` takes."""
     layer.seek(0)
-    digest = hashlib.file_digest(layer, "sha256").hexdigest()
+    digest = _digest(layer)
     machine = platform.machine()
     config = json.dumps(
         {
@@ -129,11 +129,22 @@ def _pack(archive: IO[bytes], layer: IO[bytes], name: str) -> None:
     archive.seek(0)
 
 
+def _scratch() -> BinaryIO:
+    return cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - the caller closes it
+
+
+def _digest(file: BinaryIO) -> str:
+    found = hashlib.sha256()
+    while piece := file.read(_PIECE):
+        found.update(piece)
+    return found.hexdigest()
+
+
 def _json(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-def _pack_folder(context: IO[bytes], folder: Path) -> None:
+def _pack_folder(context: BinaryIO, folder: Path) -> None:
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     if size > _LARGEST_FOLDER:
         raise Invalid(
@@ -145,6 +156,6 @@ def _pack_folder(context: IO[bytes], folder: Path) -> None:
     context.seek(0)
 
 
-async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
+async def _pieces(file: BinaryIO) -> AsyncIterator[bytes]:
     while piece := await asyncio.to_thread(file.read, _PIECE):
         yield piece

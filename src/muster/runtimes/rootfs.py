@@ -76,7 +76,7 @@ class Rootfs:
         for path in found:
             inside = f"{at}/{path.relative_to(folder)}"
             if path.is_symlink():
-                self._link(inside, os.readlink(path))
+                self._link(inside, str(path.readlink()))
             else:
                 self._copy(path, inside)
         for path in found:
@@ -134,8 +134,7 @@ class Rootfs:
         if name in self._there:
             return False
         self._there.add(name)
-        above = os.path.dirname(name)
-        if above:
+        if above := name.rpartition("/")[0]:
             self._folder(above)
         return True
 

@@ -147,13 +147,17 @@ async def _open(client: TmuxClient, run_dir: Path) -> None:
         source = str(Path(muster.__file__).parents[1])
         view = (sys.executable, "-I", "-X", "utf8", "-c", f"{_SHOW}v.main(sys.argv[2])")
         size = ("-x", "200", "-y", "50")
-        argv = (*view, source, str(run_dir.absolute()))
+        argv = (*view, source, str(_absolute(run_dir)))
         await client.ask("new-session", "-d", "-s", name, *size, "--", *argv)
 
 
 def _session(run_dir: Path) -> str:
     """The name of a run's session; tmux gives colons and full stops a meaning."""
     return re.sub(r"[^A-Za-z0-9_-]", "-", run_dir.name)
+
+
+def _absolute(path: Path) -> Path:
+    return path.absolute()
 
 
 def _socket(run_dir: Path) -> Path:

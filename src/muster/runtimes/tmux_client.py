@@ -1,4 +1,4 @@
-"""A client of a tmux server in control mode: commands go in as lines, answers come out as blocks."""
+"""A client of a tmux server in control mode: a command is a line, its answer a block of lines."""
 
 from __future__ import annotations
 
@@ -48,7 +48,9 @@ class TmuxClient:
         """
         argv = [
             *(tmux, "-S", str(socket), "-f", "/dev/null", "-C"),
-            *("new-session", "-A", "-s", KEEPER, "-x", "200", "-y", "50", *_SLEEPS),
+            *("new-session", "-A", "-s", KEEPER, "-x", "200", "-y", "50", *_SLEEPS, ";"),
+            # When nobody is connected and no run is shown, the server ends.
+            *("set-option", "-t", f"={KEEPER}:", "destroy-unattached", "on"),
         ]
         pipe = asyncio.subprocess.PIPE
         try:
@@ -70,8 +72,6 @@ class TmuxClient:
             await client.ask("set-option", "-g", "set-clipboard", "off")
             await client.ask("set-option", "-g", "history-limit", "50000")
             await client.ask("set-option", "-g", "detach-on-destroy", "on")
-            # When nobody is connected and no run is shown, the server ends.
-            await client.ask("set-option", "-t", f"={KEEPER}:", "destroy-unattached", "on")
         except BaseException:
             await client.close()
             raise

@@ -76,7 +76,7 @@ class View:
         """Until the run says something, ends, or somebody types."""
         if self._watch is None:
             self._watch = _connect(WATCH)
-        awaited = [0, *([self._watch] if self._watch else [])]
+        awaited: list[int | socket.socket] = [0, *([self._watch] if self._watch else [])]
         ready, _, _ = select.select(awaited, [], [], _LOOK)
         if self._watch in ready and self._watch is not None and not _heard(self._watch):
             self._watch.close()
