@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import commands, machine, news, runs, spaces, twelve, upkeep, walk
+from benchmarks import commands, machine, news, runs, runtimes, spaces, twelve, upkeep, walk
 from benchmarks.figures import Broken, Figure, Plan
 from benchmarks.report import Run, row
 
@@ -19,6 +19,7 @@ BENCHMARKS: Mapping[str, Callable[[Plan], Sequence[Figure]]] = {
     "workspaces": spaces.measure,
     "news": news.measure,
     "output": runs.measure,
+    "runtimes": runtimes.measure,
     "upkeep": upkeep.measure,
     "commands": commands.measure,
 }

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,20 +54,20 @@ class Cell:
         self.runtime = DockerRuntime()
         self.place = Place(self.runtime, home / "runs", "python3")
 
-    def spec(self, *argv: str, **more: object) -> RunSpec:
+    def spec(self, *argv: str, **more: Any) -> RunSpec:
         """The agent's run."""
         env = {"PATH": "/usr/bin:/bin", "HOME": str(self.private), "LANG": "C.UTF-8"}
         more.setdefault("env", env)
         return RunSpec("own", argv, str(self.tree), writable=(str(self.private),), **more)
 
-    async def run(self, *argv: str, **more: object) -> tuple[RunDir, Why, int | None]:
+    async def run(self, *argv: str, **more: Any) -> tuple[RunDir, Why, int | None]:
         """Run it to its end."""
         run_dir = self.home / "runs" / "own"
         await self.runtime.start(self.spec(*argv, **more), run_dir)
         ended = await asyncio.wait_for(self.runtime.wait(run_dir), 60)
         return RunDir(run_dir), ended.why, ended.code
 
-    async def tries(self, code: str, *args: str, **more: object) -> dict[str, list[str]]:
+    async def tries(self, code: str, *args: str, **more: Any) -> dict[str, list[str]]:
         """What came of what a Python program attempted, by name."""
         record, _, exited = await self.run("python3", "-c", HEAD + code + TAIL, *args, **more)
         out = record.read("out", 0, 1 << 20).data
@@ -245,6 +246,39 @@ async def test_no_network_is_reached(cell: Cell) -> None:
     all_refused(told)
     said = RunDir(cell.home / "runs" / "own").read("err", 0, 1000).data
     assert "lo" in json.loads(said)
+
+
+async def test_the_network_is_what_was_allowed_and_a_refusal_is_recorded(cell: Cell) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+        await writer.drain()
+        writer.close()
+
+    servers = [await asyncio.start_server(answer, "127.0.0.1", 0) for _ in range(2)]
+    allowed, other = (server.sockets[0].getsockname()[1] for server in servers)
+    told = await cell.tries(
+        "import urllib.request as u\n"
+        "allowed, other = sys.argv[1:3]\n"
+        "by_proxy = u.build_opener(u.ProxyHandler({'http': os.environ['HTTP_PROXY']}))\n"
+        "get = lambda url: u.urlopen(url, timeout=10).read()\n"
+        "print(get(f'http://127.0.0.1:{allowed}/'), file=sys.stderr)\n"
+        "attempt('another port', lambda: get(f'http://127.0.0.1:{other}/'))\n"
+        "for host in (f'127.0.0.1:{other}', f'localhost:{other}', '169.254.169.254',\n"
+        "             'example.org', '10.0.0.1'):\n"
+        "    attempt(host, lambda: by_proxy.open(f'http://{host}/', timeout=10).read())\n",
+        str(allowed),
+        str(other),
+        network=(f"127.0.0.1:{allowed}",),
+    )
+    all_refused(told)
+    run_dir = cell.home / "runs" / "own"
+    assert RunDir(run_dir).read("err", 0, 1000).data == b"b'hello'\n"
+    refused = (run_dir / "refused").read_text()
+    assert "169.254.169.254" in refused
+    assert "example.org" in refused
+    for server in servers:
+        server.close()
 
 
 async def test_ten_thousand_processes_end_at_the_limit_and_none_is_left(cell: Cell) -> None:

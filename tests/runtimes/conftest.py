@@ -4,4 +4,4 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("contracts.runtime")
+pytest.register_assert_rewrite("contracts.runtime", "contracts.supervised")

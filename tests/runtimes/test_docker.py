@@ -17,7 +17,7 @@ from muster.domain.errors import Invalid, NotFound, Refused, Unavailable
 from muster.runtimes import image
 from muster.runtimes.base import Limits, RunSpec, Why
 from muster.runtimes.docker import IMAGE, DockerRuntime
-from muster.runtimes.docker_cage import cage
+from muster.runtimes.docker_cage import configuration
 from muster.runtimes.docker_engine import socket_path
 from muster.runtimes.kit import kit
 from muster.runtimes.rootfs import Rootfs
@@ -284,7 +284,7 @@ async def test_an_image_is_built_from_a_dockerfile_and_a_failing_step_is_told(
 def test_a_folder_that_leads_to_the_machine_is_not_shown(path: str, tmp_path: Path) -> None:
     spec = RunSpec("run", ("true",), str(tmp_path), writable=(path,))
     with pytest.raises(Invalid):
-        cage(spec, tmp_path, kit(), IMAGE, "none", Path("/run/docker.sock"))
+        configuration(spec, tmp_path, kit(), IMAGE, "none", Path("/run/docker.sock"))
 
 
 def test_no_folder_that_holds_the_engines_socket_is_shown(tmp_path: Path) -> None:
@@ -295,13 +295,13 @@ def test_no_folder_that_holds_the_engines_socket_is_shown(tmp_path: Path) -> Non
     for shown in (tmp_path, inner, tmp_path / "link", inner / "docker.sock"):
         spec = RunSpec("run", ("true",), "/", readable=(str(shown),))
         with pytest.raises(Invalid, match="leads to the machine"):
-            cage(spec, tmp_path, kit(), IMAGE, "none", inner / "docker.sock")
+            configuration(spec, tmp_path, kit(), IMAGE, "none", inner / "docker.sock")
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     spec = RunSpec("run", ("true",), "/", writable=(f"{tmp_path}/none",))
     with pytest.raises(Refused, match="none"):
-        cage(spec, tmp_path, kit(), IMAGE, "none", Path("/run/docker.sock"))
+        configuration(spec, tmp_path, kit(), IMAGE, "none", Path("/run/docker.sock"))
 
 
 # --- without an engine ----------------------------------------------------------------------------

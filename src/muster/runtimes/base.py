@@ -47,9 +47,11 @@ class RunSpec:
     Neither is ever written to disk. `stdin` is fed and closed; with `interactive` it stays open
     for `Runtime.send`.
 
-    A place that contains the run shows it `cwd` and `writable` to change and `readable` to read,
-    each at its own absolute path, and of the rest of this machine as little as it can. `image`
-    names the file system of a container; empty is the place's usual one.
+    A place that contains shows `cwd` and the `writable` paths to be written, the `readable` ones
+    and the system's programs to be read, and nothing else; what is `readable` inside something
+    `writable` cannot be changed. `network` is what may be reached (`muster.runtimes.egress`);
+    nothing when it is empty. A place that does not contain takes no notice of these three.
+    `image` names the file system of a container; empty is the place's usual one.
     """
 
     run_id: str
@@ -62,6 +64,7 @@ class RunSpec:
     secrets: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
     readable: tuple[str, ...] = ()
+    network: tuple[str, ...] = ()
     image: str = ""
 
 
@@ -92,6 +95,10 @@ class Runtime(Protocol):
 
     def available(self) -> str:
         """An empty string when this place can be used here, else the reason why not."""
+        ...
+
+    def describe(self) -> str:
+        """How far a program is contained here on this machine, in a sentence for a person."""
         ...
 
     async def start(self, spec: RunSpec, run_dir: Path) -> None:

@@ -9,14 +9,18 @@ import json
 import os
 import resource
 import signal
-from collections.abc import Iterable, Mapping, Sequence
+import struct
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-from muster.runtimes import cgroups, doorkeeper
+from muster.runtimes import cgroups
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None, use_errno=True)
+_LENGTH = struct.Struct("<I")
 _DEFAULT_AGAIN = (
     signal.SIGHUP,
     signal.SIGINT,
@@ -33,9 +37,28 @@ _DEFAULT_AGAIN = (
 )
 
 
+Command = tuple[str, list[str], dict[str, str]]
+"""What is executed in the end: the file, its arguments, its environment."""
+Dress = Callable[[Mapping[str, Any], Command, int, int], Command]
+"""How a child contains itself: the cage, the program, and the pipes from and to its parent.
+
+It runs in the child, last before the program, and says what is to be executed in its place.
+"""
+
+
 def adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent ends."""
     _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a child is told to start."""
+
+    argv: list[str]
+    cwd: str
+    env: dict[str, str]
+    file_bytes: int
 
 
 class Embryo:
@@ -52,7 +75,8 @@ class Embryo:
         err: the reading end of its standard error.
     """
 
-    def __init__(self, box: Iterable[str]) -> None:
+    def __init__(self, box: Iterable[str], dress: Dress | None = None) -> None:
+        self._dress = dress
         self._told, self._tell = os.pipe()
         self._said, self._say = os.pipe()
         stdin, self.stdin = os.pipe()
@@ -72,66 +96,43 @@ class Embryo:
         cwd: str,
         env: Mapping[str, str],
         file_bytes: int,
-        elsewhere: Sequence[str] = (),
-    ) -> str:
-        """Start this program; why it could not be started, or an empty string.
+        cage: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Tell it what to start; the pipe on which it says why it could not.
 
-        `elsewhere` names the run directory and the door of a container that is to run it.
+        A program that starts closes that pipe, unless it was dressed in a `cage`: then whatever
+        contains it may go on to use both pipes (`release`).
         """
-        order = {"argv": argv, "cwd": cwd, "env": dict(env), "file_bytes": file_bytes}
-        with contextlib.suppress(BrokenPipeError), open(self._tell, "wb") as tell:  # noqa: PTH123 (pathlib is not loaded in a shim)
-            tell.write(json.dumps([order, elsewhere]).encode())
-        with open(self._said, "rb") as said:  # noqa: PTH123 (pathlib is not loaded in a shim)
-            return said.read().decode("utf-8", "replace")
+        order = json.dumps([argv, cwd, dict(env), file_bytes, cage]).encode()
+        data = _LENGTH.pack(len(order)) + order
+        with contextlib.suppress(BrokenPipeError):
+            while data:
+                data = data[os.write(self._tell, data) :]
+        return self._said
+
+    def release(self) -> None:
+        """Hang up; what waits for that goes on."""
+        os.close(self._tell)
+
+    def _put_on(self, cage: Mapping[str, Any], command: Command) -> Command:
+        return self._dress(cage, command, self._told, self._say) if self._dress else command
 
     def _live(self, parent: int, box: Iterable[str], streams: Iterable[int]) -> None:
         """Never returns: this process becomes the program, or says why not and ends."""
         try:
-            streams = tuple(streams)
             _settle(parent, box)
-            with open(self._told, "rb") as told:  # noqa: PTH123 (pathlib is not loaded in a shim)
-                order = told.read()
-            if not order:  # the shim that was never needed has hung up
-                os._exit(0)
-            said, elsewhere = json.loads(order)
-            if elsewhere:
-                _let_go_of_all_but({0, 1, 2, self._say, *streams})
-                hang_up = partial(os.close, self._say)
-                problem = doorkeeper.keep(*elsewhere, said, streams, hang_up)
-            else:
-                problem = _become(**said, streams=streams)
+            with open(self._told, "rb", closefd=False) as told:
+                head = told.read(_LENGTH.size)
+                if not head:  # the shim that was never needed has hung up
+                    os._exit(0)
+                argv, cwd, env, file_bytes, cage = json.loads(told.read(*_LENGTH.unpack(head)))
+                program = Program(argv, cwd, env, file_bytes)
+                dress = partial(self._put_on, cage)
+                problem = _become(program, streams, dress if cage is not None else None)
         except BaseException as error:  # noqa: BLE001 - nothing may run on as a second shim
             problem = f"the program could not be started: {error}"
         os.write(self._say, problem.encode("utf-8", "replace"))
         os._exit(127)
-
-
-def _let_go_of_all_but(kept: set[int]) -> None:
-    """Close what an exec would have closed."""
-    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - pathlib is not loaded in a shim
-        if int(name) not in kept:
-            with contextlib.suppress(OSError):  # the one that was open for looking
-                os.close(int(name))
-
-
-def start(
-    argv: list[str], cwd: str, env: dict[str, str], file_bytes: int, streams: Sequence[int]
-) -> tuple[int, str]:
-    """Start a program on these streams; its process id, and why it could not be started."""
-    said, say = os.pipe()
-    parent = os.getpid()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            _settle(parent, ())
-            problem = _become(argv, cwd, env, file_bytes, streams)
-        except BaseException as error:  # noqa: BLE001 - nothing may run on as a second parent
-            problem = f"the program could not be started: {error}"
-        os.write(say, problem.encode("utf-8", "replace"))
-        os._exit(127)
-    os.close(say)
-    with open(said, "rb") as answer:  # noqa: PTH123 (pathlib is not loaded here)
-        return pid, answer.read().decode("utf-8", "replace")
 
 
 def _settle(parent: int, box: Iterable[str]) -> None:
@@ -154,21 +155,43 @@ def _limit(which: int, most: int) -> None:
         resource.setrlimit(which, (most, most))
 
 
+def start(program: Program, streams: Sequence[int]) -> tuple[int, str]:
+    """Start a program on these streams; its process id, and why it could not be started."""
+    said, say = os.pipe()
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _settle(parent, ())
+            problem = _become(program, streams)
+        except BaseException as error:  # noqa: BLE001 - nothing may run on as a second parent
+            problem = f"the program could not be started: {error}"
+        os.write(say, problem.encode("utf-8", "replace"))
+        os._exit(127)
+    os.close(say)
+    with open(said, "rb") as answer:  # noqa: PTH123 (pathlib is not loaded here)
+        return pid, answer.read().decode("utf-8", "replace")
+
+
 def _become(
-    argv: list[str], cwd: str, env: dict[str, str], file_bytes: int, streams: Iterable[int]
+    program: Program, streams: Iterable[int], dress: Callable[[Command], Command] | None = None
 ) -> str:
     """Why the program could not be started; does not return when it was."""
+    argv = program.argv
     if not argv or not argv[0]:
         return "no program was named"
     try:
-        os.chdir(cwd)
+        os.chdir(program.cwd)
     except OSError as error:
-        return f"the working directory {cwd} cannot be entered: {error.strerror}"
-    _limit(resource.RLIMIT_FSIZE, file_bytes)
-    for target, source in enumerate(streams):
-        os.dup2(source, target)
+        return f"the working directory {program.cwd} cannot be entered: {error.strerror}"
+    _limit(resource.RLIMIT_FSIZE, program.file_bytes)
+    command: Command = (argv[0], argv, program.env)
     try:
-        os.execvpe(argv[0], argv, env)  # noqa: S606 - this is what a shim is for
+        for target, source in enumerate(streams):
+            os.dup2(source, target)
+        if dress is not None:
+            command = dress(command)
+        os.execvpe(*command)  # noqa: S606 - this is what a shim is for
     except OSError as error:
         return _why_not(argv[0], error)
 

@@ -31,7 +31,7 @@ from muster.domain.errors import Refused
 from muster.failpoint import failpoint
 from muster.runtimes import leftovers
 from muster.runtimes.base import Exit, RunSpec
-from muster.runtimes.docker_cage import RUN_DIR, cage
+from muster.runtimes.docker_cage import RUN_DIR, configuration
 from muster.runtimes.docker_engine import (
     IN_CONFLICT,
     NOT_FOUND,
@@ -39,10 +39,11 @@ from muster.runtimes.docker_engine import (
     engine,
     socket_path,
 )
+from muster.runtimes.egress import rules
 from muster.runtimes.kit import ROOT, kit
 from muster.runtimes.layout import read_text, write_at_once
 from muster.runtimes.rundir import RunDir
-from muster.runtimes.supervised import Supervised, order_of, prepare, prove
+from muster.runtimes.supervised import Supervised, order_of, prepare, prove, why_no_shims
 
 log = logging.getLogger("muster.runtimes")
 
@@ -59,6 +60,7 @@ class DockerRuntime(Supervised):
     """Runs programs in containers; `network` is a network of the engine's, or none."""
 
     name = "docker"
+    zygote = "contained"
 
     def __init__(self, network: str = "none") -> None:
         super().__init__()
@@ -66,15 +68,34 @@ class DockerRuntime(Supervised):
         self._proven = False
         self._removals: set[asyncio.Future[None]] = set()
 
-    @override
     def available(self) -> str:
         """An empty string when `true` has run in a container, else the reason why it cannot."""
-        if why_not := super().available():
+        if why_not := why_no_shims():
             return why_not
         if not self._proven:
             why_not = prove(DockerRuntime)
             self._proven = not why_not
         return why_not
+
+    def describe(self) -> str:
+        """How far a program is contained here."""
+        return (
+            "contained in a container without capabilities: sees its workspace and its image, "
+            "reaches what is allowed through a proxy; the kernel and the server's user id are "
+            "shared, the size of its folders on the disk is not limited"
+        )
+
+    @override
+    def cage(self, spec: RunSpec, run_dir: Path) -> dict[str, Any]:
+        """Where the shim finds the container's door, and what may be reached from there.
+
+        Raises:
+            Invalid: a rule of its network is none.
+        """
+        rules(spec.network)
+        folder = str(run_dir)
+        network = list(spec.network)
+        return {"folder": folder, "door": f"{folder}/door", "cwd": spec.cwd, "network": network}
 
     @override
     async def start(self, spec: RunSpec, run_dir: Path) -> None:
@@ -85,8 +106,8 @@ class DockerRuntime(Supervised):
             Refused: no container or no supervisor can be started here.
         """
         run_dir = _absolute(run_dir)
-        door = run_dir / "door"
-        order_of(spec, run_dir)
+        cage, door = self.cage(spec, run_dir), run_dir / "door"
+        order_of(spec, run_dir, cage)
         if not prepare(run_dir):
             return
         door.mkdir(mode=0o700, exist_ok=True)
@@ -94,7 +115,7 @@ class DockerRuntime(Supervised):
         container, first = await self._bring_up(spec, run_dir)
         write_at_once(str(run_dir), _RECORD, container.encode())
         try:
-            await self._begin(order_of(spec, run_dir, str(door), first), run_dir)
+            await self._begin(order_of(spec, run_dir, cage, first), run_dir)
         except BaseException:
             await _removed(container)
             raise
@@ -137,7 +158,7 @@ class DockerRuntime(Supervised):
         """A container that waits at the run's door: its id, and its first process."""
         image = spec.image or IMAGE
         own = await asyncio.to_thread(kit)
-        config = cage(spec, run_dir, own, image, self._network, socket_path())
+        config = configuration(spec, run_dir, own, image, self._network, socket_path())
         container = await _created(config, _name(spec.run_id, run_dir), run_dir)
         async with engine() as docker:
             found = docker.containers.container(container)

@@ -21,7 +21,7 @@ _MOUNTED = "rw,nosuid,nodev,exec,mode=1777"
 _OF_THE_KERNEL = ("/proc", "/sys", "/dev")
 
 
-def cage(
+def configuration(
     spec: RunSpec, run_dir: Path, kit: Kit, image: str, network: str, engine: Path
 ) -> dict[str, Any]:
     """The configuration of a run's container; `engine` is the socket that none may see.
@@ -56,6 +56,7 @@ def cage(
             "Tmpfs": {path: f"{_MOUNTED},size={size}" for path, size in _TMPFS.items()},
             "Mounts": [
                 *_shown(spec, engine),
+                *_hidden(spec, run_dir),
                 _bind(str(run_dir / "door"), DOOR, writable=False),
                 *(_bind(path, at, writable=False) for path, at in kit.shown),
                 *(_empty(at) for at in kit.hidden),
@@ -67,10 +68,17 @@ def cage(
 def _shown(spec: RunSpec, engine: Path) -> Iterator[dict[str, Any]]:
     # A working directory that is not there is the program's own fault, and told as such.
     writable = [spec.cwd] if spec.cwd != "/" and Path(spec.cwd).is_dir() else []
-    writable += [path for path in spec.writable if path not in writable]
+    writable += [path for path in spec.writable if path not in (*writable, *spec.readable)]
     readable = [path for path in spec.readable if path not in writable]
     for path in (*writable, *readable):
         yield _bind(_checked(path, engine), path, writable=path in writable)
+
+
+def _hidden(spec: RunSpec, run_dir: Path) -> Iterator[dict[str, Any]]:
+    """A run's own record, where something that is shown holds it."""
+    shown = (Path(path).resolve() for path in (spec.cwd, *spec.writable, *spec.readable))
+    if any(run_dir.resolve().is_relative_to(path) for path in shown if path != Path("/")):
+        yield _empty(str(run_dir))
 
 
 def _checked(path: str, engine: Path) -> str:

@@ -12,44 +12,51 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from muster.runtimes.door import PATIENCE, SOCKET, hear, say
 from muster.runtimes.layout import PLACE, write_at_once
 
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM)
-_LOST = 125
+_STREAMS = (0, 1, 2)
+_LOST, _NOT_STARTED = 125, 127
 
 
-def keep(
-    folder: str,
-    door: str,
-    order: Mapping[str, Any],
-    streams: Sequence[int],
-    started: Callable[[], None],
-) -> str:
-    """Have the order carried out inside; why it cannot be, else this process ends as it did.
+def keep(folder: str, door: str, order: Mapping[str, Any], said: int) -> NoReturn:
+    """Have the order carried out inside with this process's streams, and end as the program does.
 
-    `started` is called when the program runs, or when nobody came to fetch it.
+    `said` is the pipe on which it is told why the program could not be started; it is closed when
+    it was, or when nobody came to fetch it.
     """
+    _let_go_of_all_but({*_STREAMS, said})
     wake = _listen_for_signals()
-    connection = _open(door)
     answer = None
+    connection = _open(door)
     if connection is not None:
         with contextlib.suppress(OSError):
-            say(connection, order, streams)
-    for fd in streams:
-        os.close(fd)
+            say(connection, order, _STREAMS)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for fd in _STREAMS:
+        os.dup2(nothing, fd)
     if connection is not None:
         answer, _ = hear(connection)
-    if connection is None or answer is None:
-        started()
+    if answer is None or connection is None:
+        os.close(said)
         _end(folder, _lost("the container ended before it had started the program"))
     if problem := str(answer.get("problem", "")):
-        return problem
-    started()
-    return _end(folder, _stay(connection, wake))
+        os.write(said, problem.encode("utf-8", "replace"))
+        os._exit(_NOT_STARTED)
+    os.close(said)
+    _end(folder, _stay(connection, wake))
+
+
+def _let_go_of_all_but(kept: set[int]) -> None:
+    """Close what an exec would have closed."""
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - pathlib is not loaded in a shim
+        if int(name) not in kept:
+            with contextlib.suppress(OSError):  # the one that was open for looking
+                os.close(int(name))
 
 
 def _listen_for_signals() -> socket.socket:
@@ -64,6 +71,12 @@ def _listen_for_signals() -> socket.socket:
 
 def _open(door: str) -> socket.socket | None:
     """The one who knocks, or None when nobody does in time; nobody else is let in."""
+    with contextlib.suppress(OSError):
+        return _opened(door)
+    return None
+
+
+def _opened(door: str) -> socket.socket:
     os.chdir(door)  # the path of a socket may only be 107 bytes long
     with contextlib.suppress(FileNotFoundError):
         os.unlink(SOCKET)  # noqa: PTH108 - pathlib is too heavy for the shim
@@ -75,8 +88,6 @@ def _open(door: str) -> socket.socket | None:
         os.rename(f".{SOCKET}", SOCKET)  # noqa: PTH104
         try:
             connection, _ = listener.accept()
-        except TimeoutError:
-            return None
         finally:
             os.unlink(SOCKET)  # noqa: PTH108
     connection.setblocking(True)

@@ -130,7 +130,7 @@ def _pack(archive: BinaryIO, layer: BinaryIO, name: str) -> None:
 
 
 def _scratch() -> BinaryIO:
-    return cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - the caller closes it
+    return cast(BinaryIO, tempfile.TemporaryFile())
 
 
 def _digest(file: BinaryIO) -> str:

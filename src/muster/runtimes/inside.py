@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from muster.runtimes import cgroups
-from muster.runtimes.child import start
+from muster.runtimes.child import Program, start
 from muster.runtimes.door import PATIENCE, SOCKET, hear, say
 
 _PR_SET_DUMPABLE = 4
@@ -74,9 +74,7 @@ class _Container:
 
     def run(self, order: Mapping[str, Any], streams: Sequence[int]) -> None:
         """Start the program, stay until it has ended, leave nothing, tell how it was."""
-        self._program, problem = start(
-            order["argv"], order["cwd"], order["env"], order["file_bytes"], streams
-        )
+        self._program, problem = start(Program(**order), streams)
         for fd in streams:
             os.close(fd)
         with contextlib.suppress(OSError):

@@ -20,19 +20,17 @@ from typing import Any
 
 from muster.domain.redact import Redactor
 from muster.runtimes import cgroups, leftovers
-from muster.runtimes.child import Embryo, adopt_orphans
+from muster.runtimes.child import Dress, Embryo, adopt_orphans
 from muster.runtimes.control import Control, Input, Loop
 from muster.runtimes.layout import (
     CTL,
     LOCK,
     MARK,
-    PLACE,
     RUN_ID,
     SHIM,
     SPEC,
     STARTED,
     STREAMS,
-    read_json,
     reserve_exit,
     write_at_once,
     write_exit,
@@ -60,8 +58,7 @@ class Order:
     interactive: bool
     limits: Mapping[str, Any]
     secrets: tuple[str, ...]
-    door: str = ""
-    """The folder with the door of a container that runs the program; empty when the shim does."""
+    cage: Mapping[str, Any] | None = None
     trees: tuple[tuple[int, int], ...] = ()
     """See `Traces`."""
 
@@ -129,11 +126,11 @@ def _lock() -> int | None:
 class Cradle:
     """All of a run that can be made before it is known: its box, and the child that waits in it."""
 
-    def __init__(self, boxes: cgroups.Boxes, mark: str) -> None:
+    def __init__(self, boxes: cgroups.Boxes, mark: str, dress: Dress | None = None) -> None:
         box = tuple(cgroups.box_of(boxes, mark))
         adopt_orphans()
         cgroups.open_box(box)
-        self.embryo = Embryo(box)
+        self.embryo = Embryo(box, dress)
         program = leftovers.stat(self.embryo.pid)
         self.traces = Traces(
             mark,
@@ -151,24 +148,73 @@ class Cradle:
         cgroups.close_box(self.traces.box)
 
 
-def launch(order: Order, cradle: Cradle, folder: str) -> str:
-    """Start the program; why it could not be, or an empty string.
+class Keeper:
+    """What stands between a shim and its program: here nothing; see `caged` for what may.
 
-    Somebody waits for this, so only what the program needs is done here. Its output waits in the
-    pipes until `Shim` reads them.
+    Attributes:
+        group: the process group that the program is asked to end by.
+        counts: whether what is found after the end are processes that the program left.
     """
-    limits = order.limits
-    cgroups.limit(cradle.traces.box, limits["memory_bytes"], limits["processes"])
-    marks = {"PWD": order.cwd, RUN_ID: order.run_id, MARK: cradle.traces.mark}
-    env = {**order.env, **marks}
-    elsewhere = (folder, order.door) if order.door else ()
-    return cradle.embryo.become(order.argv, order.cwd, env, limits["file_bytes"], elsewhere)
+
+    dress: Dress | None = None
+
+    def __init__(self, order: Order, cradle: Cradle) -> None:
+        self.order = order
+        self.cradle = cradle
+        self.embryo = cradle.embryo
+        self.group = cradle.embryo.pid
+        self.counts = True
+
+    def environment(self) -> dict[str, str]:
+        """The whole environment of the program."""
+        order = self.order
+        marks = {"PWD": order.cwd, RUN_ID: order.run_id, MARK: self.cradle.traces.mark}
+        return {**order.env, **marks}
+
+    def cage(self) -> Mapping[str, Any] | None:
+        """What the program is put in."""
+        return None
+
+    def launch(self) -> str:
+        """Start the program; why it could not be, or an empty string.
+
+        Somebody waits for this, so only what the program needs is done here. Its output waits in
+        the pipes until `Shim` reads them.
+        """
+        order, limits = self.order, self.order.limits
+        cgroups.limit(self.cradle.traces.box, limits["memory_bytes"], limits["processes"])
+        said = self.embryo.become(
+            order.argv, order.cwd, self.environment(), limits["file_bytes"], self.cage()
+        )
+        return self.see(said)
+
+    def see(self, said: int) -> str:
+        """Wait until the program runs; why it does not, or an empty string."""
+        self.embryo.release()
+        with open(said, "rb") as file:
+            return file.read().decode("utf-8", "replace")
+
+    def ended(self, code: int) -> tuple[int, str]:
+        """The exit status of the program, and why it never ran, by that of the shim's child."""
+        return code, ""
+
+    def report(self, report: dict[str, Any]) -> dict[str, Any]:
+        """How the run ended, with what only the keeper knows."""
+        return report
+
+    def reaped(self, pid: int) -> None:
+        """Another child has ended."""
+
+    def close(self) -> None:
+        """Let go of what served the program; it must end now."""
 
 
 class Shim:
     """One run, from its start to its end."""
 
-    def __init__(self, order: Order, folder: str, claimed: Claim, cradle: Cradle) -> None:
+    def __init__(self, keeper: Keeper, folder: str, claimed: Claim) -> None:
+        order, cradle = keeper.order, keeper.cradle
+        self._keeper = keeper
         self._order = order
         self._folder = folder
         self._claimed = claimed
@@ -188,7 +234,6 @@ class Shim:
         ]
         self._code: int | None = None
         self._why = ""
-        self._elsewhere = 0.0
         self._ladder = list(_LADDER)
         self._next_rung: float | None = None
         self._started_at = time.time()
@@ -242,13 +287,15 @@ class Shim:
             self._kill_tree()
             return
         number, patience = self._ladder.pop(0)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._program, number)
+        for group in dict.fromkeys((self._keeper.group, self._program)):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, number)
+                break
         self._next_rung = time.monotonic() + patience
 
     def _kill_tree(self) -> None:
         self._ladder = []
-        self._elsewhere = leftovers.cpu_seconds_elsewhere(self._traces)  # nobody tells it now
+        self._keeper.close()
         leftovers.clear(self._traces, os.getpid(), self._reap)
         # Something that the kernel cannot end now is tried again.
         self._next_rung = time.monotonic() + _KILL_AGAIN
@@ -279,6 +326,8 @@ class Shim:
                     return
                 if pid == self._program:
                     self._code = os.waitstatus_to_exitcode(status)
+                else:
+                    self._keeper.reaped(pid)
 
     def _turn(self, until: float | None = None) -> None:
         now = time.monotonic()
@@ -311,6 +360,11 @@ class Shim:
     def _after(self, problem: str) -> None:
         """Wait a moment for the rest of the output, kill what is left, say how it ended."""
         self._wall = self._next_rung = None
+        self._keeper.close()
+        if self._code is not None and not problem:
+            self._code, never_ran = self._keeper.ended(self._code)
+            if never_ran and not self._why:
+                self._why, problem = "exec", never_ran
         if self._control.input is not None:
             self._control.input.close()
         for pump in self._pumps:
@@ -323,23 +377,22 @@ class Shim:
             pump.drain(_LAST_PIECES)
             pump.finish()
         self._index.flush(time.monotonic(), time.time())
-        self._close(self._report(problem, left, gone))
+        report = self._report(problem, left if self._keeper.counts else 0, gone)
+        self._close(self._keeper.report(report))
 
     def _ended_streams(self) -> bool:
         return all(pump.over for pump in self._pumps)
 
     def _report(self, problem: str, left: int, gone: bool) -> dict[str, Any]:
         box = self._traces.box
-        told = (read_json(f"{self._folder}/{PLACE}") if self._order.door else None) or {}
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
         used = cgroups.cpu_seconds(box) or usage.ru_utime + usage.ru_stime
-        memory_kills = cgroups.memory_kills(box) + told.get("memory_kills", 0)
-        why = self._why or told.get("why") or "exit"
+        memory_kills = cgroups.memory_kills(box)
+        why = self._why or "exit"
         if why == "exit" and memory_kills and self._code in _MEMORY_CODES:
             why = "memory"
         notes = [
             self._safe(problem),
-            told.get("detail", ""),
             "" if gone else "a process could not be killed",
             f"processes killed for want of memory: {memory_kills}" if memory_kills else "",
             *(
@@ -350,13 +403,13 @@ class Shim:
         ]
         out, err = (file.total for file in self._files)
         return {
-            "code": 127 if problem else None if why == "lost" else self._code,
+            "code": 127 if problem else self._code,
             "why": why,
-            "left": left + told.get("left", 0),
+            "left": left,
             "started_at": self._started_at,
             "ended_at": time.time(),
-            "cpu_seconds": used + told.get("cpu_seconds", self._elsewhere),
-            "max_rss_bytes": max(usage.ru_maxrss * 1024, told.get("max_rss_bytes", 0)),
+            "cpu_seconds": used,
+            "max_rss_bytes": usage.ru_maxrss * 1024,
             "out_bytes": out,
             "err_bytes": err,
             "detail": "; ".join(filter(None, notes)),

@@ -1,4 +1,7 @@
-"""What the places of this machine share: a run under a shim of its own that outlives the server."""
+"""Programs of this machine, each under a shim of its own that outlives the server.
+
+What the places of this machine have in common; how far they contain a program is their own.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import muster
 from muster.domain.errors import Conflict, Invalid, MusterError, NotFound, Refused
@@ -41,26 +45,37 @@ from muster.settings import environment
 
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", MARK)
 _MEASURING = "COVERAGE_"
-_BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from muster.runtimes import zygote as z; "
+_BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from muster.runtimes import {0} as z; "
 _TRIES = 3
 _FIRST_LOOK, _LONGEST_LOOK = 0.01, 0.5
 _PATIENCE = 5.0
 _PROOF = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 
 
-class Supervised:
-    """A place of this machine: a shim per run, and the run directory as the way to both."""
+def why_no_shims() -> str:
+    """Why shims cannot work on this machine, or an empty string."""
+    if not sys.platform.startswith("linux"):
+        return f"needs Linux, and this is {sys.platform}"
+    return "" if Path("/proc/self/stat").exists() else "needs /proc, which is not mounted"
 
-    name = ""
+
+class Supervised:
+    """Runs programs under shims; `zygote` is the module that forks them."""
+
+    zygote = "zygote"
 
     def __init__(self) -> None:
         self._zygote: _Zygote | None = None
 
-    def available(self) -> str:
-        """An empty string when this place can be used here, else the reason why not."""
-        if not sys.platform.startswith("linux"):
-            return f"needs Linux, and this is {sys.platform}"
-        return "" if Path("/proc/self/stat").exists() else "needs /proc, which is not mounted"
+    def cage(self, spec: RunSpec, run_dir: Path) -> dict[str, Any] | None:
+        """What the shim shall contain the program by; nothing.
+
+        Raises:
+            Invalid: the run asks for what no cage can give.
+            Refused: nothing here can contain a program.
+        """
+        del spec, run_dir
+        return None
 
     async def start(self, spec: RunSpec, run_dir: Path) -> None:
         """Start the program once; see `Runtime.start`.
@@ -69,7 +84,7 @@ class Supervised:
             Invalid: a secret is too short to be hidden, or a text holds a NUL.
             Refused: no supervisor can be started here.
         """
-        order = order_of(spec, run_dir)
+        order = order_of(spec, run_dir, self.cage(spec, run_dir))
         if not prepare(run_dir):
             return
         failpoint("run.before_spawn")
@@ -168,7 +183,7 @@ class Supervised:
     async def _fork(self, shims_end: socket.socket) -> bool:
         if self._zygote is None:
             try:
-                self._zygote = _Zygote()
+                self._zygote = _Zygote(self.zygote)
             except OSError as error:
                 raise Refused(
                     f"no supervisor can be started: {error.strerror}",
@@ -235,7 +250,7 @@ async def _proof(make: Callable[[], Supervised]) -> str:
 class _Zygote:
     """The process that forks shims, and the socket to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str) -> None:
         ours, theirs = socket.socketpair()
         inherited = environment()
         env = {
@@ -245,7 +260,7 @@ class _Zygote:
         }
         self._socket = ours
         try:
-            self._process = _spawn(theirs, env, nested=MARK in env)
+            self._process = _spawn(module, theirs, env, nested=MARK in env)
         except OSError:
             ours.close()
             raise
@@ -277,10 +292,12 @@ class _Zygote:
             self._process.wait()
 
 
-def _spawn(theirs: socket.socket, env: dict[str, str], *, nested: bool) -> subprocess.Popen[bytes]:
+def _spawn(
+    module: str, theirs: socket.socket, env: dict[str, str], *, nested: bool
+) -> subprocess.Popen[bytes]:
     """Start a zygote: isolated, so that nothing of the server's surroundings can change it."""
     source = str(Path(muster.__file__).parents[1])
-    call = f"{_BOOT}z.serve(int(sys.argv[1]), nested={nested})"
+    call = f"{_BOOT.format(module)}z.serve(int(sys.argv[1]), nested={nested})"
     return subprocess.Popen(
         [sys.executable, "-I", "-X", "utf8", "-c", call, source, str(theirs.fileno())],
         pass_fds=[theirs.fileno()],
@@ -300,11 +317,14 @@ def prepare(run_dir: Path) -> bool:
 
 
 def order_of(
-    spec: RunSpec, run_dir: Path, door: str = "", trees: Sequence[tuple[int, int]] = ()
+    spec: RunSpec,
+    run_dir: Path,
+    cage: dict[str, Any] | None,
+    trees: Sequence[tuple[int, int]] = (),
 ) -> bytes:
     """What a shim is told; the only place where the environment and secrets are written.
 
-    `door` and `trees` are for a place that runs the program elsewhere (`Order`, `Traces`).
+    `trees` are the run's processes elsewhere (`Traces`).
 
     Raises:
         Invalid: a secret is too short to be hidden.
@@ -323,7 +343,7 @@ def order_of(
         "interactive": spec.interactive,
         "limits": asdict(spec.limits),
         "secrets": spec.secrets,
-        "door": door,
+        "cage": cage,
         "trees": trees,
     }
     body = json.dumps(said).encode()

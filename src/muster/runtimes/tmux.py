@@ -27,7 +27,7 @@ from muster.failpoint import failpoint
 from muster.runtimes.base import Exit, RunSpec
 from muster.runtimes.layout import MARK
 from muster.runtimes.rundir import RunDir
-from muster.runtimes.supervised import Supervised, order_of, prepare, prove
+from muster.runtimes.supervised import Supervised, order_of, prepare, prove, why_no_shims
 from muster.runtimes.tmux_client import TmuxClient, TmuxRefused, version_of
 from muster.settings import environment
 
@@ -53,16 +53,19 @@ class TmuxRuntime(Supervised):
         self._clients: dict[Path, TmuxClient] = {}
         self._connecting = asyncio.Lock()
 
-    @override
     def available(self) -> str:
         """An empty string when `true` has run and was shown, else the reason why it cannot."""
-        if why_not := super().available():
+        if why_not := why_no_shims():
             return why_not
         try:
             _tmux()
         except Unavailable as error:
             return f"{error.detail}; {error.hint}"
         return prove(TmuxRuntime)
+
+    def describe(self) -> str:
+        """How far a program is contained here."""
+        return "not contained: it can read, write and reach what the user of the server can"
 
     @override
     async def start(self, spec: RunSpec, run_dir: Path) -> None:
@@ -73,7 +76,7 @@ class TmuxRuntime(Supervised):
             Refused: no supervisor or no tmux server can be started here.
             Unavailable: tmux is missing or too old.
         """
-        order = order_of(spec, run_dir)
+        order = order_of(spec, run_dir, None)
         if not prepare(run_dir):
             return
         await self._client(_socket(run_dir))

@@ -78,9 +78,10 @@ class View:
             self._watch = _connect(WATCH)
         awaited: list[int | socket.socket] = [0, *([self._watch] if self._watch else [])]
         ready, _, _ = select.select(awaited, [], [], _LOOK)
-        if self._watch in ready and self._watch is not None and not _heard(self._watch):
-            self._watch.close()
-            self._watch = None
+        for watch in (one for one in ready if isinstance(one, socket.socket)):
+            if not _heard(watch):
+                watch.close()
+                self._watch = None
         if 0 in ready:
             self._pass_on(os.read(0, _LINE))
 

@@ -18,7 +18,7 @@ import sys
 from dataclasses import dataclass, replace
 
 from muster.runtimes import cgroups
-from muster.runtimes.shim import Cradle, Order, Shim, claim, launch
+from muster.runtimes.shim import Cradle, Keeper, Order, Shim, claim
 
 REQUEST = struct.Struct("<II")
 """How a run is ordered: the lengths of a JSON document and of the standard input that follow."""
@@ -27,15 +27,18 @@ _REST = 0.02
 _TRIES = 3
 
 
-def serve(socket_fd: int, *, nested: bool) -> None:
-    """Hand each socket that comes in to a shim of its own, until the server hangs up."""
+def serve(socket_fd: int, *, nested: bool, keeper: type[Keeper] = Keeper) -> None:
+    """Hand each socket that comes in to a shim of its own, until the server hangs up.
+
+    `keeper` is what the shims start and contain their programs by.
+    """
     server = socket.socket(fileno=socket_fd)
     server.set_inheritable(False)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     boxes = cgroups.settle(nested=nested)
     gc.collect()
     gc.freeze()
-    nursery = _Nursery(boxes, server)
+    nursery = _Nursery(boxes, server, keeper)
     while True:
         # A moment's rest before the next spare: the run that was just ordered goes first.
         if nursery.spare is None and not select.select([server], [], [], _REST)[0]:
@@ -67,8 +70,9 @@ class _Nursery:
     What forks returns True in the fork, when that has done its work and should end.
     """
 
-    def __init__(self, boxes: cgroups.Boxes, server: socket.socket) -> None:
+    def __init__(self, boxes: cgroups.Boxes, server: socket.socket, keeper: type[Keeper]) -> None:
         self._boxes = boxes
+        self._keeper = keeper
         self._server = server
         self.spare: _Spare | None = None
 
@@ -85,7 +89,7 @@ class _Nursery:
             for fd in others:
                 os.close(fd)
             gc.enable()
-            _be_shim(theirs, self._boxes, mark)
+            _be_shim(theirs, self._boxes, mark, self._keeper)
         return True
 
     def hand_over(self, fd: int) -> bool:
@@ -134,9 +138,9 @@ def _fork_twice() -> bool:
     os._exit(0)
 
 
-def _be_shim(zygote: socket.socket, boxes: cgroups.Boxes, mark: str) -> None:
+def _be_shim(zygote: socket.socket, boxes: cgroups.Boxes, mark: str, kind: type[Keeper]) -> None:
     """Get ready, wait for the order, run it, and be gone."""
-    cradle = Cradle(boxes, mark)
+    cradle = Cradle(boxes, mark, kind.dress)
     _, fds, _, _ = socket.recv_fds(zygote, 1, 1, socket.MSG_CMSG_CLOEXEC)
     # Without a socket nobody needs a shim any more; without an order, the server died before it
     # had said all: either way nothing was started.
@@ -152,9 +156,10 @@ def _be_shim(zygote: socket.socket, boxes: cgroups.Boxes, mark: str) -> None:
         return
     folder, order = received
     try:
-        problem = launch(order, cradle, folder)
+        keeper = kind(order, cradle)
+        problem = keeper.launch()
         _answer(connection, STARTED_NOW)
-        Shim(order, folder, claimed, cradle).run(problem)
+        Shim(keeper, folder, claimed).run(problem)
     except BaseException:
         # Who waits sees the lock go without an exit, kills what is left, and calls the run lost.
         _complain(folder)
@@ -173,7 +178,7 @@ def _receive(connection: socket.socket) -> tuple[str, Order] | None:
         said = json.loads(body)
         folder = said.pop("folder")
         said["argv"], said["secrets"] = tuple(said["argv"]), tuple(said["secrets"])
-        said["trees"] = tuple(tuple(tree) for tree in said["trees"])
+        said["trees"] = tuple((int(pid), int(since)) for pid, since in said["trees"])
         return folder, Order(stdin=stdin, **said)
     return None
 

@@ -106,10 +106,10 @@ def _port(settings: Settings) -> Check:
 def _places(home: Path) -> Iterator[Check]:
     del home
     for name, make in sorted(plugins("runtimes").items()):
-        why_not = make().available()
-        yield _check(
-            f"runtime {name}", "warn" if why_not else "ok", why_not or "can run agents here"
-        )
+        place = make()
+        why_not = place.available()
+        text = why_not or f"can run agents here; {place.describe()}"
+        yield _check(f"runtime {name}", "warn" if why_not else "ok", text)
 
 
 def _workspaces(home: Path) -> Iterator[Check]:

@@ -1,0 +1,148 @@
+"""What each place of this machine costs: the start of a program, and the memory beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.figures import Broken, Figure, Plan, median
+from benchmarks.meters import children
+from muster.runtimes.base import RunSpec
+from muster.runtimes.process import ProcessRuntime
+from muster.runtimes.rundir import RunDir
+from muster.runtimes.sandbox import SandboxRuntime
+from muster.runtimes.supervised import Supervised
+
+START_MS, UP_SECONDS, UP_MB = 30.0, 5.0, 400.0
+_STARTS, _AGENTS = 8, 50
+_ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+_HELLO, _WAIT = ("echo", "hello"), ("sleep", "600")
+_NETWORK = ("example.org",)
+_MB = 1e6
+
+
+def measure(plan: Plan) -> list[Figure]:
+    """Every start is timed beside the bare program's, in turn, because a busy machine slows all."""
+    return asyncio.run(_measure(plan))
+
+
+async def _measure(plan: Plan) -> list[Figure]:
+    bare = SandboxRuntime()
+    note = bare.available() or ("" if "by bubblewrap" in bare.describe() else bare.describe())
+    places: list[tuple[str, Supervised, tuple[str, ...]]] = [("process", ProcessRuntime(), ())]
+    if not note:
+        places += [("sandbox", bare, ()), ("sandbox with a proxy", bare, _NETWORK)]
+    with tempfile.TemporaryDirectory(prefix="mu-") as name:
+        folder = Path(name)
+        figures = await _starts(plan, folder, places)
+        for place, runtime, network in places:
+            figures += await _crowd(plan, folder, place, runtime, network)
+    if note:
+        name = "sandbox with a proxy: first byte of a program"
+        figures.append(Figure(name, None, "ms", START_MS, note=note))
+    for _, runtime, _ in places:
+        await runtime.close()
+    return figures
+
+
+async def _starts(
+    plan: Plan, folder: Path, places: Iterable[tuple[str, Supervised, tuple[str, ...]]]
+) -> list[Figure]:
+    times: dict[str, list[float]] = {"bare program": []}
+    for n in range(plan.rounds * plan.of(_STARTS, 1) + 1):
+        took = {"bare program": _bare()}
+        for place, runtime, network in places:
+            spec = RunSpec("r", _HELLO, str(folder), _ENV, network=network)
+            took[place] = await _first_byte(runtime, spec, folder / f"{place}-{n}")
+        for name, seconds in took.items() if n else ():  # the first makes the zygotes
+            times.setdefault(name, []).append(seconds * 1000)
+    bars = {"sandbox with a proxy": START_MS}
+    return [
+        Figure(f"{name}: first byte of a program", median(taken), "ms", bars.get(name))
+        for name, taken in times.items()
+    ]
+
+
+def _bare() -> float:
+    began = time.perf_counter()
+    with subprocess.Popen(_HELLO, stdout=subprocess.PIPE, env=_ENV) as child:
+        assert child.stdout
+        child.stdout.read(1)
+        took = time.perf_counter() - began
+    return took
+
+
+async def _first_byte(runtime: Supervised, spec: RunSpec, run_dir: Path) -> float:
+    began = time.perf_counter()
+    await runtime.start(spec, run_dir)
+    record = RunDir(run_dir)
+    while not record.size("out") and record.exit() is None:
+        await asyncio.sleep(0.0002)
+    took = time.perf_counter() - began
+    if (await runtime.wait(run_dir)).code != 0:
+        raise Broken(f"{run_dir.name}: {record.read('err', 0, 2000).data!r}")
+    return took
+
+
+async def _crowd(
+    plan: Plan, folder: Path, place: str, runtime: Supervised, network: tuple[str, ...]
+) -> list[Figure]:
+    """Many agents at once: how long until all run, and the memory beside their programs."""
+    count = plan.of(_AGENTS, 2)
+    spec = RunSpec("r", _WAIT, str(folder), _ENV, network=network)
+    runs = [folder / f"crowd-{place}-{n}" for n in range(count)]
+    before = set(_processes())
+    began = time.perf_counter()
+    await asyncio.gather(
+        *(runtime.start(replace(spec, run_id=run.name), run) for run in runs)
+    )
+    while sum(map(_is_program, set(_processes()) - before)) < count:
+        await asyncio.sleep(0.005)
+    took = time.perf_counter() - began
+    shims = [json.loads((run / "shim.json").read_text())["shim"] for run in runs]
+    beside = [pid for shim in shims for pid in _tree(shim) if not _is_program(pid)]
+    used = sum(map(_private, beside)) / _MB
+    for run in runs:
+        await runtime.kill(run)
+        await runtime.wait(run)
+    crowded = place.endswith("proxy") and count == _AGENTS
+    return [
+        Figure(f"{place}: {count} programs up", took, "s", UP_SECONDS if crowded else None),
+        Figure(f"{place}: memory beside {count} programs", used, "MB", UP_MB if crowded else None),
+        Figure(f"{place}: processes beside each program", len(beside) / count, ""),
+    ]
+
+
+def _processes() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _is_program(pid: int) -> bool:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return words[:-1] == [word.encode() for word in _WAIT]
+
+
+def _tree(pid: int) -> list[int]:
+    try:
+        return [pid, *(inner for child in children(pid) for inner in _tree(child))]
+    except OSError:
+        return []
+
+
+def _private(pid: int) -> float:
+    """Bytes that only this process has in memory."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return sum(1024.0 * int(line.split()[1]) for line in lines if line.startswith("Private_"))

@@ -1,0 +1,159 @@
+"""What a contained program sees of the machine's files, as a list of mounts.
+
+The system's programs and libraries, a handful of harmless files of /etc, the toolchain that the
+program itself comes from, and what the run was given. No home of anybody, no /run, no /var, no
+other run: what is not listed is not there.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from muster.runtimes.base import RunSpec
+
+_SYSTEM = ("/usr", "/nix/store", "/gnu/store")
+_LINKED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+_ETC = (
+    *("alternatives", "ca-certificates", "ca-certificates.conf", "crypto-policies"),
+    "debian_version",
+    *("fonts", "gai.conf", "host.conf", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime"),
+    *("lsb-release", "magic", "mime.types", "os-release", "pki/ca-trust", "pki/tls/certs"),
+    *("protocols", "services", "shells", "ssl/certs", "ssl/openssl.cnf", "terminfo", "timezone"),
+)
+_TOOLCHAINS = frozenset(
+    {".asdf", ".bun", ".deno", ".goenv", ".jenv", ".nodenv", ".npm-global", ".nvm", ".opencode"}
+    | {".pyenv", ".rbenv", ".rustup", ".sdkman", ".volta"}
+)
+"""Folders in a home that hold programs only; other hidden ones there may hold secrets."""
+_PROGRAM_FOLDERS = frozenset({"bin", "sbin", "shims"})
+_MOST_LINKS = 40
+
+
+class Show(StrEnum):
+    """How a path is shown."""
+
+    READ = "read"
+    WRITE = "write"
+    EMPTY = "empty"
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One path of the machine, shown at its own place."""
+
+    path: str
+    show: Show
+
+
+def system() -> list[str]:
+    """The folders and files of the system that every program needs."""
+    etc = [f"/etc/{name}" for name in _ETC]
+    return [path for path in (*_SYSTEM, *etc) if Path(path).exists()]
+
+
+def system_links() -> list[tuple[str, str]]:
+    """Names such as /bin with the target they have, or an empty one when they are real folders."""
+    there = [path for path in map(Path, _LINKED) if path.is_symlink() or path.exists()]
+    return [(str(path), str(path.readlink()) if path.is_symlink() else "") for path in there]
+
+
+def given(spec: RunSpec, run_dir: Path, found: str | None) -> list[Mount]:
+    """What is shown beside the system, outer paths first; `found` is the program's path.
+
+    The run directory is hidden where it lies inside something that may be written: no run may
+    change its own record. A folder of programs that holds the run directory is not shown.
+    """
+    folder = _normal(str(run_dir.absolute()))
+    programs = _toolchain(spec.env.get("PATH", os.defpath), found)
+    own = {path: Show.READ for path in programs if not Path(folder).is_relative_to(path)}
+    own |= dict.fromkeys(_existing(spec.readable), Show.READ)
+    own |= dict.fromkeys(_existing((spec.cwd, *spec.writable)), Show.WRITE)
+    if folder not in own and any(Path(folder).is_relative_to(path) for path in own):
+        own[folder] = Show.EMPTY
+    return [Mount(path, own[path]) for path in sorted(own, key=lambda path: path.count("/"))]
+
+
+def _normal(path: str) -> str:
+    return os.path.normpath(path)
+
+
+def _existing(paths: Iterable[str]) -> list[str]:
+    return [_normal(path) for path in paths if path.startswith("/") and Path(path).exists()]
+
+
+def _toolchain(search: str, found: str | None) -> Iterator[str]:
+    """The folders on PATH and those that the program's file really lies in."""
+    for folder in search.split(":"):
+        if folder.startswith("/") and Path(folder).is_dir():
+            whole = _whole(_normal(folder))
+            for path in (whole, *_stands_on(Path(whole))):
+                yield from _shown(path)
+    for path in _hops(Path(found)) if found else ():
+        folder = str(path.parent)
+        whole = _whole(folder)
+        yield from _shown(str(path) if whole == folder else whole)
+
+
+def _stands_on(whole: Path) -> list[str]:
+    """The Python that a virtual environment was made with."""
+    try:
+        lines = (whole / "pyvenv.cfg").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+    said = dict(line.replace(" ", "").partition("=")[::2] for line in lines)
+    home = said.get("home", "")
+    return [_whole(_normal(home))] if home.startswith("/") and Path(home).is_dir() else []
+
+
+def _hops(path: Path) -> Iterator[Path]:
+    """A file and every file that it is a link to, in turn."""
+    for _ in range(_MOST_LINKS):
+        path = path.parent.resolve() / path.name
+        yield path
+        if not path.is_symlink():
+            return
+        path = path.parent / path.readlink()
+
+
+def _shown(path: str) -> Iterator[str]:
+    """The path, unless the system shows it already or it is all there is."""
+    parents = {str(parent) for parent in Path(path).parents} | {path}
+    if path != "/" and not parents & {*_SYSTEM, *_LINKED}:
+        yield path
+
+
+def _package(folder: str) -> str:
+    """The outermost `node_modules` that a folder lies in: a program there needs its neighbours."""
+    head, name, _ = folder.partition("/node_modules/")
+    if name:
+        return f"{head}/node_modules"
+    return folder if folder.endswith("/node_modules") else ""
+
+
+def _whole(folder: str) -> str:
+    """The installation that a folder of programs belongs to, where that can be shown."""
+    package = _package(folder)
+    if package:
+        return package
+    path, homes = Path(folder), _homes()
+    whole = path.parent
+    if path.name not in _PROGRAM_FOLDERS or str(whole) in homes or whole == Path("/"):
+        return folder
+    hidden = next((p for p in (whole, *whole.parents) if str(p.parent) in homes), None)
+    if hidden is None or not hidden.name.startswith("."):
+        return str(whole)
+    if hidden.name in _TOOLCHAINS:
+        return str(hidden) if path.name == "shims" else str(whole)
+    alone = (whole / "pyvenv.cfg").exists() or (whole != hidden and (whole / "lib").is_dir())
+    return str(whole) if alone else folder
+
+
+def _homes() -> frozenset[str]:
+    """The folders that belong to people, whose hidden folders hold their secrets."""
+    users = {user.pw_dir for user in pwd.getpwall()} | {str(Path("~").expanduser()), "/root"}
+    return frozenset(path for path in users if path.count("/") > 1 or path == "/root")
