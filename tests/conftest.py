@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -260,6 +261,13 @@ def claude_path() -> str:
     found = shutil.which("claude")
     assert found, "mark the test with needs_claude"
     return found
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[Any]:
+    """A Docker engine of the tests' own (`house.dockerd`); mark the test `needs_docker`."""
+    with import_module("house.dockerd").dockerd() as engine:
+        yield engine
 
 
 def _unmount_below(folder: Path) -> None:

@@ -67,9 +67,10 @@ async def until(true: Callable[[], Any]) -> Any:
 class Place:
     """A runtime under test, a folder for its runs, and the usual ways to use them."""
 
-    def __init__(self, runtime: Runtime, folder: Path) -> None:
+    def __init__(self, runtime: Runtime, folder: Path, interpreter: str = sys.executable) -> None:
         self.runtime = runtime
         self.folder = folder
+        self.interpreter = interpreter
 
     def dir(self, name: str = "run") -> Path:
         """The run directory of a run."""
@@ -96,7 +97,7 @@ class Place:
 
     async def python(self, code: str, *args: str, name: str = "run", **more: Any) -> RunDir:
         """Start a Python program; its record."""
-        return await self.start(sys.executable, "-I", "-c", code, *args, name=name, **more)
+        return await self.start(self.interpreter, "-I", "-c", code, *args, name=name, **more)
 
     async def end(self, name: str = "run", runtime: Runtime | None = None) -> Exit:
         """Wait for the end of a run."""
@@ -116,6 +117,9 @@ class Place:
 class RuntimeContract:
     """Subclass it and give `make_runtime`, and say what the place can do on this machine."""
 
+    interpreter = sys.executable
+    """A Python as programs of this place see it."""
+
     counts_what_is_left = True
     """Whether the place can tell how many processes outlived their program."""
 
@@ -134,7 +138,7 @@ class RuntimeContract:
         runtime = self.make_runtime()
         if why := runtime.available():
             pytest.skip(why)
-        place = Place(runtime, home)
+        place = Place(runtime, home, self.interpreter)
         yield place
         for name in place.started():
             await runtime.kill(place.dir(name))
@@ -471,6 +475,26 @@ class RuntimeContract:
         await place.end()
         assert place.out() == b"a\xff\x00\x1b[1mb\xc3\xa4\xe2\x82"
         assert record.log(0, 100).items[0].text == "a\ufffd\x00\x1b[1mbä\ufffd"
+
+    async def test_a_character_that_comes_in_two_pieces_is_one(self, place: Place) -> None:
+        record = await place.shell(
+            r"printf 'a\303'; sleep 0.2; printf '\244b'; sleep 0.2; printf c"
+        )
+        await place.end()
+        assert place.out() == "aäbc".encode()
+        assert "".join(item.text for item in record.log(0, 100).items) == "aäbc"
+
+    async def test_a_line_of_a_megabyte_arrives_whole(self, place: Place) -> None:
+        record = await place.python("print('x' * 1_048_576, flush=True); print('end')")
+        await place.end()
+        assert place.out() == b"x" * 1_048_576 + b"\nend\n"
+        assert record.log_size() == 1_048_576 + 5
+
+    async def test_a_program_that_ends_without_a_byte_has_an_empty_log(self, place: Place) -> None:
+        record = await place.start("true")
+        ended = await place.end()
+        assert (ended.code, ended.out_bytes, ended.err_bytes) == (0, 0, 0)
+        assert (record.log_size(), record.log(0, 100).items) == (0, ())
 
     async def test_secrets_reach_no_stored_byte(self, place: Place) -> None:
         secret, other = "hunter2-correct-horse", "s3cr3t-value-22"

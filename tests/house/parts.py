@@ -82,6 +82,13 @@ def _no_overlay() -> str:
             _runs("umount", "--lazy", merged)
 
 
+def _no_docker() -> str:
+    """Why the tests cannot start a Docker engine of their own."""
+    programs = ("dockerd", "docker", "containerd", "runc")
+    missing = [name for name in programs if not shutil.which(name)]
+    return _no_root() or (f"no {' and no '.join(missing)} on PATH" if missing else "")
+
+
 PARTS = {
     part.name: part
     for part in (
@@ -100,7 +107,8 @@ PARTS = {
         ),
         Part("overlay", "kernel overlay mounts", _no_overlay, "run the tests as root on Linux"),
         Part("root", "root's rights", _no_root, "run the tests as root"),
-        Part("tmux", "tmux", _program("tmux"), "apt-get install tmux"),
+        Part("tmux", "tmux", _program("tmux"), "scripts/ci-setup tmux"),
+        Part("docker", "a Docker engine to start", _no_docker, "as root: scripts/ci-setup docker"),
         Part("bubblewrap", "the bwrap sandbox", _program("bwrap"), "apt-get install bubblewrap"),
         Part("postgres", "a PostgreSQL server", _no_postgres, "apt-get install postgresql"),
     )

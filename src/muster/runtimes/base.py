@@ -26,7 +26,8 @@ class Limits:
     """What a run may use. Seconds, bytes and counts; all on by default.
 
     `head_bytes` and `tail_bytes` are kept of each output stream; what lies between is dropped and
-    said so. `memory_bytes` and `processes` act where the machine's cgroups allow it.
+    said so. `memory_bytes` and `processes` act where the machine's cgroups allow it; `cpus`, the
+    time of so many processors, in a container only.
     """
 
     wall_seconds: float = 7200.0
@@ -35,6 +36,7 @@ class Limits:
     file_bytes: int = 2_000_000_000
     processes: int = 512
     memory_bytes: int | None = 8_000_000_000
+    cpus: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class RunSpec:
     and the system's programs to be read, and nothing else; what is `readable` inside something
     `writable` cannot be changed. `network` is what may be reached (`muster.runtimes.egress`);
     nothing when it is empty. A place that does not contain takes no notice of these three.
+    `image` names the file system of a container; empty is the place's usual one.
     """
 
     run_id: str
@@ -62,6 +65,7 @@ class RunSpec:
     writable: tuple[str, ...] = ()
     readable: tuple[str, ...] = ()
     network: tuple[str, ...] = ()
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True)

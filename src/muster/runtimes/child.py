@@ -12,6 +12,7 @@ import signal
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from muster.runtimes import cgroups
@@ -113,27 +114,8 @@ class Embryo:
         """Hang up; what waits for that goes on."""
         os.close(self._tell)
 
-    def _become(
-        self, program: Program, cage: Mapping[str, Any] | None, streams: Iterable[int]
-    ) -> str:
-        """Why the program could not be started; does not return when it was."""
-        argv = program.argv
-        if not argv or not argv[0]:
-            return "no program was named"
-        try:
-            os.chdir(program.cwd)
-        except OSError as error:
-            return f"the working directory {program.cwd} cannot be entered: {error.strerror}"
-        _limit(resource.RLIMIT_FSIZE, program.file_bytes)
-        command: Command = (argv[0], argv, program.env)
-        try:
-            if cage is not None and self._dress is not None:
-                command = self._dress(cage, command, self._told, self._say)
-            for target, source in enumerate(streams):
-                os.dup2(source, target)
-            os.execvpe(*command)  # noqa: S606 - this is what a shim is for
-        except OSError as error:
-            return _why_not(argv[0], error)
+    def _put_on(self, cage: Mapping[str, Any], command: Command) -> Command:
+        return self._dress(cage, command, self._told, self._say) if self._dress else command
 
     def _live(self, parent: int, box: Iterable[str], streams: Iterable[int]) -> None:
         """Never returns: this process becomes the program, or says why not and ends."""
@@ -145,7 +127,8 @@ class Embryo:
                     os._exit(0)
                 argv, cwd, env, file_bytes, cage = json.loads(told.read(*_LENGTH.unpack(head)))
                 program = Program(argv, cwd, env, file_bytes)
-                problem = self._become(program, cage, streams)
+                dress = partial(self._put_on, cage)
+                problem = _become(program, streams, dress if cage is not None else None)
         except BaseException as error:  # noqa: BLE001 - nothing may run on as a second shim
             problem = f"the program could not be started: {error}"
         os.write(self._say, problem.encode("utf-8", "replace"))
@@ -170,6 +153,47 @@ def _limit(which: int, most: int) -> None:
         if hard != resource.RLIM_INFINITY:
             most = min(most, hard)
         resource.setrlimit(which, (most, most))
+
+
+def start(program: Program, streams: Sequence[int]) -> tuple[int, str]:
+    """Start a program on these streams; its process id, and why it could not be started."""
+    said, say = os.pipe()
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _settle(parent, ())
+            problem = _become(program, streams)
+        except BaseException as error:  # noqa: BLE001 - nothing may run on as a second parent
+            problem = f"the program could not be started: {error}"
+        os.write(say, problem.encode("utf-8", "replace"))
+        os._exit(127)
+    os.close(say)
+    with open(said, "rb") as answer:  # noqa: PTH123 (pathlib is not loaded here)
+        return pid, answer.read().decode("utf-8", "replace")
+
+
+def _become(
+    program: Program, streams: Iterable[int], dress: Callable[[Command], Command] | None = None
+) -> str:
+    """Why the program could not be started; does not return when it was."""
+    argv = program.argv
+    if not argv or not argv[0]:
+        return "no program was named"
+    try:
+        os.chdir(program.cwd)
+    except OSError as error:
+        return f"the working directory {program.cwd} cannot be entered: {error.strerror}"
+    _limit(resource.RLIMIT_FSIZE, program.file_bytes)
+    command: Command = (argv[0], argv, program.env)
+    try:
+        for target, source in enumerate(streams):
+            os.dup2(source, target)
+        if dress is not None:
+            command = dress(command)
+        os.execvpe(*command)  # noqa: S606 - this is what a shim is for
+    except OSError as error:
+        return _why_not(argv[0], error)
 
 
 def _why_not(name: str, error: OSError) -> str:

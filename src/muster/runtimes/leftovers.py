@@ -25,7 +25,9 @@ _LOOK_AGAIN = 0.001
 class Traces:
     """By what a run's processes are found. `boot` guards against numbers from before a reboot.
 
-    `session` is the program's process id; `since` is its start in clock ticks after boot.
+    `session` is the program's process id; `since` is its start in clock ticks after boot. `trees`
+    are processes elsewhere (the first one of a container) that belong to the run with all their
+    descendants, each by its process id and start.
     """
 
     mark: str
@@ -34,6 +36,7 @@ class Traces:
     shim: int = 0
     session: int = 0
     since: int = 0
+    trees: tuple[tuple[int, int], ...] = ()
 
     @staticmethod
     def read(folder: str) -> Traces | None:
@@ -48,6 +51,7 @@ class Traces:
             int(said["shim"]),
             int(said["session"]),
             int(said["since"]),
+            tuple((int(pid), int(since)) for pid, since in said.get("trees", ())),
         )
 
 
@@ -130,9 +134,22 @@ def _in_session(traces: Traces) -> set[int]:
     return found
 
 
+def _roots(traces: Traces) -> set[int]:
+    """The first processes of the run's trees elsewhere, as far as they are there still."""
+    if traces.boot != boot_id():
+        return set()
+    return {
+        pid
+        for pid, since in traces.trees
+        if (seen := stat(pid)) is not None and seen.since == since
+    }
+
+
 def alive(traces: Traces, root: int = 0) -> set[int]:
     """All living processes of a run but this one; `root` is the shim, while it lives."""
     found = cgroups.members(traces.box) | marked(traces.mark)
+    for top in _roots(traces):
+        found |= {top} | descendants(top)
     return _living(found | (descendants(root) if root else _in_session(traces)))
 
 
@@ -156,29 +173,38 @@ def clear(
 ) -> tuple[int, bool]:
     """Kill until nothing of a run is left; how many there were, and whether all are gone.
 
+    Those that only hold a tree elsewhere together are not counted.
     `reap` lets go of the children of `root`. A process that the kernel cannot end (it waits for a
     disk) is given up on after ten seconds.
     """
     seen: set[int] = set()
+    holders = _roots(traces)
     until = time.monotonic() + _PATIENCE
     while left := alive(traces, root):
         seen |= left
         if time.monotonic() > until:
-            return len(seen), False
+            return len(seen - holders), False
         cgroups.kill(traces.box)
         kill(left)
         reap()
         while time.monotonic() < until and _living(left):
             time.sleep(_LOOK_AGAIN)
             reap()
-    return len(seen), True
+    return len(seen - holders), True
 
 
 def cpu_seconds(traces: Traces) -> float:
     """Processor time of a run that is alive, or 0.0 when it cannot be known."""
     used = cgroups.cpu_seconds(traces.box)
-    if used or traces.boot != boot_id() or not traces.shim:
-        return used
-    hertz = os.sysconf("SC_CLK_TCK")
-    found = (stat(pid) for pid in descendants(traces.shim))
-    return sum(seen.ticks for seen in found if seen) / hertz
+    if not used and traces.boot == boot_id() and traces.shim:
+        used = _seconds_of(descendants(traces.shim))
+    return used + cpu_seconds_elsewhere(traces)
+
+
+def cpu_seconds_elsewhere(traces: Traces) -> float:
+    """What of that was used in trees elsewhere."""
+    return sum(_seconds_of(descendants(top)) for top in _roots(traces))
+
+
+def _seconds_of(pids: set[int]) -> float:
+    return sum(seen.ticks for seen in map(stat, pids) if seen) / os.sysconf("SC_CLK_TCK")

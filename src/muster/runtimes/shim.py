@@ -59,6 +59,8 @@ class Order:
     limits: Mapping[str, Any]
     secrets: tuple[str, ...]
     cage: Mapping[str, Any] | None = None
+    trees: tuple[tuple[int, int], ...] = ()
+    """See `Traces`."""
 
     def spec(self) -> dict[str, Any]:
         """What may be written down: no value of the environment."""
@@ -195,6 +197,10 @@ class Keeper:
     def ended(self, code: int) -> tuple[int, str]:
         """The exit status of the program, and why it never ran, by that of the shim's child."""
         return code, ""
+
+    def report(self, report: dict[str, Any]) -> dict[str, Any]:
+        """How the run ended, with what only the keeper knows."""
+        return report
 
     def reaped(self, pid: int) -> None:
         """Another child has ended."""
@@ -371,7 +377,8 @@ class Shim:
             pump.drain(_LAST_PIECES)
             pump.finish()
         self._index.flush(time.monotonic(), time.time())
-        self._close(self._report(problem, left if self._keeper.counts else 0, gone))
+        report = self._report(problem, left if self._keeper.counts else 0, gone)
+        self._close(self._keeper.report(report))
 
     def _ended_streams(self) -> bool:
         return all(pump.over for pump in self._pumps)

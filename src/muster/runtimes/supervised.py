@@ -12,13 +12,15 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import muster
-from muster.domain.errors import Conflict, Invalid, NotFound, Refused
+from muster.domain.errors import Conflict, Invalid, MusterError, NotFound, Refused
 from muster.domain.redact import SHORTEST
 from muster.failpoint import failpoint
 from muster.runtimes import leftovers, lost
@@ -47,6 +49,7 @@ _BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from muster.runtimes i
 _TRIES = 3
 _FIRST_LOOK, _LONGEST_LOOK = 0.01, 0.5
 _PATIENCE = 5.0
+_PROOF = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 
 
 def why_no_shims() -> str:
@@ -81,10 +84,18 @@ class Supervised:
             Invalid: a secret is too short to be hidden, or a text holds a NUL.
             Refused: no supervisor can be started here.
         """
-        order = _order(spec, run_dir, self.cage(spec, run_dir))
-        if not _prepare(run_dir):
+        order = order_of(spec, run_dir, self.cage(spec, run_dir))
+        if not prepare(run_dir):
             return
         failpoint("run.before_spawn")
+        await self._begin(order, run_dir)
+
+    async def _begin(self, order: bytes, run_dir: Path) -> None:
+        """Hand an order to a shim that carries it out, unless the run was started before.
+
+        Raises:
+            Refused: no supervisor can be started here.
+        """
         for _ in range(_TRIES):
             if await self._hand_over(order):
                 failpoint("run.after_spawn")
@@ -214,6 +225,28 @@ class Supervised:
             )
 
 
+def prove(make: Callable[[], Supervised]) -> str:
+    """Why `true` cannot be run in a place of this kind, or nothing when it has."""
+    # There may be a loop in this thread already.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, _proof(make)).result()
+
+
+async def _proof(make: Callable[[], Supervised]) -> str:
+    place = make()
+    with tempfile.TemporaryDirectory(prefix="mu-") as folder:
+        run_dir = Path(folder, "run")
+        spec = RunSpec(f"proof-{Path(folder).name}", ("true",), "/", _PROOF)
+        try:
+            await place.start(spec, run_dir)
+            ended = await place.wait(run_dir)
+        except MusterError as error:
+            return f"{error.detail}; {error.hint}" if error.hint else error.detail
+        finally:
+            await place.close()
+    return "" if ended.code == 0 else f"`true` did not run here: {ended.detail}"
+
+
 class _Zygote:
     """The process that forks shims, and the socket to it."""
 
@@ -277,14 +310,25 @@ def _spawn(
     )
 
 
-def _prepare(run_dir: Path) -> bool:
+def prepare(run_dir: Path) -> bool:
     """Make the folder; False when a run was started in it before."""
     run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     return not (run_dir / STARTED).exists()
 
 
-def _order(spec: RunSpec, run_dir: Path, cage: dict[str, Any] | None) -> bytes:
-    """What a shim is told; the only place where the environment and secrets are written."""
+def order_of(
+    spec: RunSpec,
+    run_dir: Path,
+    cage: dict[str, Any] | None,
+    trees: Sequence[tuple[int, int]] = (),
+) -> bytes:
+    """What a shim is told; the only place where the environment and secrets are written.
+
+    `trees` are the run's processes elsewhere (`Traces`).
+
+    Raises:
+        Invalid: a secret is too short to be hidden.
+    """
     if any(len(secret.strip()) < SHORTEST for secret in spec.secrets):
         raise Invalid(
             f"a secret of run {spec.run_id} is too short to be hidden in its output",
@@ -300,6 +344,7 @@ def _order(spec: RunSpec, run_dir: Path, cage: dict[str, Any] | None) -> bytes:
         "limits": asdict(spec.limits),
         "secrets": spec.secrets,
         "cage": cage,
+        "trees": trees,
     }
     body = json.dumps(said).encode()
     return REQUEST.pack(len(body), len(spec.stdin)) + body + spec.stdin

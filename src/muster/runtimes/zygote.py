@@ -15,7 +15,7 @@ import signal
 import socket
 import struct
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from muster.runtimes import cgroups
 from muster.runtimes.shim import Cradle, Keeper, Order, Shim, claim
@@ -146,6 +146,8 @@ def _be_shim(zygote: socket.socket, boxes: cgroups.Boxes, mark: str, kind: type[
     # had said all: either way nothing was started.
     connection = socket.socket(fileno=fds[0]) if fds else None
     received = _receive(connection) if connection else None
+    if received:
+        cradle.traces = replace(cradle.traces, trees=received[1].trees)
     claimed = claim(received[0], cradle.traces) if received else None
     if connection is None or received is None or claimed is None:
         cradle.abandon()
@@ -176,6 +178,7 @@ def _receive(connection: socket.socket) -> tuple[str, Order] | None:
         said = json.loads(body)
         folder = said.pop("folder")
         said["argv"], said["secrets"] = tuple(said["argv"]), tuple(said["secrets"])
+        said["trees"] = tuple((int(pid), int(since)) for pid, since in said["trees"])
         return folder, Order(stdin=stdin, **said)
     return None
 
