@@ -1,0 +1,28 @@
+"""What an error of the model's service means as the end of a run."""
+
+from __future__ import annotations
+
+from muster.agents import limits
+from muster.agents.base import Ending
+from muster.agents.said import one_line
+from muster.domain.agent import Outcome
+
+REASON = 300
+LIMITED = frozenset({429, 529})
+REFUSING = frozenset({401, 402, 403})
+
+
+def ending(text: str, status: int | None, now: float, known: float | None = None) -> Ending:
+    """The outcome by the service's own status, and by its words where the status says nothing.
+
+    `known` is when a limit ends, where that was told in a field of its own. A service that broke
+    is not the work's fault.
+    """
+    reason = one_line(text, REASON) or "the program reported an error"
+    if status in REFUSING or limits.wants_person(text):
+        return Ending(Outcome.AUTH, reason)
+    if status in LIMITED or limits.is_limit(text):
+        return Ending(Outcome.RATE_LIMITED, reason, known or limits.retry_at(text, now))
+    if status is not None and status >= 500:
+        return Ending(Outcome.CRASHED, reason)
+    return Ending(Outcome.FAILED, reason)
