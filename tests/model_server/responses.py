@@ -55,8 +55,11 @@ def message(step: Step, body: Mapping[str, Any]) -> dict[str, Any]:
         for tool in body.get("tools", [])
         if tool.get("type") == "function"
     ]
-    texts, calls = common.parts(step, body, offered, "")
     seed = common.seed(step, body)
+    by_patch = any(tool.get("name") == "apply_patch" for tool in body.get("tools", []))
+    written = [c for c in step.get("tools", []) if by_patch and c["tool"] == "write"]
+    others = [call for call in step.get("tools", []) if call not in written]
+    texts, calls = common.parts({**step, "tools": others}, body, offered, "")
     output: list[dict[str, Any]] = [
         {
             "type": "message",
@@ -78,7 +81,18 @@ def message(step: Step, body: Mapping[str, Any]) -> dict[str, Any]:
         }
         for number, name, given in calls
     ]
-    read, written = common.counts(step, body.get("input", []), output)
+    output += [
+        {
+            "type": "custom_tool_call",
+            "id": f"ctc_{seed[:20]}{number}",
+            "call_id": f"patch_{seed[:20]}{number}",
+            "name": "apply_patch",
+            "input": _patch(call),
+            "status": "completed",
+        }
+        for number, call in enumerate(written)
+    ]
+    tokens = common.counts(step, body.get("input", []), output)
     return {
         "id": f"resp_{seed[:24]}",
         "object": "response",
@@ -87,13 +101,19 @@ def message(step: Step, body: Mapping[str, Any]) -> dict[str, Any]:
         "status": "completed",
         "output": output,
         "usage": {
-            "input_tokens": read,
+            "input_tokens": tokens[0],
             "input_tokens_details": {"cached_tokens": step.get("cached", 0)},
-            "output_tokens": written,
+            "output_tokens": tokens[1],
             "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": read + written,
+            "total_tokens": sum(tokens),
         },
     }
+
+
+def _patch(call: Mapping[str, Any]) -> str:
+    """A new file in the words of Codex's own tool."""
+    lines = "".join(f"+{line}\n" for line in call["content"].splitlines())
+    return f"*** Begin Patch\n*** Add File: {call['path']}\n{lines}*** End Patch\n"
 
 
 def stream(whole: Mapping[str, Any]) -> Iterator[bytes]:
@@ -101,7 +121,9 @@ def stream(whole: Mapping[str, Any]) -> Iterator[bytes]:
     started = {**whole, "status": "in_progress", "output": [], "usage": None}
     yield _event("response.created", response=started)
     for index, item in enumerate(whole["output"]):
-        empty = {**item, "content": []} if item["type"] == "message" else {**item, "arguments": ""}
+        held = {"message": ("content", []), "function_call": ("arguments", "")}
+        name, nothing = held.get(item["type"], ("input", ""))
+        empty = {**item, name: nothing}
         yield _event("response.output_item.added", output_index=index, item=empty)
         if item["type"] == "message":
             delta = {"item_id": item["id"], "content_index": 0, "delta": item["content"][0]["text"]}

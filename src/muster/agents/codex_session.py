@@ -42,7 +42,7 @@ class Start:
     workspace: str
     begin: str
     params: Mapping[str, Any]
-    before: Usage | None = None
+    before: Usage = Usage()
 
 
 class CodexSession(JsonRpc):
@@ -61,6 +61,7 @@ class CodexSession(JsonRpc):
         self._words: dict[str, str] = {}
         self._items: dict[str, Mapping[str, Any]] = {}
         self._used: dict[str, Usage] = {}
+        self._before = start.before
         self._ending: Ending | None = None
         self._retry_at: float | None = None
         self._last_text = ""
@@ -296,7 +297,11 @@ class CodexSession(JsonRpc):
         written = count(total.get("outputTokens"))
         cost = prices.cost(self._model, read, written, cached)
         self._used[thread] = Usage(read, written, cost or 0.0)
-        used, before = sum(self._used.values(), Usage()), self._start.before or Usage()
+        used = sum(self._used.values(), Usage())
+        if self._start.begin != "thread/start" and not (self._turn or self._over_turns):
+            # Before its first turn a resumed thread tells what it had used.
+            self._before = used
+        before = self._before
         yield Fact(
             "usage",
             {

@@ -97,6 +97,9 @@ class JsonRpc(ABC):
         self._asked[number] = request
         return True
 
+    def _owe_answer(self, number: str, result: Message) -> None:
+        self._out.owe(f"answer {number}", {**_HEAD, "id": _id(number), "result": dict(result)})
+
     def _refuse(self, number: str, text: str, code: int = NOT_FOUND) -> None:
         error = {"code": code, "message": text}
         self._out.owe(f"answer {number}", {**_HEAD, "id": _id(number), "error": error})

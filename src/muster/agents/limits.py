@@ -64,6 +64,8 @@ _AT = re.compile(
 _SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _LONGEST = 2000
+_ROUNDED = 60.0
+"""Seconds that a time of day may have been rounded down by."""
 
 
 def is_limit(error: str) -> bool:
@@ -135,7 +137,7 @@ def _at(text: str, now: float) -> float | None:
             moment += timedelta(days=1)
     except (ValueError, OverflowError):
         return None
-    return moment.timestamp()
+    return moment.timestamp() + _ROUNDED
 
 
 def _says_a_time(found: re.Match[str]) -> bool:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import json
+
 from muster.agents import limits
 from muster.agents.base import Ending
 from muster.agents.said import one_line
+from muster.agents.stream_json_values import deep, word
 from muster.domain.agent import Outcome
 
 REASON = 300
 LIMITED = frozenset({429, 529})
 REFUSING = frozenset({401, 402, 403})
+
+
+def words(text: str) -> str:
+    """The message of an error that came as the service's whole answer, else the text itself."""
+    try:
+        told = json.loads(text) if text.startswith("{") else None
+    except (ValueError, RecursionError):
+        told = None
+    return word(deep(told, "error", "message")) or text
 
 
 def ending(text: str, status: int | None, now: float, known: float | None = None) -> Ending:
@@ -18,7 +30,7 @@ def ending(text: str, status: int | None, now: float, known: float | None = None
     `known` is when a limit ends, where that was told in a field of its own. A service that broke
     is not the work's fault.
     """
-    reason = one_line(text, REASON) or "the program reported an error"
+    reason = one_line(words(text), REASON) or "the program reported an error"
     if status in REFUSING or limits.wants_person(text):
         return Ending(Outcome.AUTH, reason)
     if status in LIMITED or limits.is_limit(text):
