@@ -30,11 +30,14 @@ CONTENTS = ("content", "contents", "file_text", "text")
 OLDS = ("old_string", "oldString", "old_str")
 NEWS = ("new_string", "newString", "new_str")
 COMMANDS = ("command", "cmd")
-FOLDER = re.compile(r"[Ww]orking directory(?: is)?:\s*(\S[^\n<]*)")
+FOLDER = re.compile(
+    r"[Ww]orking (?:in the )?directory(?: is)?:\s*(\S[^\n<]*)"
+)
 
 Step = Mapping[str, Any]
 Scripts = Mapping[str, Sequence[Step]]
 OVER: Step = {"text": "Done."}
+WORDS = ("description", "instruction", "explanation", "reason")
 SAID = "A step of the script"
 
 
@@ -94,7 +97,7 @@ def as_offered(
         properties = schema.get("properties", {})
         chosen = [(_named(properties, names), key) for names, key in _fields(call)]
         needed = {name for name, _ in chosen}
-        more = {name: _filled(properties.get(name, {})) for name in schema.get("required", [])}
+        more = {name: _filled(name, properties) for name in schema.get("required", [])}
         more = {name: value for name, value in more.items() if name not in needed}
         if None in needed or any(value is None for value in more.values()):
             continue
@@ -112,9 +115,12 @@ def as_offered(
     return as_offered({"tool": "bash", "command": by_shell}, tools, folder) if by_shell else None
 
 
-def _filled(schema: Mapping[str, Any]) -> Any:
+def _filled(name: str, properties: Mapping[str, Any]) -> Any:
     """A value for a property that a script does not speak of, or None where none will do."""
-    return {"string": SAID, "boolean": False}.get(str(schema.get("type")).lower())
+    kind = str(properties.get(name, {}).get("type")).lower()
+    if kind == "boolean":
+        return False
+    return SAID if kind == "string" and name in WORDS else None
 
 
 def as_command(call: Mapping[str, Any]) -> str:

@@ -59,7 +59,11 @@ _GEMINI = AcpPreset(
         "{home}/gemini/.gemini/settings.json": json.dumps(
             {
                 "security": {"auth": {"selectedType": "gemini-api-key"}},
-                "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
+                "general": {
+                    "enableAutoUpdate": False,
+                    "enableAutoUpdateNotification": False,
+                    "maxAttempts": 2,
+                },
                 "privacy": {"usageStatisticsEnabled": False},
                 "telemetry": {"enabled": False},
             }

@@ -76,6 +76,7 @@ class AcpSession(JsonRpc):
         self._used = Usage()
         self._cost = 0.0
         self._priced = True
+        self._counted = False
 
     # --- the seam ---------------------------------------------------------------------------------
 
@@ -166,7 +167,7 @@ class AcpSession(JsonRpc):
 
     def _begun(self, result: Message) -> Iterator[Fact]:
         self._session = self._start.resume or word(result.get("sessionId"))
-        model = word(deep(result, "models", "currentModelId")) or self._start.model
+        model = self._start.model or word(deep(result, "models", "currentModelId"))
         yield Fact("session", {"session_id": one_line(self._session), "model": one_line(model)})
         modes = [m.get("id") for m in entries(deep(result, "modes", "availableModes"))]
         now = deep(result, "modes", "currentModeId")
@@ -200,7 +201,7 @@ class AcpSession(JsonRpc):
         if number == "mode":
             yield from self._break(Ending(Outcome.FAILED, f"it cannot be made to ask: {said}"))
             return
-        known = status if 400 <= status < 600 else count(deep(error, "data", "statusCode")) or None
+        known = status if 400 <= status < 600 else service_errors.status_in(_details(error))
         if error.get("code") == AUTH_REQUIRED and not number.startswith("prompt-"):
             known = 401
         ending = service_errors.ending(said, known, self._clock())
@@ -218,6 +219,9 @@ class AcpSession(JsonRpc):
             yield Fact("raw", {"type": one_line(method), "text": ""})
         elif self._session:  # Before, a loaded session tells its past.
             update = mapping(params.get("update"))
+            if told := mapping(deep(update, "_meta", "usage")):
+                self._counted = True
+                yield from self._add(_tokens(told))
             if update.get("sessionUpdate") == "usage_update":
                 yield from self._spent(update)
             else:
@@ -264,18 +268,19 @@ class AcpSession(JsonRpc):
             yield self._usage()
 
     def _count(self, result: Message) -> Iterator[Fact]:
-        """Tokens of a turn, in the protocol's field or where the agents of the presets put them."""
-        usage = mapping(result.get("usage"))
+        """Tokens of a turn, unless they were told on the way."""
         quota = mapping(deep(result, "_meta", "quota", "token_count"))
-        read = count(usage.get("inputTokens")) + count(usage.get("cachedReadTokens"))
-        read += count(usage.get("cachedWriteTokens")) or 0
-        turn = Usage(read, count(usage.get("outputTokens")) + count(usage.get("thoughtTokens")))
-        if turn == Usage():
-            turn = Usage(count(quota.get("input_tokens")), count(quota.get("output_tokens")))
-        if turn != Usage():
-            cost = prices.cost(self._start.model, turn.input_tokens, turn.output_tokens)
+        counted, self._counted = self._counted, False
+        if not counted:
+            turn = _tokens(mapping(result.get("usage")))
+            told = Usage(count(quota.get("input_tokens")), count(quota.get("output_tokens")))
+            yield from self._add(turn if turn != Usage() else told)
+
+    def _add(self, tokens: Usage) -> Iterator[Fact]:
+        if tokens != Usage():
+            cost = prices.cost(self._start.model, tokens.input_tokens, tokens.output_tokens)
             self._priced = cost is not None
-            self._used += Usage(turn.input_tokens, turn.output_tokens, cost or 0.0)
+            self._used += Usage(tokens.input_tokens, tokens.output_tokens, cost or 0.0)
             yield self._usage()
 
     def _usage(self) -> Fact:
@@ -284,6 +289,15 @@ class AcpSession(JsonRpc):
         data = {"input_tokens": self._used.input_tokens, "output_tokens": self._used.output_tokens}
         priced = self._priced or self._cost > 0
         return Fact("usage", {**data, "cost_usd": cost, "priced": priced})
+
+
+def _tokens(usage: Message) -> Usage:
+    """Tokens read, from a cache or not, and tokens written."""
+    read = ("inputTokens", "cachedReadTokens", "cachedWriteTokens")
+    written = ("outputTokens", "thoughtTokens")
+    return Usage(
+        sum(count(usage.get(name)) for name in read), sum(count(usage.get(n)) for n in written)
+    )
 
 
 def _kinds(allow: bool, for_session: bool) -> tuple[str, ...]:
@@ -313,7 +327,11 @@ def _chosen(option: str) -> Mapping[str, Any]:
 
 def _words(error: Message) -> str:
     """What an error says; the details are often only in its data."""
+    return f"{word(error.get('message'))} {_details(error)}".strip()
+
+
+def _details(error: Message) -> str:
     data = error.get("data")
-    more = data if isinstance(data, str) else word(mapping(data).get("details"))
-    more = more or word(mapping(data).get("message"))
-    return f"{word(error.get('message'))} {more}".strip()
+    if isinstance(data, str):
+        return data
+    return word(mapping(data).get("details")) or word(mapping(data).get("message"))

@@ -29,6 +29,7 @@ _TELLING = ("command", "file_path", "filePath", "absolute_path", "path", "patter
 _PATHS = ("file_path", "filePath", "absolute_path", "path")
 _WRITING = {"edit": "modified", "delete": "deleted", "move": "modified"}
 _OVER = ("completed", "failed")
+_TOLD = "told by muster"
 
 
 class Updates:
@@ -64,15 +65,16 @@ class Updates:
     def call(self, told: Update) -> Iterator[Fact]:
         """A use of a tool, from whichever message tells of it; each tells only what changed."""
         number = one_line(word(told.get("toolCallId")))
-        known = self._calls.get(number)
-        call = {**(known or {}), **{k: v for k, v in told.items() if v not in (None, [], "")}}
-        if known is None:
-            if len(self._calls) >= REMEMBERED:
-                self._calls.pop(next(iter(self._calls)))
+        known = self._calls.get(number, {})
+        if known.get("status") in _OVER:
+            return
+        call = {**known, **{k: v for k, v in told.items() if v not in (None, [], {}, "")}}
+        if not known and len(self._calls) >= REMEMBERED:
+            self._calls.pop(next(iter(self._calls)))
+        if not known.get(_TOLD) and _is_whole(call):
+            call[_TOLD] = True
             tool, summary = self.named(call)
             yield Fact("tool_started", {"tool": tool, "id": number, "summary": summary})
-        elif known.get("status") in _OVER:
-            return
         self._calls[number] = call
         if call.get("status") in _OVER:
             yield from self._finished(number, call)
@@ -124,6 +126,13 @@ class Updates:
         places = [word(place.get("path")) for place in entries(call.get("locations"))[:100]]
         named = [word(given.get(name)) for name in _PATHS]
         return dict.fromkeys([path for path in places or named if path], action)
+
+
+def _is_whole(call: Update) -> bool:
+    """Whether more than the tool's name is known; Qwen announces a use while it is written."""
+    return call.get("status", "pending") != "pending" or any(
+        call.get(name) for name in ("rawInput", "content", "locations")
+    )
 
 
 def _step(entry: Update) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from muster.agents import limits
 from muster.agents.base import Ending
@@ -12,6 +13,7 @@ from muster.domain.agent import Outcome
 
 REASON = 300
 LIMITED = frozenset({429, 529})
+_STATUS = re.compile(r"\s*(?:HTTP |status |error )?([45]\d\d)\b", re.IGNORECASE)
 REFUSING = frozenset({401, 402, 403})
 
 
@@ -22,6 +24,12 @@ def words(text: str) -> str:
     except (ValueError, RecursionError):
         told = None
     return word(deep(told, "error", "message")) or text
+
+
+def status_in(details: str) -> int | None:
+    """The status that an error's details begin with, as `401 Incorrect API key`."""
+    found = _STATUS.match(details)
+    return int(found[1]) if found else None
 
 
 def ending(text: str, status: int | None, now: float, known: float | None = None) -> Ending:
