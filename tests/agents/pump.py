@@ -35,6 +35,7 @@ class Talk:
     facts: list[Fact] = field(default_factory=list)
     ending: Ending | None = None
     say: Callable[[bytes], None] = lambda _: None
+    record: list[tuple[str, bytes]] = field(default_factory=list)
 
     def of(self, kind: str) -> list[Mapping[str, Any]]:
         """What the facts of one kind say."""
@@ -80,6 +81,7 @@ async def talk(
     def write(data: bytes) -> None:
         if data:
             done.written += data
+            done.record.append(("in", data))
             process.stdin.write(data)
 
     done.say = write
@@ -93,6 +95,7 @@ async def talk(
         async with asyncio.timeout(LAST_SECONDS):
             rest = await process.stdout.read()
             done.out += rest
+            done.record.append(("out", rest))
             done.facts += done.session.feed(rest)
             done.code = await process.wait()
     except TimeoutError:
@@ -118,6 +121,7 @@ async def _pump(
     rule, on_fact, more, restarts = how
     while data := await process.stdout.read(65536):
         done.out += data
+        done.record.append(("out", data))
         facts = list(done.session.feed(data))
         if restarts:
             fresh = driver.reader(job)

@@ -95,7 +95,7 @@ class AcpDriver:
             raise Invalid("a session cannot be forked over ACP", hint="begin a new one")
         return AcpSession(
             Start(
-                prompt=job.prompt.encode("utf-8", "replace").decode().replace("\x00", ""),
+                prompt=job.prompt.encode("utf-8", "replace").decode(),
                 workspace=str(job.workspace),
                 ask=job.ask,
                 mode=options.text(job.options, "ask_mode") or preset.ask_mode,

@@ -25,8 +25,8 @@ AT_ONCE = 2000
 """Characters that are gathered before they are told, where nothing else comes between."""
 
 _SAID = {"agent_message_chunk": "text", "agent_thought_chunk": "thought"}
-_TELLING = ("command", "file_path", "filePath", "absolute_path", "path", "pattern", "url", "query")
-_PATHS = ("file_path", "filePath", "absolute_path", "path")
+_PATHS = ("file_path", "filePath", "filepath", "absolute_path", "path")
+_TELLING = ("command", *_PATHS, "pattern", "url", "query")
 _WRITING = {"edit": "modified", "delete": "deleted", "move": "modified"}
 _OVER = ("completed", "failed")
 _TOLD = "told by muster"

@@ -114,7 +114,7 @@ class CodexDriver:
             begin = "thread/fork" if job.fork else "thread/resume"
             params["threadId"] = job.resume_session
         before = job.resume_usage if job.resume_session else None
-        prompt = job.prompt.encode("utf-8", "replace").decode().replace("\x00", "")
+        prompt = job.prompt.encode("utf-8", "replace").decode()
         return CodexSession(Start(prompt, str(job.workspace), begin, params, before or Usage()))
 
 

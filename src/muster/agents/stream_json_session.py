@@ -22,7 +22,7 @@ from muster.agents.base import Answer, Ending, Fact
 from muster.agents.endings import by_why, status_words
 from muster.agents.outbox import Outbox, line
 from muster.agents.said import one_line, readable, small
-from muster.agents.stream_json import StreamJsonReader
+from muster.agents.stream_json import REMEMBERED, StreamJsonReader
 from muster.agents.stream_json_values import deep, entries, mapping, word
 from muster.domain.agent import Outcome, Usage
 from muster.domain.errors import Conflict
@@ -76,7 +76,7 @@ class StreamJsonSession(StreamJsonReader):
     @property
     def finished(self) -> bool:
         """Whether its last turn is over and it has heard all that was said."""
-        heard = len(self._heard) >= self._said
+        heard = all(self._uuid(n) in self._heard for n in range(1, self._said + 1))
         return bool(self._broken) or (self._over and heard)
 
     def answer(self, request_id: str, answer: Answer) -> bytes:
@@ -103,7 +103,6 @@ class StreamJsonSession(StreamJsonReader):
         if not self._out.was_sent(f"say {self._uuid(1)}"):
             raise Conflict("Claude Code has not begun yet", hint="say it again in a moment")
         self._said += 1
-        self._over = False
         number = self._uuid(self._said)
         return self._out.write(f"say {number}", _user(number, text))
 
@@ -182,11 +181,14 @@ class StreamJsonSession(StreamJsonReader):
     # --- parts ------------------------------------------------------------------------------------
 
     def _uuid(self, number: int) -> str:
-        """The same for the same message of the same run, and no other's."""
+        """The same for the same message of the same run, and no other's.
+
+        A resumed session ignores a message whose id it has seen: each run must have its own.
+        """
         return str(uuid.uuid5(_NAMESPACE, f"{self._run_id}/{number}"))
 
     def _has_heard(self, number: str) -> None:
-        if number in {self._uuid(n) for n in range(1, self._said + 1)} - self._heard:
+        if len(self._heard) < REMEMBERED and number not in self._heard:
             self._heard.add(number)
             self._over = False
 
