@@ -119,9 +119,11 @@ class TwoWayDriverContract(StructuredDriverContract):
         for out, written in self.played(session, recording):
             for first in ("out", "in"):
                 fresh = driver.reader(job)
-                steps = [lambda s: s.feed(out), lambda s: s.sent(session.opening() + written)]
-                for step in steps if first == "out" else reversed(steps):
-                    step(fresh)
+                for step in ("out", "in") if first == "out" else ("in", "out"):
+                    if step == "out":
+                        fresh.feed(out)
+                    else:
+                        fresh.sent(session.opening() + written)
                 assert fresh.replies() == b""
                 assert list(fresh.waiting) == list(session.waiting)
                 assert fresh.finished is session.finished

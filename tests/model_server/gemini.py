@@ -53,7 +53,10 @@ def message(step: Step, body: Mapping[str, Any]) -> dict[str, Any]:
     """The whole answer to a request."""
     functions = [f for tool in body.get("tools", []) for f in tool.get("functionDeclarations", [])]
     offered = [
-        {"name": f["name"], "input_schema": f.get("parametersJsonSchema") or f.get("parameters", {})}
+        {
+            "name": f["name"],
+            "input_schema": f.get("parametersJsonSchema") or f.get("parameters", {}),
+        }
         for f in functions
     ]
     said = [texts(c.get("parts")) for c in body.get("contents", [])]

@@ -30,9 +30,7 @@ CONTENTS = ("content", "contents", "file_text", "text")
 OLDS = ("old_string", "oldString", "old_str")
 NEWS = ("new_string", "newString", "new_str")
 COMMANDS = ("command", "cmd")
-FOLDER = re.compile(
-    r"[Ww]orking (?:in the )?directory(?: is)?:\s*(\S[^\n<]*)"
-)
+FOLDER = re.compile(r"[Ww]orking (?:in the )?directory(?: is)?:\s*(\S[^\n<]*)")
 
 Step = Mapping[str, Any]
 Scripts = Mapping[str, Sequence[Step]]

@@ -1,6 +1,6 @@
 """The driver of any agent of the Agent Client Protocol (JSON-RPC on standard streams).
 
-Facts, measured with Gemini CLI 0.61.0, OpenCode 1.18.33 and Qwen Code 0.24.4 (see `acp_presets.py`):
+Facts, of Gemini CLI 0.61.0, OpenCode 1.18.33 and Qwen Code 0.24.4 (see `acp_presets.py`):
     Protocol  version 1. See `acp_session.py`; a test checks every message of ours with the schema
               of the protocol's own Python package.
     Exit      when standard input is closed: 0, but 1 of Qwen. Some do not end by that at all.
@@ -13,7 +13,8 @@ Facts, measured with Gemini CLI 0.61.0, OpenCode 1.18.33 and Qwen Code 0.24.4 (s
 
 Options: `preset` (a known agent), or `command` (argv that begins to speak ACP), with `env`,
 `pass_env` (names of variables of the server), `model_args` (with `{model}`, when the task names a
-model), `ask_mode` (the id of the mode in which the agent asks). A preset's own options are added to.
+model), `ask_mode` (the id of the mode in which the agent asks), `refuse_files` (files of a
+repository that the agent would obey). Variables are added to those of a preset.
 """
 
 from __future__ import annotations
@@ -26,11 +27,15 @@ from muster.agents import options
 from muster.agents.acp_presets import ACP_PRESETS, AcpPreset
 from muster.agents.acp_session import AcpSession, Start
 from muster.agents.base import Capabilities, Found, Job, Launch, Session
+from muster.agents.instructions import pointer
 from muster.agents.program import find_program, version_of
+from muster.agents.strangers import refuse_files
 from muster.domain.agent import Usage
 from muster.domain.errors import Invalid, Refused
 
-_KNOWN = frozenset({"preset", "command", "env", "pass_env", "model_args", "ask_mode"})
+_KNOWN = frozenset(
+    {"preset", "command", "env", "pass_env", "model_args", "ask_mode", "refuse_files"}
+)
 _EXAMPLE = 'for example command = ["my-agent", "--acp"]'
 _LONGEST_SESSION = 200
 
@@ -65,6 +70,7 @@ class AcpDriver:
         argv = options.words(job.options, "command") or preset.command
         if not argv or not argv[0]:
             raise Invalid("command is missing: the agent and its arguments", hint=_EXAMPLE)
+        refuse_files(_refused(job.options, preset), job.workspace)
         keyed = any(job.environ.get(key) for key in preset.keys)
         own = options.environment(job.options, job.environ)
         passed = {n: job.environ[n] for n in preset.pass_env if job.environ.get(n)}
@@ -74,6 +80,7 @@ class AcpDriver:
         if model:
             argv = (*argv, *preset.model_args, *options.words(job.options, "model_args"))
             env |= preset.model_env
+        files = {**preset.files, **(preset.keyed_files if keyed else {})}
         names = {"{home}": str(job.home), "{model}": model or "", "{person}": _person(job)}
         env = {name: _filled(value, names) for name, value in env.items()} | passed
         return Launch(
@@ -81,7 +88,7 @@ class AcpDriver:
             env={**env, **own, "PWD": str(job.workspace)},
             stdin=self.reader(job).opening(),
             interactive=True,
-            files={Path(_filled(p, names)): t for p, t in preset.keyed_files.items() if keyed},
+            files={Path(_filled(path, names)): text for path, text in files.items()},
             secrets=tuple(sorted({*options.secrets_in(env), *options.secrets_in(own)})),
         )
 
@@ -103,6 +110,7 @@ class AcpDriver:
                 resume=resume,
                 before=(job.resume_usage if resume else None) or Usage(),
                 end_code=preset.end_code,
+                pointer=pointer(job.workspace, *preset.pages),
             )
         )
 
@@ -113,6 +121,10 @@ def _preset(given: Mapping[str, Any]) -> AcpPreset:
     if name and name not in ACP_PRESETS:
         raise Invalid(f"there is no preset '{name}'", hint=f"presets: {', '.join(ACP_PRESETS)}")
     return ACP_PRESETS.get(name, AcpPreset("", "", ()))
+
+
+def _refused(given: Mapping[str, Any], preset: AcpPreset) -> tuple[str, ...]:
+    return options.words(given, "refuse_files") if "refuse_files" in given else preset.refuse_files
 
 
 def _person(job: Job) -> str:

@@ -7,8 +7,8 @@ What goes back and forth, in this order:
     → session/prompt, ← session/update …, ← session/request_permission …
     ← the prompt's answer {stopReason, usage}
 
-No file system and no terminal are offered: the agent uses its own, in the place it runs in. One that
-asks for them all the same is told that they are not there.
+No file system and no terminal are offered: the agent uses its own, in the place it runs in. One
+that asks for them all the same is told that they are not there.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from typing_extensions import override
 
 from muster.agents import prices, service_errors
 from muster.agents.acp_updates import Updates
@@ -47,7 +49,7 @@ class Start:
 
     `ask`: requests for permission wait for an answer, else they are allowed at once. `mode` is the
     one in which the agent asks, where that is not its first. `end_code` is the status that the
-    program ends with when its standard input is closed.
+    program ends with when its standard input is closed. `pointer` is said after the prompt.
     """
 
     prompt: str
@@ -58,6 +60,7 @@ class Start:
     resume: str = ""
     before: Usage = field(default_factory=Usage)
     end_code: int = 0
+    pointer: str = ""
 
 
 class AcpSession(JsonRpc):
@@ -88,7 +91,9 @@ class AcpSession(JsonRpc):
             "clientCapabilities": {"fs": fs, "terminal": False},
             "clientInfo": {"name": "muster", "title": "muster", "version": "1"},
         }
-        return line({"jsonrpc": "2.0", "id": "initialize", "method": "initialize", "params": params})
+        return line(
+            {"jsonrpc": "2.0", "id": "initialize", "method": "initialize", "params": params}
+        )
 
     @property
     def finished(self) -> bool:
@@ -141,6 +146,7 @@ class AcpSession(JsonRpc):
 
     # --- what comes in ----------------------------------------------------------------------------
 
+    @override
     def _answered(self, number: str, result: Message) -> Iterator[Fact]:
         if number == "initialize":
             yield from self._greeted(result)
@@ -178,7 +184,8 @@ class AcpSession(JsonRpc):
             self._owe_first()
 
     def _owe_first(self) -> None:
-        self._owe_request("prompt-1", "session/prompt", self._prompt(self._start.prompt))
+        first = self._prompt(self._start.prompt, self._start.pointer)
+        self._owe_request("prompt-1", "session/prompt", first)
 
     def _over(self, result: Message) -> Iterator[Fact]:
         yield from self._updates.flush()
@@ -194,6 +201,7 @@ class AcpSession(JsonRpc):
         ok = self._ending.outcome is Outcome.COMPLETED
         yield Fact("finished", {"ok": ok, "text": self._ending.reason})
 
+    @override
     def _failed(self, number: str, error: Message) -> Iterator[Fact]:
         yield from self._updates.flush()
         said, status = _words(error), count(error.get("code"))
@@ -214,6 +222,7 @@ class AcpSession(JsonRpc):
         elif number in {"initialize", "session"}:
             yield from self._break(ending)
 
+    @override
     def _notified(self, method: str, params: Message) -> Iterator[Fact]:
         if method != "session/update":
             yield Fact("raw", {"type": one_line(method), "text": ""})
@@ -227,6 +236,7 @@ class AcpSession(JsonRpc):
             else:
                 yield from self._updates.take(update)
 
+    @override
     def _requested(self, number: str, method: str, params: Message) -> Iterator[Fact]:
         if method != "session/request_permission":
             self._refuse(number, f"muster offers no {one_line(method)}; use your own tools")
@@ -244,10 +254,13 @@ class AcpSession(JsonRpc):
             tool, summary = self._updates.named(call)
             data = {"id": number, "tool": tool, "summary": summary}
             options = ["allow", *_more_options(params), "deny"]
-            yield Fact("permission", {**data, "input": self._updates.given(call), "options": options})
+            yield Fact(
+                "permission", {**data, "input": self._updates.given(call), "options": options}
+            )
 
     # --- parts ------------------------------------------------------------------------------------
 
+    @override
     def _was_sent(self, message: Message) -> None:
         """Count the prompts that were made."""
         kind, _, rest = word(message.get("id")).partition("-")
@@ -258,8 +271,9 @@ class AcpSession(JsonRpc):
         self._broken, self._ending = True, ending
         yield Fact("finished", {"ok": False, "text": ending.reason})
 
-    def _prompt(self, text: str) -> dict[str, Any]:
-        return {"sessionId": self._session, "prompt": [{"type": "text", "text": text}]}
+    def _prompt(self, *texts: str) -> dict[str, Any]:
+        parts = [{"type": "text", "text": text} for text in texts if text]
+        return {"sessionId": self._session, "prompt": parts}
 
     def _spent(self, update: Message) -> Iterator[Fact]:
         """The cost of the session so far, where the agent knows it."""

@@ -110,7 +110,9 @@ class Updates:
             summary = one_line(f"{summary}: {' '.join(texts).strip() or 'failed'}")
         yield Fact("tool_finished", {"tool": tool, "id": number, "ok": ok, "summary": summary})
         for path, action in self._files(call).items() if ok else ():
-            yield Fact("file", {"path": one_line(path.removeprefix(self._root), 1000), "action": action})
+            yield Fact(
+                "file", {"path": one_line(path.removeprefix(self._root), 1000), "action": action}
+            )
 
     def _files(self, call: Update) -> dict[str, str]:
         diffs = [c for c in entries(call.get("content")) if c.get("type") == "diff"]

@@ -18,8 +18,11 @@ Facts, measured with 0.169.0 on Linux:
     Cost      tokens only; the price table knows some models.
 
 Where muster contains the run, Codex's own sandbox is off (`danger-full-access`): a sandbox within a
-sandbox fails on many machines. A repository's `.codex` is not read: its folder is never marked as
-trusted in the configuration of the run.
+sandbox fails on many machines.
+
+A repository is a stranger: by itself the app-server marks every folder as trusted that it may
+write to, and then runs the servers and hooks of its `.codex`. Where the command line says that it
+is not trusted, neither these nor AGENTS.md are read; the prompt points at the latter.
 
 Credentials: with a key or an address of the service in the server's environment the run gets
 exactly these and a CODEX_HOME of its own below its home. Without, it is pointed at the person's own
@@ -37,6 +40,7 @@ from typing import Any
 from muster.agents import options
 from muster.agents.base import Capabilities, Found, Job, Launch, Session
 from muster.agents.codex_session import CodexSession, Start
+from muster.agents.instructions import pointer
 from muster.agents.program import find_program, version_of
 from muster.domain.agent import Usage
 from muster.domain.errors import Invalid, Refused
@@ -97,7 +101,7 @@ class CodexDriver:
         else:
             home = login
         return Launch(
-            argv=(path, "app-server", *options.words(job.options, "args")),
+            argv=(path, "app-server", "-c", _distrust(job), *options.words(job.options, "args")),
             env={**env, "CODEX_HOME": str(home), "PWD": str(job.workspace), **own},
             stdin=self.reader(job).opening(),
             interactive=True,
@@ -115,7 +119,13 @@ class CodexDriver:
             params["threadId"] = job.resume_session
         before = job.resume_usage if job.resume_session else None
         prompt = job.prompt.encode("utf-8", "replace").decode()
-        return CodexSession(Start(prompt, str(job.workspace), begin, params, before or Usage()))
+        place, page = str(job.workspace), pointer(job.workspace)
+        return CodexSession(Start(prompt, place, begin, params, before or Usage(), page))
+
+
+def _distrust(job: Job) -> str:
+    """A setting by which the repository's own configuration is left alone."""
+    return f'projects={{ {json.dumps(str(job.workspace))} = {{ trust_level = "untrusted" }} }}'
 
 
 def _thread(job: Job) -> dict[str, Any]:

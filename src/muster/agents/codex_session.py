@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from typing_extensions import override
 
 from muster.agents import codex_items, prices, service_errors
 from muster.agents.base import Answer, Ending, Fact
@@ -36,13 +38,17 @@ _REMEMBERED = 1000
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What the thread is to be: `begin` is the request that makes it, with its parameters."""
+    """What the thread is to be: `begin` is the request that makes it, with its parameters.
+
+    `pointer` is said after the prompt.
+    """
 
     prompt: str
     workspace: str
     begin: str
     params: Mapping[str, Any]
-    before: Usage = Usage()
+    before: Usage = field(default_factory=Usage)
+    pointer: str = ""
 
 
 class CodexSession(JsonRpc):
@@ -72,7 +78,9 @@ class CodexSession(JsonRpc):
         """The handshake's first line."""
         about = {"name": "muster", "title": "muster", "version": "1"}
         params = {"clientInfo": about}
-        return line({"jsonrpc": "2.0", "id": "initialize", "method": "initialize", "params": params})
+        return line(
+            {"jsonrpc": "2.0", "id": "initialize", "method": "initialize", "params": params}
+        )
 
     @property
     def finished(self) -> bool:
@@ -90,9 +98,7 @@ class CodexSession(JsonRpc):
             scope = "session" if answer.for_session else "turn"
             return self._write_answer(request_id, {"permissions": given, "scope": scope})
         allowed = "acceptForSession" if answer.for_session else "accept"
-        said = self._write_answer(
-            request_id, {"decision": allowed if answer.allow else "decline"}
-        )
+        said = self._write_answer(request_id, {"decision": allowed if answer.allow else "decline"})
         if answer.allow or not answer.message or not self._turn:
             return said
         return said + self.say(answer.message)
@@ -132,6 +138,7 @@ class CodexSession(JsonRpc):
 
     # --- what comes in ----------------------------------------------------------------------------
 
+    @override
     def _answered(self, number: str, result: Message) -> Iterator[Fact]:
         if number == "initialize":
             self._owe_notice("initialized")
@@ -140,10 +147,12 @@ class CodexSession(JsonRpc):
             self._thread = word(deep(result, "thread", "id"))
             self._model = one_line(word(result.get("model")))
             yield Fact("session", {"session_id": one_line(self._thread), "model": self._model})
-            self._owe_request("turn-1", "turn/start", self._input(self._start.prompt))
+            words = (self._start.prompt, self._start.pointer)
+            self._owe_request("turn-1", "turn/start", self._input(*words))
         elif number.startswith("turn-"):
             self._turn = word(deep(result, "turn", "id")) or self._turn
 
+    @override
     def _failed(self, number: str, error: Message) -> Iterator[Fact]:
         said = readable(word(error.get("message")))
         yield Fact("error", {"text": said})
@@ -157,15 +166,11 @@ class CodexSession(JsonRpc):
             self._over_turns += number.startswith("turn-")
             yield Fact("finished", {"ok": False, "text": said})
 
+    @override
     def _notified(self, method: str, params: Message) -> Iterator[Fact]:
-        item = mapping(params.get("item"))
         match method:
-            case "item/started":
-                self._remember(item)
-                yield from codex_items.started(item, self._root)
-            case "item/completed":
-                self._items.pop(word(item.get("id")), None)
-                yield from self._completed(item, params)
+            case "item/started" | "item/completed":
+                yield from self._item(method, params)
             case "turn/started" if self._is_mine(params):
                 self._turn = word(deep(params, "turn", "id"))
             case "turn/completed" if self._is_mine(params):
@@ -186,6 +191,7 @@ class CodexSession(JsonRpc):
                 said = one_line(word(params.get("message")))
                 yield Fact("raw", {"type": one_line(method), "text": said})
 
+    @override
     def _requested(self, number: str, method: str, params: Message) -> Iterator[Fact]:
         tool = _APPROVALS.get(method)
         if tool is None:
@@ -196,7 +202,9 @@ class CodexSession(JsonRpc):
             self._refuse(number, "too many requests wait for an answer")
             return
         item = self._items.get(word(params.get("itemId")), {})
-        given = {k: v for k, v in params.items() if k in {"command", "cwd", "reason", "permissions"}}
+        given = {
+            k: v for k, v in params.items() if k in {"command", "cwd", "reason", "permissions"}
+        }
         if item.get("changes"):
             given["changes"] = item["changes"]
         words = codex_items.summary(item, self._root)[1]
@@ -206,6 +214,7 @@ class CodexSession(JsonRpc):
 
     # --- parts ------------------------------------------------------------------------------------
 
+    @override
     def _was_sent(self, message: Message) -> None:
         """Count the turns that were asked for, and keep the words that may have to be said anew."""
         number = word(message.get("id"))
@@ -223,8 +232,9 @@ class CodexSession(JsonRpc):
             number += 1
         return f"{kind}-{number}"
 
-    def _input(self, text: str) -> dict[str, Any]:
-        return {"threadId": self._thread, "input": [{"type": "text", "text": text}]}
+    def _input(self, *texts: str) -> dict[str, Any]:
+        parts = [{"type": "text", "text": text} for text in texts if text]
+        return {"threadId": self._thread, "input": parts}
 
     def _is_mine(self, params: Message) -> bool:
         """Whether it is of our thread, not of one that Codex began beside it."""
@@ -235,7 +245,13 @@ class CodexSession(JsonRpc):
             self._items.pop(next(iter(self._items)))
         self._items[word(item.get("id"))] = item
 
-    def _completed(self, item: Message, params: Message) -> Iterator[Fact]:
+    def _item(self, method: str, params: Message) -> Iterator[Fact]:
+        item = mapping(params.get("item"))
+        if method == "item/started":
+            self._remember(item)
+            yield from codex_items.started(item, self._root)
+            return
+        self._items.pop(word(item.get("id")), None)
         if item.get("type") == "agentMessage" and self._is_mine(params):
             self._last_text = one_line(word(item.get("text")), service_errors.REASON)
         yield from codex_items.completed(item, self._root)

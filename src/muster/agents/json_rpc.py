@@ -70,6 +70,7 @@ class JsonRpc(ABC):
     def _failed(self, number: str, error: Message) -> Iterator[Fact]:
         """Hear that a request of ours failed."""
 
+    @abstractmethod
     def _was_sent(self, message: Message) -> None:
         """Hear of a message that was written before a restart."""
 

@@ -40,9 +40,7 @@ _SIGN_IN = re.compile(
     re.IGNORECASE,
 )
 _EPOCH = re.compile(r"\|\s*(\d{10}|\d{13})\b")
-_ISO = re.compile(
-    r"\b(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)"
-)
+_ISO = re.compile(r"\b(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)")
 _IN = re.compile(
     r"\b(?:retry|again|resets?|available|wait|back)\b[^.|\d]{0,20}?\b(?:in|after|for)\s+"
     r"(?:about\s+)?(\d[\w.,\s]{0,80})",

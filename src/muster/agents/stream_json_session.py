@@ -18,6 +18,8 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from typing_extensions import override
+
 from muster.agents.base import Answer, Ending, Fact
 from muster.agents.endings import by_why, status_words
 from muster.agents.outbox import Outbox, line
@@ -114,6 +116,7 @@ class StreamJsonSession(StreamJsonReader):
         number = f"interrupt-{self._said}"
         return self._out.write(f"ask {number}", _control(number, {"subtype": "interrupt"}))
 
+    @override
     def end(self, code: int | None, why: str) -> Ending:
         """The outcome of the last turn; success needs the program's own `result`, and status 0."""
         ending = super().end(0 if why == "closed" and self.finished else code, why)
@@ -129,6 +132,7 @@ class StreamJsonSession(StreamJsonReader):
 
     # --- what comes in ----------------------------------------------------------------------------
 
+    @override
     def _event(self, event: Event) -> Iterator[Fact]:
         match event.get("type"):
             case "control_request":
@@ -194,7 +198,9 @@ class StreamJsonSession(StreamJsonReader):
 
     def _was_sent(self, message: Event) -> None:
         """Count what was said before a restart."""
-        if message.get("type") == "user" and word(message.get("uuid")) == self._uuid(self._said + 1):
+        if message.get("type") == "user" and word(message.get("uuid")) == self._uuid(
+            self._said + 1
+        ):
             self._said += 1
 
     def _forget(self) -> None:
