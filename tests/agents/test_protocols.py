@@ -210,9 +210,7 @@ def test_all_that_is_heard_of_codex_is_still_in_its_schema(codex_schema):
     """A name that is gone from the schema would silently never be heard again."""
     told = json.loads((codex_schema / "ServerNotification.json").read_text())
     asked = json.loads((codex_schema / "ServerRequest.json").read_text())
-    methods = {
-        one["properties"]["method"]["enum"][0] for one in [*told["oneOf"], *asked["oneOf"]]
-    }
+    methods = {one["properties"]["method"]["enum"][0] for one in [*told["oneOf"], *asked["oneOf"]]}
     assert set(HEARD) <= methods
     for name in HEARD.values():
         assert (codex_schema / f"{name}.json").exists()

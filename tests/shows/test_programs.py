@@ -275,7 +275,7 @@ def plant(workspace: Path, marks: Path) -> None:
     def hooks(name: str) -> dict:
         run_it = {"type": "command", "command": f"touch {marks}/{name}"}
         events = ("SessionStart", "PreToolUse", "UserPromptSubmit", "BeforeTool", "Stop")
-        return dict.fromkeys(events, [{"matcher": "*", "hooks": [run_it]}])
+        return {event: [{"matcher": "*", "hooks": [run_it]}] for event in events}
 
     codex = f'[mcp_servers.planted]\ncommand = "touch"\nargs = ["{marks}/codex-server"]\n'
     put(".codex/config.toml", codex)
