@@ -359,8 +359,18 @@ def test_what_is_allowed_for_a_session_is_written_into_nobodys_settings(tmp_path
     session.feed(json.dumps(event).encode() + b"\n")
     said = json.loads(session.answer("r", Answer(True, for_session=True)))
     told = said["response"]["response"]
-    assert told["updatedInput"] == {"a": 1}
+    # An input that was not edited is not sent back: what was heard of it may be redacted.
+    assert "updatedInput" not in told
     assert [one["destination"] for one in told["updatedPermissions"]] == ["session"]
+
+
+def test_edited_inputs_replace_those_they_name(tmp_path):
+    session = ClaudeDriver().reader(PROGRAMS["claude"].job(tmp_path, "x", "y"))
+    request = {"subtype": "can_use_tool", "tool_name": "Write", "input": {"a": 1, "b": 2}}
+    event = {"type": "control_request", "request_id": "r", "request": request}
+    session.feed(json.dumps(event).encode() + b"\n")
+    said = json.loads(session.answer("r", Answer(True, edited={"b": 3})))
+    assert said["response"]["response"]["updatedInput"] == {"a": 1, "b": 3}
 
 
 def test_a_request_that_claude_gave_up_cannot_be_answered(tmp_path):

@@ -92,8 +92,10 @@ class StreamJsonSession(StreamJsonReader):
         if not answer.allow:
             message = answer.message or "A person said no to this."
             return self._write_answer(request_id, {"behavior": "deny", "message": message})
-        given = {**mapping(asked.get("input")), **(answer.edited or {})}
-        said: dict[str, Any] = {"behavior": "allow", "updatedInput": given}
+        said: dict[str, Any] = {"behavior": "allow"}
+        if answer.edited:
+            # Only then: what we heard of the input may have lost its secrets on the way.
+            said["updatedInput"] = {**mapping(asked.get("input")), **answer.edited}
         if answer.for_session:
             # For this session alone: nothing is written into anybody's settings.
             rules = entries(asked.get("permission_suggestions"))
