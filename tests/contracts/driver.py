@@ -18,8 +18,8 @@ from muster.domain.agent import Outcome
 from muster.domain.errors import Invalid, Refused
 
 KINDS = {
-    *("session", "text", "thought", "tool_started", "tool_finished", "file"),
-    *("usage", "rate_limit", "retry", "error", "finished", "raw"),
+    *("session", "text", "thought", "plan", "tool_started", "tool_finished", "file"),
+    *("permission", "usage", "rate_limit", "retry", "error", "finished", "raw"),
 }
 BY_WHY = {
     "timeout": Outcome.TIMEOUT,

@@ -93,6 +93,11 @@ PARTS = {
     part.name: part
     for part in (
         Part("claude", "the real Claude Code CLI", _program("claude"), "scripts/ci-setup claude"),
+        Part("codex", "the real Codex CLI", _program("codex"), "scripts/ci-setup codex"),
+        Part("gemini", "the real Gemini CLI", _program("gemini"), "scripts/ci-setup gemini"),
+        Part("opencode", "the real OpenCode", _program("opencode"), "scripts/ci-setup opencode"),
+        Part("qwen", "the real Qwen Code", _program("qwen"), "scripts/ci-setup qwen"),
+        Part("aider", "the real aider", _program("aider"), "scripts/ci-setup aider"),
         Part(
             "chromium",
             "a browser, headless",

@@ -19,11 +19,32 @@ KINDS = {
 }
 
 
+def answers(path: str) -> bool:
+    """Whether a request to this address is one of this API."""
+    return path.endswith("/messages")
+
+
+def conversation(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What was said so far: {role, content}, the assistant's turns one by one."""
+    return list(body.get("messages", []))
+
+
+def is_aside(body: Mapping[str, Any]) -> bool:
+    """Whether it is a question beside the work, such as for a title: no tools come with it."""
+    return not body.get("tools")
+
+
+def wants_stream(_path: str, body: Mapping[str, Any]) -> bool:
+    """Whether the answer is to come in pieces."""
+    return bool(body.get("stream"))
+
+
 def error(step: Step) -> dict[str, Any]:
     """The body of an HTTP error."""
     kind = KINDS.get(step["status"], "api_error")
     message = step.get("message", f"scripted {step['status']}")
-    return {"type": "error", "error": {"type": kind, "message": message}}
+    more = step.get("error", {})
+    return {"type": "error", "error": {"type": kind, "message": message, **more}}
 
 
 def message(step: Step, body: Mapping[str, Any]) -> dict[str, Any]:

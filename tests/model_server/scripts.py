@@ -14,6 +14,7 @@ A step may hold:
     cut          true: the connection ends in the middle of the answer
     stop_reason  for example "refusal"
     usage        {input_tokens, output_tokens}; else derived from the sizes
+    error        more fields of the error's object, beside `status`
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ CONTENTS = ("content", "contents", "file_text", "text")
 OLDS = ("old_string", "oldString", "old_str")
 NEWS = ("new_string", "newString", "new_str")
 COMMANDS = ("command", "cmd")
-FOLDER = re.compile(r"[Ww]orking directory(?: is)?:\s*(\S[^\n<]*)")
+FOLDER = re.compile(r"[Ww]orking (?:in the )?directory(?: is)?:\s*(\S[^\n<]*)")
 
 Step = Mapping[str, Any]
 Scripts = Mapping[str, Sequence[Step]]
 OVER: Step = {"text": "Done."}
+WORDS = ("description", "instruction", "explanation", "reason")
+SAID = "A step of the script"
 
 
 def texts(content: Any) -> str:
@@ -84,23 +87,56 @@ def as_offered(
 ) -> tuple[str, dict[str, Any]] | None:
     """The name and input of the offered tool that does a scripted call, or None.
 
-    A tool fits when it has all properties that the call needs and requires no others.
+    A tool fits when it has all properties that the call needs and requires no others, but for
+    words about the call and switches. Where there is only a shell, it writes the files.
     """
-    for tool in tools:
+    for tool in (tool for tool in tools if "image" not in tool["name"]):
         schema = tool.get("input_schema", {})
         properties = schema.get("properties", {})
         chosen = [(_named(properties, names), key) for names, key in _fields(call)]
         needed = {name for name, _ in chosen}
-        if None in needed or not set(schema.get("required", [])) <= needed | {"description"}:
+        more = {name: _filled(name, properties) for name in schema.get("required", [])}
+        more = {name: value for name, value in more.items() if name not in needed}
+        if None in needed or any(value is None for value in more.values()):
             continue
-        values = {str(name): call[key] for name, key in chosen}
+        values = {str(name): call[key] for name, key in chosen} | more
         for name in set(values) & set(PATHS):
             if folder and not values[name].startswith("/"):
                 values[name] = f"{folder}/{values[name]}"
+        for name in {"command"} & set(values):
+            if properties[name].get("type") == "array":
+                values[name] = ["bash", "-c", values[name]]
         if "description" in properties:
-            values["description"] = "A step of the script"
+            values["description"] = SAID
         return tool["name"], values
-    return None
+    by_shell = as_command(call)
+    return as_offered({"tool": "bash", "command": by_shell}, tools, folder) if by_shell else None
+
+
+def _filled(name: str, properties: Mapping[str, Any]) -> Any:
+    """A value for a property that a script does not speak of, or None where none will do."""
+    kind = str(properties.get(name, {}).get("type")).lower()
+    if kind == "boolean":
+        return False
+    return SAID if kind == "string" and name in WORDS else None
+
+
+def as_command(call: Mapping[str, Any]) -> str:
+    """A call on a file as a shell's command; nothing for a call that is one already."""
+    match call["tool"]:
+        case "write":
+            return f"cat > '{call['path']}' <<'END_OF_FILE'\n{call['content']}END_OF_FILE"
+        case "edit":
+            # Only for texts without a single quote.
+            return (
+                f"python3 -c 'import sys, pathlib; p = pathlib.Path(sys.argv[1]); "
+                f"p.write_text(p.read_text().replace(sys.argv[2], sys.argv[3], 1))' "
+                f"'{call['path']}' '{call['old']}' '{call['new']}'"
+            )
+        case "read":
+            return f"cat '{call['path']}'"
+        case _:
+            return ""
 
 
 def load(text: str) -> Scripts:

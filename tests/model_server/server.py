@@ -13,13 +13,16 @@ import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any, Self
 
 # So that it also runs as a program of its own.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from model_server import answers, scripts
+from model_server import answers, chat, gemini, responses, scripts
+
+DIALECTS = (answers, responses, chat, gemini)
+"""Each says which addresses it answers, and how."""
 
 
 @dataclass
@@ -61,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def do_GET(self) -> None:
-        """Nothing lies behind any address but the two of the Messages API."""
+        """Nothing can be fetched here; programs look for lists of models all the same."""
         self.state.note(Request("GET", self.path, dict(self.headers), None))
         self._json(404, answers.error({"status": 404, "message": f"no {self.path}"}))
 
@@ -80,28 +83,35 @@ class _Handler(BaseHTTPRequestHandler):
         if path.endswith("/count_tokens"):
             self.state.note(request)
             self._json(200, {"input_tokens": len(raw) // 4})
-        elif path.endswith("/messages"):
-            request.script, step = scripts.choose(self.state.scripts, body.get("messages", []))
+            return
+        if path.endswith(":countTokens"):
             self.state.note(request)
-            # A question beside the work, such as for a title: no tools come with it.
-            aside = not body.get("tools") and "tools" in step
-            self._answer({"text": "ok"} if aside else step, body)
-        else:
+            self._json(200, {"totalTokens": len(raw) // 4})
+            return
+        dialect = next((d for d in DIALECTS if d.answers(path)), None)
+        if dialect is None:
             self.state.note(request)
             self._json(404, answers.error({"status": 404, "message": f"no {path}"}))
+            return
+        request.script, step = scripts.choose(self.state.scripts, dialect.conversation(body))
+        self.state.note(request)
+        aside = dialect.is_aside(body) and "tools" in step
+        self._answer(dialect, {"text": "ok"} if aside else step, path, body)
 
-    def _answer(self, step: scripts.Step, body: dict[str, Any]) -> None:
+    def _answer(
+        self, dialect: ModuleType, step: scripts.Step, path: str, body: dict[str, Any]
+    ) -> None:
         if step.get("delay"):
             self.state.closing.wait(step["delay"])
         headers = {str(k): str(v) for k, v in step.get("headers", {}).items()}
         if "status" in step:
-            self._json(step["status"], answers.error(step), headers)
+            self._json(step["status"], dialect.error(step), headers)
             return
-        whole = answers.message(step, body)
-        if not body.get("stream"):
+        whole = dialect.message(step, body)
+        if not dialect.wants_stream(path, body):
             self._json(200, whole, headers)
             return
-        parts = list(answers.stream(whole))
+        parts = list(dialect.stream(whole))
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")

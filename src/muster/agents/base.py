@@ -5,18 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from muster.domain.agent import Outcome, Usage
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a program can do; the engine asks for nothing else."""
+    """What a program can do; the engine asks for nothing else.
+
+    `two_way`: it can be spoken with while it runs, its reader is then a `Session`. `turns`: it
+    takes another turn when one is over. `steer`: it takes a word in the middle of a turn. `fork`:
+    it can go on from a session and leave that as it was. `permissions`: it can be made to ask
+    first. `edited`: an allowed call may be changed by who allows it.
+    """
 
     structured: bool = False
     two_way: bool = False
+    turns: bool = False
+    steer: bool = False
+    interrupt: bool = False
     resume: bool = False
+    fork: bool = False
+    permissions: bool = False
+    edited: bool = False
     reports_usage: bool = False
     reports_cost: bool = False
 
@@ -30,7 +42,9 @@ class Job:
     `environ` is the environment of the server, from which a driver may pick by name. `attempt`
     counts from 1. `resume_usage` is what the session to resume had used up before, all its runs
     together: some programs report totals of the session, and a run is only charged its own part.
-    None says that it is not known.
+    None says that it is not known. `fork` leaves the session to resume as it was. `two_way`: the
+    engine will speak with the program, if its driver can. `ask`: it asks before what may do harm,
+    if it can; else it does all that its place lets it.
     """
 
     run_id: str
@@ -45,6 +59,9 @@ class Job:
     budget_usd: float | None = None
     resume_session: str | None = None
     resume_usage: Usage | None = None
+    fork: bool = False
+    two_way: bool = False
+    ask: bool = False
     attempt: int = 1
 
 
@@ -53,7 +70,8 @@ class Launch:
     """The command that does a job.
 
     `env` is added to the constructed base environment; `secrets` are the values in it that must
-    be redacted from every output; `files` are written (mode 0600) before the start.
+    be redacted from every output; `files` are written (mode 0600) before the start. `interactive`
+    keeps standard input open; `stdin` is then what the run's `Session` opens with.
     """
 
     argv: tuple[str, ...]
@@ -68,10 +86,13 @@ class Launch:
 class Fact:
     """Something the program reported.
 
-    `kind` is one of: session, text, thought, tool_started, tool_finished, file, usage, rate_limit,
-    retry, error, finished, raw. `data` is small and JSON-like: `text` {text}; `tool_started`
-    {tool, id, summary}; `file` {path, action}; `usage` {input_tokens, output_tokens, cost_usd} as
-    totals of the run so far; `rate_limit` {retry_at}; `session` {session_id, model}.
+    `kind` is one of: session, text, thought, plan, tool_started, tool_finished, file, permission,
+    usage, rate_limit, retry, error, finished, raw. `data` is small and JSON-like: `text` {text};
+    `plan` {steps: [{text, status}]}; `tool_started` {tool, id, summary}; `tool_finished` {tool, id,
+    ok, summary}; `file` {path, action}; `usage` {input_tokens, output_tokens, cost_usd} as totals
+    of the run so far; `rate_limit` {retry_at}; `session` {session_id, model}. `permission` {id,
+    tool, summary, input, options} waits for `Session.answer`: `input` is shortened for the view,
+    `options` are some of allow, allow_session, edit, deny.
     """
 
     kind: str
@@ -87,6 +108,19 @@ class Ending:
     retry_at: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a person or a rule says to a request for permission.
+
+    `edited` replaces the inputs that it names; `message` is told to the agent when it is denied.
+    """
+
+    allow: bool
+    for_session: bool = False
+    edited: Mapping[str, Any] | None = None
+    message: str = ""
+
+
 class Reader(Protocol):
     """Turns one run's standard output into facts; fed from byte 0, in pieces of any size."""
 
@@ -97,7 +131,64 @@ class Reader(Protocol):
     def end(self, code: int | None, why: str) -> Ending:
         """The outcome, from the program's own terminal event and how the process ended.
 
-        `why` is a value of `muster.runtimes.base.Why`.
+        `why` is a value of `muster.runtimes.base.Why`, or "closed" (see `Session.finished`).
+        """
+        ...
+
+
+@runtime_checkable
+class Session(Reader, Protocol):
+    """A reader that also says what is to be written to the program; it does no I/O itself.
+
+    Whatever it returns must be written, in this order, and recorded. After a restart of muster a
+    fresh session is fed the whole output and told by `sent` the whole input that was recorded, in
+    either order; it is then where the old one was, and `replies` holds only what is outstanding.
+    """
+
+    def opening(self) -> bytes:
+        """What is written first; the same each time, and what `Launch.stdin` holds."""
+        ...
+
+    def replies(self) -> bytes:
+        """What is due now, after feeding; nothing is due twice."""
+        ...
+
+    def sent(self, data: bytes) -> None:
+        """Hear what had been written before a restart, with or without the opening."""
+        ...
+
+    @property
+    def waiting(self) -> Sequence[str]:
+        """The ids of the permissions that are asked for and not answered."""
+        ...
+
+    def answer(self, request_id: str, answer: Answer) -> bytes:
+        """The answer to a request for permission.
+
+        Raises:
+            Conflict: nothing of this id waits for an answer; it may have been answered.
+            Invalid: this program cannot be answered that way.
+        """
+        ...
+
+    def say(self, text: str) -> bytes:
+        """A word into the running turn, or the next turn.
+
+        Raises:
+            Conflict: the program cannot hear it now.
+        """
+        ...
+
+    def interrupt(self) -> bytes:
+        """Ask for the end of the running turn; nothing when none runs."""
+        ...
+
+    @property
+    def finished(self) -> bool:
+        """Whether the program said that its last turn is over, well or not.
+
+        Unless there is more to say, its standard input is closed then. A program that does not
+        end by that is ended, and its ending asked for with `why` "closed".
         """
         ...
 
@@ -132,5 +223,5 @@ class Driver(Protocol):
         ...
 
     def reader(self, job: Job) -> Reader:
-        """A fresh reader for one run."""
+        """A fresh reader for one run; a `Session` where its launch is interactive."""
         ...

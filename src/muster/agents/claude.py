@@ -1,4 +1,4 @@
-"""The driver of Claude Code, run once per attempt without a person (`claude -p`).
+"""The driver of Claude Code without its terminal (`claude -p`), spoken with or run in one go.
 
 Facts, measured with 2.1.329 on Linux:
     Program   npm `@anthropic-ai/claude-code`, or the native installer (`~/.local/bin/claude`).
@@ -13,6 +13,8 @@ Facts, measured with 2.1.329 on Linux:
     Config    `$CLAUDE_CONFIG_DIR`: settings, sessions (`projects/`), the login.
     Resume    `--resume ID`, only under the same CLAUDE_CONFIG_DIR; the id stays, `total_cost_usd`
               goes on from the earlier runs, `--max-budget-usd` counts from zero.
+    Two ways  `--input-format stream-json`; see `stream_json_session.py`. It ends when its standard
+              input is closed. Asks over the same stream with `--permission-prompt-tool stdio`.
     Retries   10 with doubling delay unless CLAUDE_CODE_MAX_RETRIES says less.
     Root      refuses `--dangerously-skip-permissions` unless IS_SANDBOX=1.
 
@@ -43,6 +45,7 @@ from muster.agents import options
 from muster.agents.base import Capabilities, Found, Job, Launch, Reader
 from muster.agents.program import find_program, version_of
 from muster.agents.stream_json import StreamJsonReader
+from muster.agents.stream_json_session import StreamJsonSession
 from muster.domain.agent import Usage
 from muster.domain.errors import Invalid, Refused
 
@@ -80,10 +83,22 @@ _SESSION = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 
 class ClaudeDriver:
-    """Drives Claude Code, one way: the prompt goes in, a stream of events comes out."""
+    """Drives Claude Code: one prompt and a stream of events, or a conversation where wanted."""
 
     name = "claude"
-    capabilities = Capabilities(structured=True, resume=True, reports_usage=True, reports_cost=True)
+    capabilities = Capabilities(
+        structured=True,
+        two_way=True,
+        turns=True,
+        steer=True,
+        interrupt=True,
+        resume=True,
+        fork=True,
+        permissions=True,
+        edited=True,
+        reports_usage=True,
+        reports_cost=True,
+    )
 
     def find(self, environ: Mapping[str, str]) -> Found:
         """Where the program is, its version, and whether there is a sign-in; none is opened."""
@@ -106,7 +121,7 @@ class ClaudeDriver:
         own = options.environment(job.options, job.environ)
         argv = (
             *(path, "-p", "--output-format", "stream-json", "--verbose"),
-            "--dangerously-skip-permissions",
+            *_conversation(job),
             *("--strict-mcp-config", "--setting-sources", "user"),
             *("--add-dir", str(job.workspace), "--disallowedTools", ",".join(_WITHOUT)),
             *_instructions(job.workspace),
@@ -116,14 +131,40 @@ class ClaudeDriver:
         return Launch(
             argv=argv,
             env={**env, **own},
-            stdin=job.prompt.encode("utf-8", "replace"),
+            stdin=self._session(job).opening() if job.two_way else _prompt(job).encode(),
+            interactive=job.two_way,
             secrets=tuple(sorted({*_secrets(env), *options.secrets_in(own)})),
         )
 
     def reader(self, job: Job) -> Reader:
-        """A fresh reader."""
-        resumed = job.resume_usage or Usage() if job.resume_session else None
-        return StreamJsonReader(str(job.workspace), resumed)
+        """A fresh reader, that is a session where the job wants to be spoken with."""
+        if job.two_way:
+            return self._session(job)
+        return StreamJsonReader(str(job.workspace), _resumed(job))
+
+    def _session(self, job: Job) -> StreamJsonSession:
+        return StreamJsonSession(job.run_id, _prompt(job), str(job.workspace), _resumed(job))
+
+
+def _prompt(job: Job) -> str:
+    """The prompt as valid text."""
+    return job.prompt.encode("utf-8", "replace").decode()
+
+
+def _resumed(job: Job) -> Usage | None:
+    """What the session to resume had used; None for a new one."""
+    return job.resume_usage or Usage() if job.resume_session else None
+
+
+def _conversation(job: Job) -> tuple[str, ...]:
+    """How it takes its input, and whether it asks; only somebody who can answer is asked."""
+    if not job.two_way:
+        if job.ask:
+            raise Invalid("an agent that asks must be spoken with", hint="set two_way for the job")
+        return ("--dangerously-skip-permissions",)
+    asks = ("--permission-prompt-tool", "stdio", "--permission-mode", "default")
+    how = asks if job.ask else ("--dangerously-skip-permissions",)
+    return ("--input-format", "stream-json", "--replay-user-messages", *how)
 
 
 def _config_dir(environ: Mapping[str, str]) -> Path | None:
@@ -180,5 +221,5 @@ def _of_the_job(job: Job) -> list[str]:
     if job.resume_session:
         if not _SESSION.fullmatch(job.resume_session):
             raise Invalid(f"'{job.resume_session}' is not a session of Claude Code")
-        argv += ["--resume", job.resume_session]
+        argv += ["--resume", job.resume_session, *(["--fork-session"] if job.fork else [])]
     return argv

@@ -22,6 +22,7 @@ from muster.agents.base import Capabilities, Found, Job, Launch, Reader
 from muster.agents.plain_text import PlainTextReader
 from muster.agents.presets import PRESETS, find_preset
 from muster.agents.program import find_program
+from muster.agents.strangers import refuse_files
 from muster.domain.errors import Invalid, Refused
 
 _KNOWN = frozenset({"command", "prompt", "env", "pass_env", "preset", "model_args", "refuse_files"})
@@ -47,7 +48,7 @@ class CommandDriver:
     def launch(self, job: Job) -> Launch:
         """The command with its placeholders filled in."""
         chosen = _with_preset(job.options)
-        _refuse_files(options.words(chosen, "refuse_files"), job.workspace)
+        refuse_files(options.words(chosen, "refuse_files"), job.workspace)
         by_file = options.choice(chosen, "prompt", "stdin", "file") == "file"
         own = options.environment(chosen, job.environ)
         return Launch(
@@ -80,16 +81,6 @@ def _with_preset(given: Mapping[str, Any]) -> Mapping[str, Any]:
     env = {**base.get("env", {}), **options.environment(own, {})}
     passed = [*base.get("pass_env", ()), *options.words(given, "pass_env")]
     return {**base, **given, "env": env, "pass_env": passed}
-
-
-def _refuse_files(names: Sequence[str], workspace: Path) -> None:
-    """Raise `Refused` where the repository holds a file that would steer the program."""
-    for name in names:
-        if (workspace / name).is_symlink() or (workspace / name).exists():
-            raise Refused(
-                f"the repository holds {name}, which this agent would obey",
-                hint="remove it, or if you trust it: refuse_files = [] in [agents.NAME]",
-            )
 
 
 def _argv(chosen: Mapping[str, Any], job: Job) -> tuple[str, ...]:

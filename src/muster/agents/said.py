@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 LONGEST_LINE = 64 * 1024 * 1024
 """Bytes of one line that are kept; single lines of hundreds of kilobytes are ordinary."""
@@ -12,6 +13,11 @@ TEXT = 4000
 
 SUMMARY = 160
 """Characters of a live line at most."""
+
+ENTRIES = 20
+"""Entries of an object or a list that a view shows at most."""
+
+LARGEST = 2**53
 
 _ESCAPES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])"
@@ -63,3 +69,26 @@ def readable(text: str, longest: int = TEXT) -> str:
 def one_line(text: str, longest: int = SUMMARY) -> str:
     """A text on one line, for a live view."""
     return readable(" ".join(readable(text, 4 * longest).split()), longest)
+
+
+def small(value: Any, depth: int = 4, longest: int = 2000) -> Any:
+    """A stranger's JSON value cut to what a view needs: texts, lists and levels of it.
+
+    Each level is allowed a part of the whole, so that no shape of it grows past some 20 kB.
+    """
+    match value:
+        case str():
+            return readable(value, longest)
+        case bool() | None:
+            return value
+        case int() | float():
+            return value if -LARGEST <= value <= LARGEST else None
+        case dict() if depth:
+            most = list(value.items())[:ENTRIES]
+            share = max(20, longest // max(1, len(most) // 4))
+            return {one_line(str(k), 60): small(v, depth - 1, share) for k, v in most}
+        case list() if depth:
+            share = max(20, longest // max(1, len(value[:ENTRIES]) // 4))
+            return [small(v, depth - 1, share) for v in value[:ENTRIES]]
+        case _:
+            return "…"

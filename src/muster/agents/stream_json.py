@@ -74,6 +74,9 @@ class StreamJsonReader:
         if not isinstance(event, dict):
             yield Fact("raw", {"text": one_line(text)})
             return
+        yield from self._event(event)
+
+    def _event(self, event: Mapping[str, Any]) -> Iterator[Fact]:
         match event.get("type"):
             case "system":
                 yield from self._system(event)
@@ -121,7 +124,7 @@ class StreamJsonReader:
             yield Fact("thought", {"text": text})
         elif kind == "tool_use":
             tool, given = one_line(word(block.get("name"))), mapping(block.get("input"))
-            summary = one_line(f"{tool} {self._telling(given)}")
+            summary = self._summary(tool, given)
             number = one_line(word(block.get("id")))
             _remember(self._tools, number, (tool, summary, given))
             yield Fact("tool_started", {"tool": tool, "id": number, "summary": summary})
@@ -197,6 +200,9 @@ class StreamJsonReader:
         self._total = total
         data = {"input_tokens": total.input_tokens, "output_tokens": total.output_tokens}
         return Fact("usage", {**data, "cost_usd": total.cost_usd})
+
+    def _summary(self, tool: str, given: Mapping[str, Any]) -> str:
+        return one_line(f"{tool} {self._telling(given)}")
 
     def _telling(self, given: Mapping[str, Any]) -> str:
         for name in _TELLING:

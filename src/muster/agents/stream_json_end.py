@@ -7,9 +7,11 @@ result with `terminal_reason: "aborted_…"` or none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from muster.agents import limits
 from muster.agents.base import Ending
 from muster.agents.endings import status_words
 from muster.agents.said import one_line
@@ -40,7 +42,8 @@ _BY_ERROR = {
 class End:
     """Gathers the last words of a run and says what they amount to."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self._result: Mapping[str, Any] | None = None
         self._error = ""
         self._retry_at: float | None = None
@@ -89,7 +92,9 @@ class End:
         if word(result.get("terminal_reason")).startswith("aborted"):
             return Ending(Outcome.CRASHED, "it was interrupted from outside")
         outcome = self._outcome(result)
-        retry_at = self._retry_at if outcome is Outcome.RATE_LIMITED else None
+        retry_at = None
+        if outcome is Outcome.RATE_LIMITED:
+            retry_at = self._retry_at or limits.retry_at(words, self._clock())
         return Ending(outcome, words or "ended with an error", retry_at)
 
     def _outcome(self, result: Mapping[str, Any]) -> Outcome:
@@ -101,6 +106,12 @@ class End:
             return Outcome.REFUSED
         # The service broke or the connection did: not the work's fault.
         by_service = result.get("terminal_reason") == "api_error" and not 400 <= status < 500
+        if result.get("terminal_reason") == "api_error":
+            words = self._words(result)
+            if limits.wants_person(words):
+                return Outcome.AUTH
+            if limits.is_limit(words):
+                return Outcome.RATE_LIMITED
         return Outcome.CRASHED if by_service else Outcome.FAILED
 
     def _words(self, result: Mapping[str, Any]) -> str:

@@ -1,0 +1,138 @@
+"""Agents of the Agent Client Protocol that muster knows by name, as data.
+
+gemini (run here: 0.61.0, node 20): with a key it still wants its kind of sign-in named in a
+`settings.json`; `GEMINI_CLI_NO_RELAUNCH` leaves out a child that would keep the pipes open. What a
+session was told can be loaded only a minute after it began. It waits out limits in silence, ten
+times over, unless `maxAttempts` says less.
+opencode (run here: 1.18.33): uses PWD rather than the folder it was started in; asks only for what
+its configuration says; a rejected permission ends its turn; tells the tokens of a turn's last
+request alone, and the cost of the whole session. It tries to write through us what it wrote itself.
+qwen (run here: 0.24.4, node 22): begins in a mode that asks little; ends with status 1 when its
+standard input is closed; tells tokens beside what it says.
+
+A repository is a stranger: by themselves all three run the servers, hooks and plugins that its
+settings name, and gemini and qwen load its `.env`. They are told not to trust the folder (settings
+of the system, that go before all others), opencode to read no settings of the project; it loads the
+plugins of one all the same, so that a repository that holds any is refused. The repository's
+instructions are not read either then: the prompt points at them.
+
+Texts may hold `{home}` (the run's own folder), `{person}` (the home of whoever runs muster) and
+`{model}`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+_PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+_NO_TEXTS: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class AcpPreset:
+    """An agent, and how it is started, signed in, told its model, and made to ask.
+
+    `keys` are the variables of which any one signs it in. With one of them the run gets `keyed_env`
+    and `keyed_files`, a configuration of its own; without, `login_env` points at the person's.
+    `pages` are the instructions of a repository that are meant for it alone.
+    """
+
+    name: str
+    install: str
+    command: tuple[str, ...]
+    keys: tuple[str, ...] = ()
+    pass_env: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=lambda: _NO_TEXTS)
+    files: Mapping[str, str] = field(default_factory=lambda: _NO_TEXTS)
+    keyed_env: Mapping[str, str] = field(default_factory=lambda: _NO_TEXTS)
+    keyed_files: Mapping[str, str] = field(default_factory=lambda: _NO_TEXTS)
+    login_env: Mapping[str, str] = field(default_factory=lambda: _NO_TEXTS)
+    model_args: tuple[str, ...] = ()
+    model_env: Mapping[str, str] = field(default_factory=lambda: _NO_TEXTS)
+    ask_env: Mapping[str, str] = field(default_factory=lambda: _NO_TEXTS)
+    ask_mode: str = ""
+    pages: tuple[str, ...] = ()
+    refuse_files: tuple[str, ...] = ()
+    end_code: int = 0
+
+
+_GEMINI = AcpPreset(
+    name="gemini",
+    install="npm install -g @google/gemini-cli, then `gemini` once to sign in",
+    command=("gemini", "--acp"),
+    keys=("GEMINI_API_KEY",),
+    pass_env=("GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL", *_PROXIES),
+    env={
+        "GEMINI_CLI_NO_RELAUNCH": "true",
+        "GEMINI_CLI_SYSTEM_SETTINGS_PATH": "{home}/gemini-settings.json",
+    },
+    files={
+        "{home}/gemini-settings.json": json.dumps(
+            {
+                "security": {"folderTrust": {"enabled": True}},
+                "general": {
+                    "enableAutoUpdate": False,
+                    "enableAutoUpdateNotification": False,
+                    "maxAttempts": 2,
+                },
+                "privacy": {"usageStatisticsEnabled": False},
+                "telemetry": {"enabled": False},
+            }
+        )
+    },
+    keyed_env={"GEMINI_CLI_HOME": "{home}/gemini"},
+    keyed_files={
+        "{home}/gemini/.gemini/settings.json": json.dumps(
+            {"security": {"auth": {"selectedType": "gemini-api-key"}}}
+        )
+    },
+    login_env={"GEMINI_CLI_HOME": "{person}"},
+    model_args=("-m", "{model}"),
+    pages=("GEMINI.md",),
+)
+_OPENCODE = AcpPreset(
+    name="opencode",
+    install="npm install -g opencode-ai, then `opencode auth login`",
+    command=("opencode", "acp"),
+    keys=("OPENCODE_CONFIG", "OPENCODE_CONFIG_CONTENT", "OPENAI_API_KEY", "ANTHROPIC_API_KEY"),
+    pass_env=(
+        *("OPENCODE_CONFIG", "OPENCODE_CONFIG_CONTENT", "OPENAI_API_KEY", "ANTHROPIC_API_KEY"),
+        *("GEMINI_API_KEY", "OPENROUTER_API_KEY", *_PROXIES),
+    ),
+    env={
+        "OPENCODE_DISABLE_AUTOUPDATE": "1",
+        "OPENCODE_DISABLE_MODELS_FETCH": "1",
+        "OPENCODE_DISABLE_PROJECT_CONFIG": "1",
+    },
+    login_env={"XDG_DATA_HOME": "{person}/.local/share", "XDG_CONFIG_HOME": "{person}/.config"},
+    refuse_files=tuple(f".opencode/{kind}" for kind in ("plugin", "plugins", "tool", "tools")),
+    model_env={"OPENCODE_CONFIG_CONTENT": '{"model": "{model}"}'},
+    ask_env={"OPENCODE_PERMISSION": json.dumps({"edit": "ask", "bash": "ask", "webfetch": "ask"})},
+)
+_QWEN = AcpPreset(
+    name="qwen",
+    install="npm install -g @qwen-code/qwen-code (node 22), then `qwen` once to sign in",
+    command=("qwen", "--acp"),
+    keys=("OPENAI_API_KEY",),
+    pass_env=("OPENAI_API_KEY", "OPENAI_BASE_URL", *_PROXIES),
+    env={"QWEN_CODE_SYSTEM_SETTINGS_PATH": "{home}/qwen-settings.json"},
+    files={
+        "{home}/qwen-settings.json": json.dumps(
+            {
+                "security": {"folderTrust": {"enabled": True}},
+                "general": {"enableAutoUpdate": False},
+                "privacy": {"usageStatisticsEnabled": False},
+                "telemetry": {"enabled": False},
+            }
+        )
+    },
+    keyed_env={"QWEN_HOME": "{home}/qwen"},
+    login_env={"QWEN_HOME": "{person}/.qwen"},
+    model_env={"OPENAI_MODEL": "{model}"},
+    ask_mode="default",
+    pages=("QWEN.md",),
+    end_code=1,
+)
+ACP_PRESETS: Mapping[str, AcpPreset] = {p.name: p for p in (_GEMINI, _OPENCODE, _QWEN)}
