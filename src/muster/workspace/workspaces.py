@@ -15,6 +15,7 @@ from muster.workspace.agentgit import FOLDER as AGENT_GIT
 from muster.workspace.base import Backend, Source, Workspace
 from muster.workspace.compare import Change
 from muster.workspace.git import Git
+from muster.workspace.grep import Found, grep
 from muster.workspace.land import Landed, Landing
 from muster.workspace.layers import Layers
 from muster.workspace.merge import Conflicted, ConflictedPath, Merged
@@ -245,6 +246,10 @@ class Workspaces:
     def paths(self, repo_id: str, commit: str) -> tuple[str, ...]:
         """Every path of a commit."""
         return compare.paths(self.mirror(repo_id), commit)
+
+    def grep(self, repo_id: str, commit: str, words: str, below: str, most: int) -> Found:
+        """Lines of a commit that hold `words` literally, in any case."""
+        return grep(self.mirror(repo_id), commit, words, below, most)
 
     def is_ancestor(self, repo_id: str, old: str, new: str) -> bool:
         """Whether `new` stands on `old`, or is the same."""
