@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -125,8 +125,6 @@ async def street(root: Path, **project: Any) -> AsyncIterator[Street]:
         try:
             yield made
         finally:
-            for path in list(held.iterdir()):
-                (held / f"{path.name}.go").touch()
             await made.close()
 
 
@@ -147,10 +145,3 @@ async def refused(client: Client, tool: str, **arguments: Any) -> dict[str, Any]
     assert problem["detail"]
     assert problem["hint"]
     return problem
-
-
-async def settled(task: asyncio.Task[Any]) -> None:
-    """End a task that a test left behind."""
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task

@@ -147,6 +147,23 @@ async def test_a_question_is_closed_when_its_agent_ends(here):
     assert (found["open"], found["answer"], found["by"]) == (False, "decline", None)
 
 
+async def test_the_next_attempt_gets_the_answers_of_the_one_before_but_no_silence(here):
+    task, token = await here.hire()
+    async with here.client(token) as agent:
+        answered = await call(agent, "ask_person", question="A?", wait_seconds=0)
+        silent = await call(agent, "ask_person", question="B?", wait_seconds=0)
+    await here.place.service.resolve_breakpoint(answered["question_id"], "yes")
+    await here.let_go(task)
+    for path in here.held.iterdir():
+        path.unlink()
+    await here.place.service.retry_task(task["id"])
+    async with here.client(await here.token(task["label"])) as agent:
+        assert (await call(agent, "ask_person", question="A?", wait_seconds=0))["answer"] == "yes"
+        again = await call(agent, "ask_person", question="B?", wait_seconds=0)
+        assert not again["answered"]
+        assert again["question_id"] != silent["question_id"]
+
+
 async def test_a_search_is_literal_and_names_its_commit(here):
     _, token = await here.hire()
     async with here.client(token) as agent:

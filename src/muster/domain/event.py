@@ -27,7 +27,7 @@ KINDS: Mapping[str, str] = {
     "agent.started": "an agent's program runs",
     "agent.fact": "something an agent reported through its structured channel",
     "agent.result": "an agent handed in a structured result; its word, not a verdict",
-    "agent.proposed": "an agent proposed tasks that its own work needs",
+    "agent.proposed": "an agent proposed a task",
     "agent.ended": "an agent's program and all its processes are gone",
     "verdict.reached": "supervision concluded an attempt",
     "decision.made": "the next step was chosen, with its reasons",

@@ -139,7 +139,7 @@ class Voice(Tasks):
         """Ask a person; the answer when it comes within `wait` seconds, else that it is open.
 
         Asking the same again gives the same question with its answer, so that an agent that lost
-        the first answer, or waits on, just asks again.
+        the first answer, or waits on, just asks again; so does the next attempt.
 
         Raises:
             Conflict: too many questions of this agent are open.
@@ -148,7 +148,7 @@ class Voice(Tasks):
         options = self._options(body.get("options") or ())
 
         def write(tx: Tx, agent: Agent, task: Task) -> dict[str, Any]:
-            mine = _questions_of(tx, agent)
+            mine = _questions_of(tx, task)
             same = next((q for q in mine if q.question == question), None)
             if same is not None:
                 return {"id": same.id}
@@ -305,14 +305,15 @@ def _of(kind: str, agent: Agent, payload: Mapping[str, Any]) -> NewEvent:
     return NewEvent(kind, agent.id, payload, agent.project_id, agent.task_id)
 
 
-def _questions_of(tx: Tx, agent: Agent) -> list[Breakpoint]:
-    asked = judgements.list_breakpoints(tx, open_only=False, task_id=agent.task_id, limit=1000)
-    return [q for q in asked if q.evidence.get("agent") == agent.id]
+def _questions_of(tx: Tx, task: Task) -> list[Breakpoint]:
+    """What agents asked about a task, in all attempts; what nobody answered in time is left out."""
+    asked = judgements.list_breakpoints(tx, open_only=False, task_id=task.id, limit=1000)
+    return [q for q in asked if q.kind is BreakpointKind.QUESTION and (q.open or q.by)]
 
 
 def _question(tx: Tx, agent_id: str, question_id: str) -> Breakpoint:
-    agent, _ = agent_tokens.agent_at_work(tx, agent_id)
-    found = next((q for q in _questions_of(tx, agent) if q.id == question_id), None)
+    _, task = agent_tokens.agent_at_work(tx, agent_id)
+    found = next((q for q in _questions_of(tx, task) if q.id == question_id), None)
     if found is None:
         raise NotFound(f"you asked no question '{question_id}'", hint="ask_person asks one")
     return found
