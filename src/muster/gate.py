@@ -25,11 +25,20 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OPEN = frozenset({"/api/health", "/login", "/favicon.svg", "/favicon.ico"})
 OPEN_BELOW = ("/static/",)
+AGENTS_DOOR = "/mcp"
+"""The one path that an agent's own token opens; it takes no web session."""
+CALLER = "muster.agent"
+"""Where the scope names the agent that calls; absent when a person does."""
 COOKIE = "muster_session"
 SESSION_SECONDS = 12 * 3600
 MOST_BODY = 80_000_000
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _SHORTEST_TOKEN = 32
+
+
+async def no_agents(_token: str) -> str | None:
+    """The answer of a house whose agents have no tokens."""
+    return None
 
 
 class WrongHost(MusterError):
@@ -93,9 +102,17 @@ class Gate:
     """The guard in front of an app."""
 
     def __init__(
-        self, app: App, token: str, session: Session, hosts: Iterable[str], port: int
+        self,
+        app: App,
+        token: str,
+        session: Session,
+        hosts: Iterable[str],
+        port: int,
+        agent_of: Callable[[str], Awaitable[str | None]] = no_agents,
     ) -> None:
         """Guard `app`; `hosts` are the names it may be called by besides the loopback ones.
+
+        `agent_of` gives the agent that a token belongs to while that agent is at work, else None.
 
         Raises:
             Invalid: the token is too short to be one.
@@ -107,6 +124,7 @@ class Gate:
         self._app = app
         self._token = token.encode()
         self._session = session
+        self._agent_of = agent_of
         loopback = {f"{name}:{port}" for name in ("localhost", "127.0.0.1", "[::1]")}
         named = {host.lower() for host in hosts}
         self._hosts = loopback | named | {f"{name}:{port}" for name in named}
@@ -119,12 +137,25 @@ class Gate:
         headers = _headers(scope)
         try:
             self._check_origin(scope, headers)
-            self._check_caller(scope, headers)
+            await self._check_caller(scope, headers)
             _check_body(scope, headers)
         except MusterError as error:
             await _refuse(scope, receive, send, error, headers)
             return
         await self._app(scope, _capped(receive), send)
+
+    async def _check_token(self, scope: Scope, given: str) -> None:
+        if hmac.compare_digest(given.encode("utf-8", "replace"), self._token):
+            return
+        if scope["type"] == "http" and scope["path"] == AGENTS_DOOR:
+            agent = await self._agent_of(given)
+            if agent is not None:
+                scope[CALLER] = agent
+                return
+        raise NotSignedIn(
+            "the token is not right, or its agent's attempt is over",
+            hint="the file 'token' in MUSTER_HOME has a person's; an agent's opens only /mcp",
+        )
 
     def _check_origin(self, scope: Scope, headers: dict[str, str]) -> None:
         host = headers.get("host", "").lower()
@@ -141,16 +172,17 @@ class Gate:
         if headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
             raise NotAllowed("another site may not act here", hint="use muster's own pages")
 
-    def _check_caller(self, scope: Scope, headers: dict[str, str]) -> None:
+    async def _check_caller(self, scope: Scope, headers: dict[str, str]) -> None:
         path = scope["path"]
         if path in OPEN or path.startswith(OPEN_BELOW):
             return
         kind, _, given = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
-            if hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._token):
-                return
+            await self._check_token(scope, given.strip())
+            return
+        if path == AGENTS_DOOR:
             raise NotSignedIn(
-                "the token is not right", hint="the file 'token' in MUSTER_HOME has it"
+                "this door takes a token and no web session", hint="send Authorization: Bearer …"
             )
         cookie = session_cookie(headers.get("cookie", ""))
         if cookie is None or not self._session.valid(cookie):

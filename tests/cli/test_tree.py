@@ -57,7 +57,7 @@ LINES: dict[str, list[str]] = {
 }
 """A working line for each command that only speaks to the server."""
 
-ELSEWHERE = {"demo", "up", "down", "open", "doctor", "init", "record", "help"}
+ELSEWHERE = {"demo", "up", "down", "open", "doctor", "init", "mcp", "record", "help"}
 """Commands with more to them; they have tests of their own."""
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from muster.domain.answers import after_answer
+from muster.domain.answers import after_answer, words_of
 from muster.domain.errors import Invalid
 from muster.domain.task import Stage, Task, TaskType, may_move
 from muster.domain.verdict import OPTIONS, Answer, BreakpointKind
@@ -39,7 +39,7 @@ def test_an_answer_leads_to_its_stage(kind: BreakpointKind, answer: str, stage: 
     assert consequence.fresh_tries is (answer == "retry")
 
 
-@pytest.mark.parametrize("kind", BreakpointKind)
+@pytest.mark.parametrize("kind", [k for k in BreakpointKind if k != "question"])
 def test_every_option_of_every_question_is_an_allowed_move(kind: BreakpointKind) -> None:
     for answer in OPTIONS[kind]:
         assert may_move(Stage.WAITING, after_answer(kind, answer, task()).stage)
@@ -70,3 +70,22 @@ def test_who_answered_and_why_is_in_the_reason() -> None:
         BreakpointKind.EXHAUSTED, "fail", task(), note="Not worth it.", by="ada"
     )
     assert consequence.reason == "The task was given up by ada. Not worth it."
+
+
+@pytest.mark.parametrize(
+    ("answer", "note", "told"),
+    [
+        ("use port 80", "", "use port 80"),
+        ("answer", " in the note ", "in the note"),
+        ("Decline", "x", "decline"),
+        ("", "n", "n"),
+    ],
+)
+def test_an_agent_is_told_the_words_or_the_note(answer: str, note: str, told: str) -> None:
+    assert words_of(answer, note) == told
+
+
+def test_an_answer_to_an_agent_without_words_is_refused() -> None:
+    with pytest.raises(Invalid) as refused:
+        words_of("answer", " ")
+    assert refused.value.hint

@@ -18,6 +18,7 @@ from muster.api.app import make_app
 from muster.cli.main import root
 from muster.domain.event import KINDS
 from muster.domain.project import ProjectSettings
+from muster.mcp import agent_tools, person_tools
 from muster.service.counter import Service
 from muster.settings import Settings
 
@@ -158,3 +159,8 @@ def _routes_of_the_app() -> set[str]:
 
 def test_every_route_is_documented_and_no_other() -> None:
     assert set(_rows("api.md")) == _routes_of_the_app()
+
+
+def test_every_tool_of_the_mcp_door_is_documented_and_no_other() -> None:
+    real = {tool.name for tool in (*agent_tools.TOOLS, *person_tools.TOOLS)}
+    assert set(_rows("mcp.md")) == real

@@ -15,8 +15,12 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from contracts.store import StoreContract, add_project, add_task
+from muster.domain.agent import Role
 from muster.domain.errors import Unavailable
-from muster.store import events, tasks
+from muster.store import agent_tokens, agents, events, migrate, moves, tasks
+from muster.store.agents import NewAgent
+from muster.store.migrations import run
+from muster.store.moves import Limits
 from muster.store.schema import metadata
 from muster.store.sqlite import SqliteStore
 
@@ -139,3 +143,25 @@ async def test_a_fresh_schema_equals_all_migrations(tmp_path):
         difference = compare_metadata(MigrationContext.configure(connection), metadata)
     engine.dispose()
     assert difference == []
+
+
+async def test_a_database_of_the_first_schema_opens_with_what_it_held(tmp_path):
+    path = tmp_path / "muster.db"
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        run.upgrade(connection, "0001")
+        connection.exec_driver_sql(
+            "INSERT INTO projects VALUES ('prj_1','shop','/repo',NULL,'main','{}','{}','','',0,0,0)"
+        )
+        connection.commit()
+    engine.dispose()
+    store = SqliteStore(path)
+    assert store.describe()["schema"] == migrate.HEAD
+    task = await add_task(store, "prj_1")
+    claimed = (await store.write(moves.admit, Limits(1, {}, 1)))[0]
+    new = NewAgent("coding-00000001", Role.CODING, "command", "process")
+    agent = await store.write(agents.start_agent, claimed, new)
+    assert (agent.task_id, agent.result) == (task.id, None)
+    token = await store.write(agent_tokens.issue, claimed, agent.id)
+    assert await store.read(agent_tokens.agent_of_token, token) == agent.id
+    await store.close()

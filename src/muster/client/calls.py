@@ -67,6 +67,10 @@ class Muster:
         """The server's address."""
         return self._wire.url
 
+    def mcp(self, message: Mapping[str, Any], version: str = "") -> Any:
+        """Carry one message of the Model Context Protocol; its answer, None when it takes none."""
+        return self._wire.mcp(message, version)
+
     def close(self) -> None:
         """Let go of the connection."""
         self._wire.close()

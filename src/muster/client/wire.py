@@ -170,6 +170,29 @@ class Wire:
         except ValueError:
             raise self._stranger() from None
 
+    def mcp(self, message: Mapping[str, Any], version: str) -> Any:
+        """Carry one MCP message; its answer, None when it takes none.
+
+        `version` is what the handshake settled on, empty before it.
+
+        Raises:
+            Unreachable: no answer within the wire's patience.
+            MusterError: the door did not let it in.
+        """
+        headers = self._headers_for("POST", True, None)
+        headers["Accept"] = "application/json, text/event-stream"
+        if version:
+            headers["MCP-Protocol-Version"] = version
+        answer, _ = self._persist("POST", "/mcp", json.dumps(message).encode(), headers)
+        try:
+            said = json.loads(answer.body) if answer.body.strip() else None
+        except ValueError:
+            raise self._stranger() from None
+        spoken = isinstance(said, dict) and "jsonrpc" in said
+        if answer.status >= 300 and not spoken:
+            raise from_answer(answer.status, answer.body)
+        return said
+
     def text(self, path: str) -> str:
         """The answer to a GET as text."""
         return self._insist("GET", path, None, None).body.decode(errors="replace")
@@ -180,7 +203,19 @@ class Wire:
         data = None if body is None else json.dumps(body).encode()
         if method == "POST":
             data = data or b"{}"
-        headers = self._headers_for(method, data is not None, key)
+        answer, tried = self._persist(
+            method, path, data, self._headers_for(method, data is not None, key)
+        )
+        if answer.status < 300:
+            return answer
+        if method == "DELETE" and answer.status == 404 and tried > 1:
+            return Answer(204, b"", None)  # the try whose answer was lost did it
+        raise from_answer(answer.status, answer.body)
+
+    def _persist(
+        self, method: str, path: str, data: bytes | None, headers: dict[str, str]
+    ) -> tuple[Answer, int]:
+        """The answer that no further try can better, with the number of tries."""
         end = self.clock.now() + self.patience.seconds
         problem: MusterError
         for tried in count(1):
@@ -190,13 +225,9 @@ class Wire:
                 self.close()
                 problem, pause = self._silent(error), self.pause(tried, None)
             else:
-                if answer.status < 300:
-                    return answer
-                if method == "DELETE" and answer.status == 404 and tried > 1:
-                    return Answer(204, b"", None)  # the try whose answer was lost did it
-                problem = from_answer(answer.status, answer.body)
                 if answer.status not in RETRIED:
-                    raise problem
+                    return answer, tried
+                problem = from_answer(answer.status, answer.body)
                 pause = self.pause(tried, answer.retry_after)
             if tried >= self.patience.tries or self.clock.now() + pause >= end:
                 raise problem

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class Role(StrEnum):
@@ -86,6 +88,7 @@ class Agent:
     """One attempt's program as the store holds it; `id` is also the run's id.
 
     Times are epoch milliseconds; `cpu_seconds` and `max_rss_bytes` are of the whole process tree.
+    `result` is what the agent itself handed in through its tools.
     """
 
     id: str
@@ -109,3 +112,4 @@ class Agent:
     session_id: str | None = None
     workspace: str | None = None
     last_line: str = ""
+    result: Mapping[str, Any] | None = None

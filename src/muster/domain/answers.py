@@ -52,8 +52,29 @@ def after_answer(
             return Consequence(
                 Stage.COMPLETED, _said(f"The task was closed without merging{who}.", note)
             )
+        case Answer.ANSWER | Answer.DECLINE:
+            raise Invalid("an agent's question is answered in words", hint="see words_of")
         case _:
             assert_never(chosen)
+
+
+def words_of(answer: str, note: str) -> str:
+    """What an agent that asked is told: any words, or the note when `answer` stands for it.
+
+    Raises:
+        Invalid: there are no words.
+    """
+    words = answer.strip()
+    if words.lower() == Answer.DECLINE:
+        return str(Answer.DECLINE)
+    if words.lower() in {"", Answer.ANSWER}:
+        words = note.strip()
+    if not words:
+        raise Invalid(
+            "the answer has no words",
+            hint="give them as the answer, or as the note beside 'answer'; or 'decline'",
+        )
+    return words
 
 
 def _chosen(kind: BreakpointKind, answer: str, task: Task) -> Answer:

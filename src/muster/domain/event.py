@@ -26,6 +26,8 @@ KINDS: Mapping[str, str] = {
     "agent.starting": "an agent was given its run id",
     "agent.started": "an agent's program runs",
     "agent.fact": "something an agent reported through its structured channel",
+    "agent.result": "an agent handed in a structured result; its word, not a verdict",
+    "agent.proposed": "an agent proposed a task",
     "agent.ended": "an agent's program and all its processes are gone",
     "verdict.reached": "supervision concluded an attempt",
     "decision.made": "the next step was chosen, with its reasons",
@@ -36,6 +38,8 @@ KINDS: Mapping[str, str] = {
     "merge.landed": "a target branch moved to verified work",
     "queue.changed": "the queue's settings or its list changed",
     "queue.stopped": "a listed task failed and holds the list",
+    "lock.taken": "paths were locked against other agents",
+    "lock.released": "paths were let go of",
     "workspace.opened": "a workspace was made",
     "workspace.closed": "a workspace was removed, after its rescue ref was written",
 }

@@ -87,7 +87,10 @@ def relative_path(text: str) -> str:
         or "\0" in text
         or any(part in {"", ".", ".."} or is_git_folder(part) for part in parts)
     ):
-        raise Invalid(f"{text[:200]!r} is not a path inside the repository")
+        raise Invalid(
+            f"{text[:200]!r} is not a path inside the repository",
+            hint="give it relative to the repository's top, as src/main.py",
+        )
     return text
 
 

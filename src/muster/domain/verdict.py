@@ -86,6 +86,7 @@ class BreakpointKind(StrEnum):
     CHECKOUT = "checkout"
     START = "start"
     PROBLEM = "problem"
+    QUESTION = "question"
 
 
 class Answer(StrEnum):
@@ -97,6 +98,8 @@ class Answer(StrEnum):
     CANCEL = "cancel"
     APPROVE = "approve"
     CLOSE = "close"
+    ANSWER = "answer"
+    DECLINE = "decline"
 
 
 OPTIONS: Mapping[BreakpointKind, tuple[Answer, ...]] = {
@@ -107,6 +110,7 @@ OPTIONS: Mapping[BreakpointKind, tuple[Answer, ...]] = {
     BreakpointKind.CHECKOUT: (Answer.MERGE, Answer.FAIL, Answer.CANCEL),
     BreakpointKind.START: (Answer.APPROVE, Answer.CANCEL),
     BreakpointKind.PROBLEM: (Answer.RETRY, Answer.FAIL, Answer.CANCEL),
+    BreakpointKind.QUESTION: (Answer.ANSWER, Answer.DECLINE),
 }
 
 

@@ -22,6 +22,7 @@ from muster.failpoint import failpoint
 from muster.knowledge.brief import brief
 from muster.runtimes.base import Exit, Limits, RunSpec
 from muster.runtimes.rundir import RunDir
+from muster.store import agent_tokens
 from muster.store import agents as agent_verbs
 from muster.store.agents import EndedAgent, NewAgent
 from muster.store.moves import Fence, Move, move
@@ -76,7 +77,8 @@ async def run(tools: Tools, task: Task) -> Task:
     failpoint("run.before_spawn")
     if not RunDir(run_dir).started():
         # A run that goes on is not launched again: its agent may have changed what a launch reads.
-        await runtime.start(_spec(tools, job, driver, agent_job, workspace), run_dir)
+        door = await _door(tools, task, agent)
+        await runtime.start(_spec(tools, job, driver, agent_job, workspace, door), run_dir)
     failpoint("run.after_spawn")
     # Written beside the watch: nobody has to wait for it, and what it says is true by now.
     told = asyncio.ensure_future(_started(tools, task, agent, workspace))
@@ -88,6 +90,14 @@ async def run(tools: Tools, task: Task) -> Task:
     finally:
         await told
     return await _ended(tools, task, watch, ending, exit_)
+
+
+async def _door(tools: Tools, task: Task, agent: Agent) -> dict[str, str]:
+    """Where the agent reaches muster, with a fresh token that opens its own task only."""
+    if not tools.url:
+        return {}
+    token = await tools.store.write(agent_tokens.issue, task, agent.id)
+    return {"MUSTER_URL": tools.url, "MUSTER_TOKEN": token}
 
 
 async def _started(tools: Tools, task: Task, agent: Agent, workspace: Workspace) -> None:
@@ -217,7 +227,12 @@ def _budget(job: Job, options: Mapping[str, Any]) -> float | None:
 
 
 def _spec(
-    tools: Tools, job: Job, driver: Driver, agent_job: AgentJob, workspace: Workspace
+    tools: Tools,
+    job: Job,
+    driver: Driver,
+    agent_job: AgentJob,
+    workspace: Workspace,
+    door: dict[str, str],
 ) -> RunSpec:
     launch = driver.launch(agent_job)
     for path, text in launch.files.items():
@@ -237,12 +252,14 @@ def _spec(
             "GIT_AUTHOR_EMAIL": job.settings.git_user_email,
             "GIT_COMMITTER_NAME": job.settings.git_user_name,
             "GIT_COMMITTER_EMAIL": job.settings.git_user_email,
+            **door,
             **launch.env,
         },
     )
     own = agent_job.options.get("timeout_minutes")
     minutes = job.task.timeout_minutes or own or job.settings.timeout_minutes
     known = {s for s in launch.secrets if len(s) >= _SHORTEST_SECRET}
+    known |= {token for name, token in door.items() if name == "MUSTER_TOKEN"}
     return RunSpec(
         run_id=agent_job.run_id,
         argv=launch.argv,

@@ -116,6 +116,7 @@ def agent_shape(agent: Agent, label: str) -> dict[str, Any]:
         "session_id": agent.session_id,
         "workspace": agent.workspace,
         "last_line": agent.last_line,
+        "result": dict(agent.result) if agent.result is not None else None,
         "created_at": moment(agent.created_at),
         "started_at": moment(agent.started_at),
         "ended_at": moment(agent.ended_at),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from muster.domain.answers import after_answer
+from muster.domain.answers import after_answer, words_of
 from muster.domain.errors import Conflict, Invalid, NoRoom, NotFound
 from muster.domain.event import NewEvent
 from muster.domain.task import ACTIVE, STATUS_OF, TERMINAL, Autonomy, Stage, Status, Task
@@ -133,7 +133,7 @@ class Tasks(Desk):
         if wanted.playbook not in {None, "solo"}:
             raise Invalid(f"there is no playbook '{wanted.playbook}'", hint="playbooks: solo")
 
-    def _create(self, tx: Tx, wanted: TaskRequest) -> dict[str, Any]:
+    def _create(self, tx: Tx, wanted: TaskRequest, *, proposed: bool = False) -> dict[str, Any]:
         project = projects.get_project(tx, wanted.project)
         if project.removed:
             raise NotFound(f"the project '{project.name}' was removed", hint="muster init adds it")
@@ -142,7 +142,7 @@ class Tasks(Desk):
             names = ", ".join(sorted(known))
             raise Invalid(f"there is no agent '{wanted.agent}'", hint=f"agents: {names}")
         settings, _ = resolve(self._own.settings, project.overrides, project.file_settings)
-        manual = (wanted.autonomy or settings.autonomy) is Autonomy.MANUAL
+        manual = proposed or (wanted.autonomy or settings.autonomy) is Autonomy.MANUAL
         task = tasks.create_task(
             tx,
             NewTask(
@@ -350,6 +350,10 @@ class Tasks(Desk):
             judgements.refuse_resolved(tx, breakpoint_id)
             item = judgements.get_breakpoint(tx, breakpoint_id)
             task = tasks.get_task(tx, item.task_id)
+            if item.kind is BreakpointKind.QUESTION:
+                words = words_of(answer, note)
+                item = judgements.answer_question(tx, item, words, note, by)
+                return shapes.breakpoint_shape(item, task, tasks.holds_back(tx, task.id))
             step = _answered(tx, task, item.kind, answer, note, by)
             item, task = moves.resolve(tx, breakpoint_id, step)
             return shapes.breakpoint_shape(item, task, tasks.holds_back(tx, task.id))

@@ -117,10 +117,20 @@ def update_agent(
     return get_agent(tx, agent_id)
 
 
-def report(tx: Tx, task: Task, agent_id: str, columns: Mapping[str, Any]) -> None:
-    """What the agent does now (live line, cost so far); one event carries it to all who follow."""
+def report(
+    tx: Tx,
+    task: Task,
+    agent_id: str,
+    columns: Mapping[str, Any],
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    """What the agent does now (live line, cost so far); one event carries it to all who follow.
+
+    `more` is carried by the event alone.
+    """
     _refuse_stale(tx, task)
     shown = {k: v for k, v in columns.items() if k in {"last_line", "cost_usd"}}
+    shown |= more or {}
     rev = tx.emit(NewEvent("agent.fact", agent_id, shown, task.project_id, task.id))
     tx.conn.execute(_CHANGE, {**columns, "rev": rev, "ref": agent_id})
     tx.conn.execute(_TOUCH, {"rev": rev, "ref": task.id})

@@ -196,6 +196,26 @@ def refuse_resolved(tx: Tx, breakpoint_id: str) -> None:
         )
 
 
+def answer_question(tx: Tx, question: Breakpoint, answer: str, note: str, by: str) -> Breakpoint:
+    """Answer what an agent asked; its task goes on as it was.
+
+    Raises:
+        Conflict: it was answered before.
+    """
+    refuse_resolved(tx, question.id)
+    payload = {"answer": answer, "note": note, "by": by}
+    rev = tx.emit(
+        NewEvent("breakpoint.resolved", question.id, payload, question.project_id, question.task_id)
+    )
+    table = schema.breakpoints
+    tx.conn.execute(
+        update(table)
+        .where(table.c.id == question.id, table.c.resolved_at.is_(None))
+        .values(resolved_at=tx.now, answer=answer, note=note, by=by, rev=rev)
+    )
+    return get_breakpoint(tx, question.id)
+
+
 def resolve_of_task(tx: Tx, task: Task, answer: str, note: str, by: str | None) -> None:
     """Close what was asked about a task, because the task goes on."""
     table = schema.breakpoints

@@ -181,6 +181,8 @@ def _beside(tx: Tx, step: Move, task: Task) -> None:
         tx.emit(event)
     if step.ended is not None:
         agent_verbs.end_agent(tx, task, step.ended)
+    if step.fence.stage is Stage.RUNNING:
+        judgements.resolve_of_task(tx, task, "decline", "the agent ended first", None)
     if step.fence.stage in {Stage.WAITING, Stage.PROPOSED}:
         judgements.resolve_of_task(tx, task, step.answer or str(step.to), step.note, step.by)
     if step.verdict is not None:

@@ -128,6 +128,7 @@ agents = Table(
     Column("session_id", Text),
     Column("workspace", Text),
     Column("last_line", Text, nullable=False),
+    Column("result", JSON(none_as_null=True)),
     CheckConstraint(_one_of("status", AgentStatus), name="agents_status"),
     UniqueConstraint("task_id", "attempt", "role", name="agents_one_per_step"),
     Index("agents_by_status", "status"),
@@ -194,6 +195,25 @@ checkpoints = Table(
     Column("commit", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("rev", BigInteger, nullable=False),
+)
+
+agent_tokens = Table(
+    "agent_tokens",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("agent_id", Text, ForeignKey("agents.id"), nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+locks = Table(
+    "locks",
+    metadata,
+    Column("project_id", Text, ForeignKey("projects.id"), primary_key=True),
+    Column("path", Text, primary_key=True),
+    Column("agent_id", Text, ForeignKey("agents.id"), nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("rev", BigInteger, nullable=False),
+    Index("locks_by_agent", "agent_id"),
 )
 
 queue_settings = Table(

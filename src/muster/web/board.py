@@ -47,7 +47,11 @@ _COLUMN: Mapping[str, str] = {
     Status.FAILED: "done",
     Status.CANCELLED: "done",
 }
-_COLUMN_OF_QUESTION = {BreakpointKind.START: "queue", BreakpointKind.PROBLEM: "working"}
+_COLUMN_OF_QUESTION = {
+    BreakpointKind.START: "queue",
+    BreakpointKind.PROBLEM: "working",
+    BreakpointKind.QUESTION: "working",
+}
 _QUEUE_ORDER = {Status.QUEUED: 0, Status.PROPOSED: 1, Status.BLOCKED: 2}
 
 

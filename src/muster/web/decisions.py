@@ -33,6 +33,7 @@ KINDS: Mapping[str, tuple[str, str, str]] = {
     BreakpointKind.CHECKOUT: ("Your checkout is in the way", "you", "needs_you"),
     BreakpointKind.START: ("May it start?", "you", "needs_you"),
     BreakpointKind.PROBLEM: ("Something is in the way", "bad", "failed"),
+    BreakpointKind.QUESTION: ("The agent asks", "you", "needs_you"),
 }
 """For each kind of question: its words, its tone and its shape."""
 
@@ -43,6 +44,8 @@ _LABELS: Mapping[str, tuple[str, str]] = {
     Answer.CANCEL: ("Cancel task", "ends the task; its branch is kept"),
     Answer.APPROVE: ("Start", "lets the task start as soon as a slot is free"),
     Answer.CLOSE: ("Close", "ends the task as done without a merge; its branch is kept"),
+    Answer.ANSWER: ("Answer", "gives the agent your note as the answer; it goes on"),
+    Answer.DECLINE: ("Decline", "tells the agent to decide by itself"),
 }
 _OTHER_WORDS: Mapping[tuple[str, str], str] = {
     (BreakpointKind.EVIDENCE, Answer.MERGE): "Merge anyway",
@@ -56,6 +59,7 @@ _PRIMARY = {
     (BreakpointKind.CONFLICT, Answer.RETRY),
     (BreakpointKind.EXHAUSTED, Answer.RETRY),
     (BreakpointKind.PROBLEM, Answer.RETRY),
+    (BreakpointKind.QUESTION, Answer.ANSWER),
 }
 _DANGER = {Answer.FAIL, Answer.CANCEL, Answer.CLOSE}
 

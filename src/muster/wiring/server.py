@@ -21,6 +21,7 @@ from muster.api.app import make_app
 from muster.domain.errors import Invalid, Refused, Unavailable
 from muster.failpoint import arm
 from muster.gate import Gate, Session
+from muster.mcp.door import mcp_route
 from muster.service.counter import Service
 from muster.settings import Settings, environment, load
 from muster.wiring.home import only_one, prepare_home, token_of, write_whole
@@ -95,10 +96,11 @@ async def _serve(settings: Settings, listener: socket.socket, allowed: tuple[str
     url = f"http://{'[::1]' if ':' in bound[0] else bound[0]}:{bound[1]}"
     session = Session(token)
     app = make_app(house.service, __version__)
+    app.router.routes.append(mcp_route(house.service, __version__))
     app.mount("/", Late(lambda: _pages(house.service, session)))
     server = uvicorn.Server(
         uvicorn.Config(
-            Gate(app, token, session, allowed, bound[1]),
+            Gate(app, token, session, allowed, bound[1], house.service.agent_of_token),
             log_level="warning",
             access_log=False,
             lifespan="off",
@@ -107,6 +109,7 @@ async def _serve(settings: Settings, listener: socket.socket, allowed: tuple[str
             ws_max_size=1_000_000,
         )
     )
+    house.tools.url = url
     await house.start()
     write_whole(
         settings.home / "server.json",

@@ -16,6 +16,7 @@ from muster.workspace.base import Backend, Source, Workspace
 from muster.workspace.commits import Author
 from muster.workspace.difference import Change, gitlinks
 from muster.workspace.git import Git
+from muster.workspace.grep import Found, grep
 from muster.workspace.land import Landed, Landing
 from muster.workspace.layers import Layers
 from muster.workspace.merge import Conflicted, ConflictedPath, Merged
@@ -263,6 +264,10 @@ class Workspaces:
     def paths(self, repo_id: str, commit: str) -> tuple[str, ...]:
         """Every path of a commit."""
         return compare.paths(self.mirror(repo_id), commit)
+
+    def grep(self, repo_id: str, commit: str, words: str, below: str, most: int) -> Found:
+        """Lines of a commit that hold `words` literally, in any case."""
+        return grep(self.mirror(repo_id), commit, words, below, most)
 
     def is_ancestor(self, repo_id: str, old: str, new: str) -> bool:
         """Whether `new` stands on `old`, or is the same."""

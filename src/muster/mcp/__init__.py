@@ -1,0 +1,1 @@
+"""The door for agents and for people's own clients that speak the Model Context Protocol."""
