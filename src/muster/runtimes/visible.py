@@ -93,10 +93,10 @@ def _toolchain(search: str, found: str | None) -> Iterator[str]:
             whole = _whole(_normal(folder))
             for path in (whole, *_stands_on(Path(whole))):
                 yield from _shown(path)
-    for path in _hops(Path(found)) if found else ():
-        folder = str(path.parent)
+    for hop in _hops(Path(found)) if found else ():
+        folder = str(hop.parent)
         whole = _whole(folder)
-        yield from _shown(str(path) if whole == folder else whole)
+        yield from _shown(str(hop) if whole == folder else whole)
 
 
 def _stands_on(whole: Path) -> list[str]:

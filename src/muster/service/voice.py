@@ -157,7 +157,7 @@ class Voice(Tasks):
                     f"{MOST_QUESTIONS} questions of yours are open already",
                     hint="wait for an answer, or decide for yourself and say what you assumed",
                 )
-            made = judgements.raise_breakpoint(
+            asked = judgements.raise_breakpoint(
                 tx,
                 task,
                 NewBreakpoint(
@@ -167,7 +167,7 @@ class Voice(Tasks):
                     {"agent": agent.id, "attempt": agent.attempt},
                 ),
             )
-            return {"id": made.id}
+            return {"id": asked}
 
         asked = await self._said(agent_id, "ask", None, body, write)
         return await self._answer(agent_id, asked["id"], min(wait, LONGEST_WAIT))

@@ -114,8 +114,8 @@ def verdicts_of(tx: Tx, task_id: str) -> list[Verdict]:
     return [verdict_of(row) for row in rows]
 
 
-def raise_breakpoint(tx: Tx, task: Task, new: NewBreakpoint) -> None:
-    """Ask a person; the task waits."""
+def raise_breakpoint(tx: Tx, task: Task, new: NewBreakpoint) -> str:
+    """Ask a person; the id of the question."""
     breakpoint_id = new_id("bp")
     rev = tx.emit(
         NewEvent(
@@ -141,6 +141,7 @@ def raise_breakpoint(tx: Tx, task: Task, new: NewBreakpoint) -> None:
             "note": "",
         },
     )
+    return breakpoint_id
 
 
 def get_breakpoint(tx: Tx, breakpoint_id: str) -> Breakpoint:
