@@ -74,6 +74,8 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "autonomy": _autonomy,
     "agent": _text,
     "runtime": _text,
+    "network": _globs,
+    "image": _text,
     "playbook": _choice("solo"),
     "test_command": _text,
     "setup_command": _text,
@@ -92,8 +94,16 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "git_user_email": _text,
 }
 
-RUNS_CODE = frozenset({"test_command", "setup_command", "lint_command", "type_command", "agent"})
-"""Settings that a repository's own file may only set once the user trusts that repository."""
+RUNS_CODE = frozenset(
+    {
+        *("test_command", "setup_command", "lint_command", "type_command", "agent"),
+        *("runtime", "network", "image"),
+    }
+)
+"""Settings that a repository's own file may only set once the user trusts that repository.
+
+They say what is run, and how far it is contained.
+"""
 
 
 def refuse_unknown_setting(name: str) -> None:

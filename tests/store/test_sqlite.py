@@ -162,6 +162,7 @@ async def test_a_database_of_the_first_schema_opens_with_what_it_held(tmp_path):
     new = NewAgent("coding-00000001", Role.CODING, "command", "process")
     agent = await store.write(agents.start_agent, claimed, new)
     assert (agent.task_id, agent.result) == (task.id, None)
-    token = await store.write(agent_tokens.issue, claimed, agent.id)
+    token = "a fresh token"
+    await store.write(agent_tokens.admit, claimed, agent.id, token)
     assert await store.read(agent_tokens.agent_of_token, token) == agent.id
     await store.close()

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from muster.agents.acp_presets import ACP_PRESETS
 from muster.agents.base import Found
 from muster.agents.program import find_program, version_of
 
@@ -72,6 +73,10 @@ PRESETS: Mapping[str, Preset] = {
                 "env": {"MSWEA_CONFIGURED": "true", "MSWEA_COST_TRACKING": "ignore_errors"},
                 "pass_env": list(_KEYS),
             },
+        ),
+        *(
+            Preset(known.name, "acp", known.command[0], known.install, {"preset": known.name})
+            for known in ACP_PRESETS.values()
         ),
     )
 }

@@ -6,6 +6,14 @@ from dataclasses import dataclass
 
 from muster.domain.task import Autonomy
 
+DEFAULT_NETWORK = (
+    *("api.anthropic.com", "console.anthropic.com", "platform.claude.com", "claude.ai"),
+    *("api.openai.com", "auth.openai.com", "chatgpt.com", "generativelanguage.googleapis.com"),
+    *("cloudcode-pa.googleapis.com", "oauth2.googleapis.com", "openrouter.ai", "chat.qwen.ai"),
+    *("dashscope.aliyuncs.com", "api.deepseek.com", "models.dev", "opencode.ai"),
+)
+"""Where a contained agent may go unless the project says: the services of models."""
+
 DEFAULT_TEST_PATHS = ("test_*", "*_test.*", "tests/", "conftest.py", "pytest.ini")
 
 
@@ -19,6 +27,8 @@ class ProjectSettings:
     autonomy: Autonomy = Autonomy.CONFIRM
     agent: str | None = None
     runtime: str = "process"
+    network: tuple[str, ...] = DEFAULT_NETWORK
+    image: str | None = None
     playbook: str = "solo"
     test_command: str | None = None
     setup_command: str | None = None

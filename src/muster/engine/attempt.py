@@ -11,10 +11,11 @@ from muster.agents.base import Driver, Ending
 from muster.agents.base import Job as AgentJob
 from muster.domain.agent import Agent, AgentStatus, Outcome, Role, Usage
 from muster.domain.event import NewEvent
-from muster.domain.ids import new_agent_id
+from muster.domain.ids import new_agent_id, new_token
 from muster.domain.task import Stage, Task
 from muster.engine.closing import close_aside
 from muster.engine.follow import Follower
+from muster.engine.reach import reach_of
 from muster.engine.setup import ensure_layer
 from muster.engine.tools import Job, Tools, in_thread, job_and_agent, job_of
 from muster.engine.watch import Watch
@@ -77,8 +78,15 @@ async def run(tools: Tools, task: Task) -> Task:
     failpoint("run.before_spawn")
     if not RunDir(run_dir).started():
         # A run that goes on is not launched again: its agent may have changed what a launch reads.
-        door = await _door(tools, task, agent)
-        await runtime.start(_spec(tools, job, driver, agent_job, workspace, door), run_dir)
+        door = _door(tools)
+        spec = await in_thread(_spec, tools, job, driver, agent_job, workspace, door)
+        # Both at once: nobody can knock before the program has begun.
+        await asyncio.gather(
+            runtime.start(spec, run_dir),
+            tools.store.write(agent_tokens.admit, task, agent.id, door["MUSTER_TOKEN"])
+            if door
+            else asyncio.sleep(0),
+        )
     failpoint("run.after_spawn")
     # Written beside the watch: nobody has to wait for it, and what it says is true by now.
     told = asyncio.ensure_future(_started(tools, task, agent, workspace))
@@ -92,12 +100,9 @@ async def run(tools: Tools, task: Task) -> Task:
     return await _ended(tools, task, watch, ending, exit_)
 
 
-async def _door(tools: Tools, task: Task, agent: Agent) -> dict[str, str]:
+def _door(tools: Tools) -> dict[str, str]:
     """Where the agent reaches muster, with a fresh token that opens its own task only."""
-    if not tools.url:
-        return {}
-    token = await tools.store.write(agent_tokens.issue, task, agent.id)
-    return {"MUSTER_URL": tools.url, "MUSTER_TOKEN": token}
+    return {"MUSTER_URL": tools.url, "MUSTER_TOKEN": new_token()} if tools.url else {}
 
 
 async def _started(tools: Tools, task: Task, agent: Agent, workspace: Workspace) -> None:
@@ -269,4 +274,5 @@ def _spec(
         interactive=launch.interactive,
         limits=Limits(wall_seconds=float(minutes) * 60),
         secrets=tuple(sorted(known | set(secrets_in(tools.settings.environ)))),
+        **reach_of(tools, job, workspace, _private(tools, agent_job.run_id), env),
     )

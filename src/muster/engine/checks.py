@@ -12,6 +12,7 @@ from typing import Any
 from muster.domain.errors import Invalid
 from muster.engine.follow import run_to_end
 from muster.engine.foreign import read_small
+from muster.engine.reach import reach_of
 from muster.engine.tools import Job, Tools, in_thread
 from muster.runtimes.base import Exit, Limits, RunSpec, Why
 from muster.runtimes.rundir import RunDir
@@ -103,21 +104,23 @@ async def _run(tools: Tools, job: Job, command: Command, where: Path, name: str)
     private = where / f"{run_dir.name}.home"
     report = private / "junit.xml"
     workspace = await in_thread(_furnish, tools, job, command, f"{run_id}-check", private / "tmp")
+    env = environment(
+        tools.settings.environ,
+        private,
+        {
+            "MUSTER_PORT_BASE": str(workspace.ports[0]),
+            "MUSTER_PORT_COUNT": str(workspace.ports[1]),
+            **junit_environment(command.command, str(report)),
+        },
+    )
     spec = RunSpec(
         run_id=run_id,
         argv=("/bin/sh", "-c", command.command),
         cwd=str(workspace.tree),
-        env=environment(
-            tools.settings.environ,
-            private,
-            {
-                "MUSTER_PORT_BASE": str(workspace.ports[0]),
-                "MUSTER_PORT_COUNT": str(workspace.ports[1]),
-                **junit_environment(command.command, str(report)),
-            },
-        ),
+        env=env,
         limits=Limits(wall_seconds=job.settings.check_timeout_minutes * 60),
         secrets=secrets_in(tools.settings.environ),
+        **reach_of(tools, job, workspace, private, env),
     )
     await runtime.start(spec, run_dir)
     exit_ = await run_to_end(runtime, run_dir, tools.wish(job.task.id), _nothing)

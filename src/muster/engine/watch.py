@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from muster.agents.base import Driver, Ending, Fact, Reader
+from muster.agents.base import Driver, Ending, Fact, Reader, Session
 from muster.domain.agent import Agent, Outcome, Usage
 from muster.domain.task import Task
+from muster.engine.converse import Conversation
 from muster.engine.follow import Follower
 from muster.engine.tools import Tools
 from muster.runtimes.base import Exit, Why
@@ -39,9 +40,15 @@ class Watch:
 
     async def until_over(self) -> tuple[Ending, Exit]:
         """Follow the run to its end and say how it ended."""
+        talk = None
+        if isinstance(self.reader, Session):
+            talk = Conversation(self.reader, self.follower)
+            await talk.catch_up()
         async for data in self.follower.pieces():
             for fact in self.reader.feed(data) if data else ():
                 self._take(fact)
+            if talk is not None:
+                await talk.go_on()
             await self._report()
             await self._enforce()
         exit_ = self.follower.exit
@@ -112,7 +119,10 @@ class Watch:
                 Outcome.TIMEOUT, f"said nothing for {IDLE_SECONDS:.0f} s and did nothing"
             ),
         }
-        own = self.reader.end(exit_.code, str(exit_.why))
+        closed = self.follower.stopped == "closed"
+        own = self.reader.end(exit_.code, "closed" if closed else str(exit_.why))
+        if closed:
+            return own
         if self.follower.stopped:
             return by_muster[self.follower.stopped]
         by_place = {

@@ -128,6 +128,14 @@ class Runtime(Protocol):
         """
         ...
 
+    async def end_input(self, run_dir: Path) -> None:
+        """Close the standard input of an interactive run.
+
+        Raises:
+            Conflict: the run is over or takes no input.
+        """
+        ...
+
     async def stop(self, run_dir: Path) -> None:
         """Ask the run to end: SIGINT, 2 s later SIGTERM, 1 s later the whole tree is killed.
 

@@ -29,14 +29,22 @@ _HINT_EVERY = 0.005
 
 
 class Input:
-    """The program's standard input: what it has not taken yet is kept here, up to a bound."""
+    """The program's standard input: what it has not taken yet is kept here, up to a bound.
 
-    def __init__(self, loop: Loop, fd: int, first: bytes, *, stay_open: bool) -> None:
+    `record` is told all that is accepted, before the program is; False when it takes no more.
+    """
+
+    def __init__(
+        self, loop: Loop, fd: int, first: bytes, record: Callable[[bytes], bool] | None
+    ) -> None:
+        self._record = record
+        if record is not None and first:
+            record(first)
         self._loop = loop
         self._fd: int | None = fd
         self._waiting = deque([first] if first else [])
         self._size = len(first)
-        self._last = not stay_open
+        self._last = record is None
         self._polled = False
         os.set_blocking(fd, False)
         self.push()
@@ -53,7 +61,7 @@ class Input:
 
     def add(self, data: bytes) -> bool:
         """Pass on to the program; False when it takes no input any more."""
-        if not self.open:
+        if not self.open or (self._record is not None and not self._record(data)):
             return False
         self._waiting.append(data)
         self._size += len(data)

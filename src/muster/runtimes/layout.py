@@ -8,6 +8,7 @@ It is the one contract of every place. A run directory holds:
 - `shim.json`: who supervises and by what the run's processes are found (`Traces`).
 - `out`, `err`: the first bytes of each redacted stream; what comes after the head is in segments
   `out.<offset>`, of which the oldest are dropped.
+- `in`: what an interactive run was told on its standard input, redacted, from its first byte.
 - `index`: one `RECORD` for each chunk, in the order of the merged log.
 - `ctl`: the shim's socket, while it lives.
 - `place.json`: what a place that runs the program elsewhere (a container) told of its end.
@@ -30,6 +31,7 @@ LOCK = "lock"
 SPEC = "spec.json"
 SHIM = "shim.json"
 INDEX = "index"
+TOLD = "in"
 CTL = "ctl"
 PLACE = "place.json"
 EXIT = "exit.json"

@@ -13,7 +13,7 @@ from typing import Self
 from muster.runtimes.base import Exit, Why
 from muster.runtimes.characters import begun, continues, missing
 from muster.runtimes.kept import Kept, Piece
-from muster.runtimes.layout import EXIT, INDEX, LOCK, RECORD, STARTED, STREAMS, read_json
+from muster.runtimes.layout import EXIT, INDEX, LOCK, RECORD, STARTED, STREAMS, TOLD, read_json
 
 __all__ = ["LogItem", "LogPage", "Piece", "RunDir"]
 
@@ -68,6 +68,13 @@ class RunDir:
     def started(self) -> bool:
         """Whether the run was ever started."""
         return (self.path / STARTED).exists()
+
+    def told(self) -> bytes:
+        """What an interactive run was told on its standard input, redacted."""
+        try:
+            return (self.path / TOLD).read_bytes()
+        except FileNotFoundError:
+            return b""
 
     def alive(self) -> bool:
         """Whether the run's shim lives."""

@@ -38,6 +38,7 @@ from muster.runtimes.layout import (
 from muster.runtimes.leftovers import Traces
 from muster.runtimes.pump import Pump
 from muster.runtimes.streams import CappedFile, Index
+from muster.runtimes.told import Told
 
 _LADDER = ((signal.SIGINT, 2.0), (signal.SIGTERM, 1.0))
 _KILL_AGAIN = 1.0
@@ -257,7 +258,8 @@ class Shim:
         self._reap()  # it may have ended before anybody listened
         order = self._order
         feed = self._embryo.stdin
-        self._control.input = Input(self._loop, feed, order.stdin, stay_open=order.interactive)
+        told = Told(self._folder, self._redactor.twin()).add if order.interactive else None
+        self._control.input = Input(self._loop, feed, order.stdin, told)
         self._why = "exec" if problem else ""
         write_at_once(self._folder, SPEC, self._redacted_spec())
         while self._code is None:

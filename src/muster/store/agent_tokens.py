@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from muster.domain.agent import LIVE, Agent
 from muster.domain.errors import Stale
-from muster.domain.ids import new_token
 from muster.domain.task import HOLDS_A_SLOT, Task
 from muster.store.agents import get_agent
 from muster.store.base import Tx
 from muster.store.schema import agent_tokens
 from muster.store.tasks import get_task
+
+_FORGET = delete(agent_tokens).where(agent_tokens.c.agent_id == bindparam("of_agent"))
+_KEEP = insert(agent_tokens)
 
 
 def digest_of(token: str) -> str:
@@ -21,8 +23,8 @@ def digest_of(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def issue(tx: Tx, task: Task, agent_id: str) -> str:
-    """A fresh token for an attempt's agent; the one it had before opens nothing any more.
+def admit(tx: Tx, task: Task, agent_id: str, token: str) -> None:
+    """Let a fresh token open an attempt's task; the one its agent had before opens nothing more.
 
     Raises:
         Stale: the attempt is no longer held by this claim.
@@ -33,12 +35,9 @@ def issue(tx: Tx, task: Task, agent_id: str) -> str:
             f"attempt {task.attempt} of {task.label} is no longer held by this claim",
             hint="read the task again; somebody else moved it",
         )
-    token = new_token()
-    tx.conn.execute(delete(agent_tokens).where(agent_tokens.c.agent_id == agent_id))
-    tx.conn.execute(
-        insert(agent_tokens).values(digest=digest_of(token), agent_id=agent_id, created_at=tx.now)
-    )
-    return token
+    kept = {"digest": digest_of(token), "agent_id": agent_id, "created_at": tx.now}
+    tx.conn.execute(_FORGET, {"of_agent": agent_id})
+    tx.conn.execute(_KEEP, kept)
 
 
 def agent_at_work(tx: Tx, agent_id: str) -> tuple[Agent, Task]:
