@@ -71,7 +71,7 @@ async def test_only_the_workspace_and_its_own_home_can_be_written(house: House) 
         "print(seen > 500)\n"
     )
     word = f"planted-{time.monotonic_ns()}"
-    tops = ("/usr", "/etc", "/opt", "/root/.pyenv", "/root", str(house.home))
+    tops = ("/usr", "/etc", "/opt", sys.base_prefix, "/root", str(house.home))
     ended = await house.python(code, word, *tops)
     assert ended.out == "True\n"
     own = (house.tree, house.git, house.private, house.private / "tmp")

@@ -81,7 +81,9 @@ class Supervised:
             Invalid: a secret is too short to be hidden, or a text holds a NUL.
             Refused: no supervisor can be started here.
         """
-        order = _order(spec, run_dir, self.cage(spec, run_dir))
+        # What can be shown is looked up on the disk, and the first look tries the place itself.
+        cage = await asyncio.to_thread(self.cage, spec, run_dir)
+        order = _order(spec, run_dir, cage)
         if not _prepare(run_dir):
             return
         failpoint("run.before_spawn")
