@@ -1,0 +1,79 @@
+"""A two-way program at work under the engine: it is answered, ended, and kept through a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from engine.houses import town
+
+AGENT = """
+import json, pathlib, sys, time
+told = pathlib.Path("told.txt")
+def say(message):
+    sys.stdout.write(json.dumps(message) + "\\n")
+    sys.stdout.flush()
+for line in sys.stdin:
+    message = json.loads(line)
+    method, number = message.get("method"), message.get("id")
+    with told.open("a") as file:
+        file.write(f"{method}\\n")
+    if method == "initialize":
+        say({"jsonrpc": "2.0", "id": number, "result": {"protocolVersion": 1}})
+    elif method == "session/new":
+        say({"jsonrpc": "2.0", "id": number, "result": {"sessionId": "s-1"}})
+    elif method == "session/prompt":
+        pathlib.Path("begun").touch()
+        time.sleep(PAUSE)
+        say({"jsonrpc": "2.0", "id": number, "result": {"stopReason": "STOP"}})
+if LINGERS:
+    time.sleep(300)
+"""
+
+
+def speaking(stop: str = "end_turn", pause: float = 0.0, *, lingers: bool = False) -> dict:
+    """An own agent that speaks ACP."""
+    script = AGENT.replace("STOP", stop).replace("PAUSE", str(pause))
+    script = script.replace("LINGERS", str(lingers))
+    return {"driver": "acp", "command": [sys.executable, "-c", script]}
+
+
+async def test_it_is_told_its_task_and_ends_when_its_turn_is_over(tmp_path):
+    async with town(tmp_path, {"speaks": speaking()}, test_command="true") as place:
+        task = await place.do("speaks", type="chore")
+        assert task["status"] == "completed", task["reason"]
+        (agent,) = task["agents"]
+        assert (agent["outcome"], agent["session_id"]) == ("completed", "s-1")
+        said = (place.repo / "told.txt").read_text().split()
+        assert said == ["initialize", "session/new", "session/prompt"]
+        assert b"session/prompt" in (place.run_dir(agent["id"]) / "in").read_bytes()
+
+
+async def test_a_turn_that_failed_is_no_success_though_the_program_ends_with_0(tmp_path):
+    agents = {"refuses": speaking("refusal")}
+    async with town(tmp_path, agents, test_command="true", max_attempts=1) as place:
+        task = await place.do("refuses", type="chore")
+        assert task["status"] == "failed"
+        assert task["agents"][0]["outcome"] != "completed"
+
+
+async def test_a_program_that_does_not_end_by_itself_is_ended(tmp_path):
+    agents = {"lingers": speaking(lingers=True)}
+    async with town(tmp_path, agents, test_command="true") as place:
+        task = await place.do("lingers", type="chore")
+        assert task["status"] == "completed", task["reason"]
+
+
+async def test_a_conversation_goes_on_after_a_restart_and_nothing_is_said_twice(tmp_path):
+    async with town(tmp_path, {"speaks": speaking(pause=3.0)}, test_command="true") as place:
+        made = await place.submit("speaks", type="chore")
+        spaces = place.home / "workspaces" / "spaces"
+        async with asyncio.timeout(20):
+            while not list(spaces.glob("*/tree/begun")):
+                await asyncio.sleep(0.05)
+        await place.restart()
+        task = await place.until(made["id"])
+        assert task["status"] == "completed", task["reason"]
+        assert task["attempt"] == 1
+        said = (place.repo / "told.txt").read_text().split()
+        assert said == ["initialize", "session/new", "session/prompt"]
