@@ -3,7 +3,8 @@
 gemini (run here: 0.61.0, node 20): with a key it still wants its kind of sign-in named in a
 `settings.json`; `GEMINI_CLI_NO_RELAUNCH` leaves out a child that would keep the pipes open. What a
 session was told can be loaded only a minute after it began. It waits out limits in silence, ten
-times over, unless `maxAttempts` says less.
+times over, unless `maxAttempts` in the settings of the user says less (those of the system are not
+heard for this), so that a run on a person's own login may be silent for minutes.
 opencode (run here: 1.18.33): uses PWD rather than the folder it was started in; asks only for what
 its configuration says; a rejected permission ends its turn; tells the tokens of a turn's last
 request alone, and the cost of the whole session. It tries to write through us what it wrote itself.
@@ -75,7 +76,6 @@ _GEMINI = AcpPreset(
                 "general": {
                     "enableAutoUpdate": False,
                     "enableAutoUpdateNotification": False,
-                    "maxAttempts": 2,
                 },
                 "privacy": {"usageStatisticsEnabled": False},
                 "telemetry": {"enabled": False},
@@ -85,7 +85,13 @@ _GEMINI = AcpPreset(
     keyed_env={"GEMINI_CLI_HOME": "{home}/gemini"},
     keyed_files={
         "{home}/gemini/.gemini/settings.json": json.dumps(
-            {"security": {"auth": {"selectedType": "gemini-api-key"}}}
+            {
+                "security": {
+                    "auth": {"selectedType": "gemini-api-key"},
+                    "folderTrust": {"enabled": True},
+                },
+                "general": {"maxAttempts": 2},
+            }
         )
     },
     login_env={"GEMINI_CLI_HOME": "{person}"},

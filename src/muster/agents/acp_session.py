@@ -184,7 +184,7 @@ class AcpSession(JsonRpc):
             self._owe_first()
 
     def _owe_first(self) -> None:
-        first = self._prompt(self._start.prompt, self._start.pointer)
+        first = self._prompt(self._start.prompt, *filter(None, [self._start.pointer]))
         self._owe_request("prompt-1", "session/prompt", first)
 
     def _over(self, result: Message) -> Iterator[Fact]:
@@ -272,7 +272,7 @@ class AcpSession(JsonRpc):
         yield Fact("finished", {"ok": False, "text": ending.reason})
 
     def _prompt(self, *texts: str) -> dict[str, Any]:
-        parts = [{"type": "text", "text": text} for text in texts if text]
+        parts = [{"type": "text", "text": text} for text in texts]
         return {"sessionId": self._session, "prompt": parts}
 
     def _spent(self, update: Message) -> Iterator[Fact]:

@@ -147,7 +147,7 @@ class CodexSession(JsonRpc):
             self._thread = word(deep(result, "thread", "id"))
             self._model = one_line(word(result.get("model")))
             yield Fact("session", {"session_id": one_line(self._thread), "model": self._model})
-            words = (self._start.prompt, self._start.pointer)
+            words = (self._start.prompt, *filter(None, [self._start.pointer]))
             self._owe_request("turn-1", "turn/start", self._input(*words))
         elif number.startswith("turn-"):
             self._turn = word(deep(result, "turn", "id")) or self._turn
@@ -233,7 +233,7 @@ class CodexSession(JsonRpc):
         return f"{kind}-{number}"
 
     def _input(self, *texts: str) -> dict[str, Any]:
-        parts = [{"type": "text", "text": text} for text in texts if text]
+        parts = [{"type": "text", "text": text} for text in texts]
         return {"threadId": self._thread, "input": parts}
 
     def _is_mine(self, params: Message) -> bool:
