@@ -7,15 +7,19 @@ from dataclasses import dataclass, field
 
 from muster.agents.base import Driver, Ending, Fact, Reader, Session
 from muster.domain.agent import Agent, Outcome, Usage
+from muster.domain.event import NewEvent
 from muster.domain.task import Task
 from muster.engine.converse import Conversation
 from muster.engine.follow import Follower
 from muster.engine.tools import Tools
 from muster.runtimes.base import Exit, Why
+from muster.runtimes.refusals import read_refusals
 from muster.store import agents as agent_verbs
+from muster.store import events
 
 IDLE_SECONDS = 120.0
 _REPORT_EVERY = 0.25
+_MOST_REFUSALS = 20
 
 
 @dataclass(slots=True)
@@ -37,6 +41,8 @@ class Watch:
     _cpu: float = 0.0
     _told: tuple[str, float] = ("", 0.0)
     _told_at: float = 0.0
+    _refused: set[tuple[str, int]] = field(default_factory=set)
+    _read_to: int = 0
 
     async def until_over(self) -> tuple[Ending, Exit]:
         """Follow the run to its end and say how it ended."""
@@ -50,6 +56,7 @@ class Watch:
             if talk is not None:
                 await talk.go_on()
             await self._report()
+            await self._tell_refusals()
             await self._enforce()
         exit_ = self.follower.exit
         return self._ending(exit_), exit_
@@ -92,6 +99,24 @@ class Watch:
                 "session_id": self.session_id,
             },
         )
+
+    async def _tell_refusals(self) -> None:
+        """Say which places the run was kept from, each once.
+
+        After a restart of muster they are said once more.
+        """
+        found, self._read_to = read_refusals(self.follower.run_dir, self._read_to)
+        places = {(refusal.host, refusal.port): refusal.why for refusal in found}
+        new = [place for place in places if place not in self._refused]
+        for host, port in new[: _MOST_REFUSALS - len(self._refused)]:
+            self._refused.add((host, port))
+            payload = {"host": host, "port": port, "why": places[host, port]}
+            await self.tools.store.write(
+                events.append,
+                NewEvent(
+                    "network.refused", self.agent.id, payload, self.task.project_id, self.task.id
+                ),
+            )
 
     async def _enforce(self) -> None:
         if self.budget is not None and self.usage.cost_usd > self.budget:

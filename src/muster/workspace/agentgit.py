@@ -39,7 +39,8 @@ def make_agent_git(
     folder = root / FOLDER
     ref = f"refs/heads/{ref_name(branch)}"
     # The fewest folders that git takes for a repository: making each costs as much as the mount.
-    for name in (".", "objects", "objects/info", "refs", "info"):
+    # An empty `hooks` is there for a place that contains to lock.
+    for name in (".", "objects", "objects/info", "refs", "info", "hooks"):
         (folder / name).mkdir()
     sha256 = len(commit) == 64
     config = _CONFIG.format(version=int(sha256)) + (_SHA256 if sha256 else "")

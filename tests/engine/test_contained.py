@@ -1,0 +1,47 @@
+"""The whole walk in a sandbox: the agent does its work there, and is kept from the rest."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.houses import git, shell, town
+
+pytestmark = pytest.mark.needs_bubblewrap
+
+WORKS = (
+    "printf 'def sub(a, b):\\n    return a - b\\n' >> calc.py; git add -A;"
+    " git -c core.hooksPath=/dev/null commit -qm mine; git log --oneline | wc -l > count.txt;"
+)
+PRIES = (
+    "ls {home}/token {home}/muster.db {home}/runs/*/spec.json {repo} > seen.txt 2>/dev/null;"
+    " echo x > {home}/planted; echo '[alias]' >> $(git rev-parse --git-dir)/config;"
+    ' echo x > "$(git rev-parse --git-dir)/hooks/post-commit";'
+    " python3 -c \"import urllib.request as u; u.urlopen('http://192.0.2.1:81/', timeout=5)\";"
+)
+
+
+async def test_work_is_done_checked_and_merged_in_a_sandbox_and_nothing_else_is_seen(tmp_path):
+    script = WORKS + PRIES.format(home=tmp_path / "home", repo=tmp_path / "repo") + "true"
+    async with town(
+        tmp_path,
+        {"pries": shell(script)},
+        runtime="sandbox",
+        test_command="python3 -B -m unittest -q",
+    ) as place:
+        task = await place.do("pries", type="chore")
+        assert task["status"] == "completed", task["reason"]
+        assert git(place.repo, "show", "main:count.txt") == "2"
+        assert git(place.repo, "show", "main:seen.txt") == ""
+        assert not (place.home / "planted").exists()
+        agent = task["agents"][0]
+        assert agent["runtime"] == "sandbox"
+        events = (await place.service.list_events(0, type="network.refused"))["items"]
+        assert [(e["payload"]["host"], e["payload"]["port"]) for e in events] == [("192.0.2.1", 81)]
+
+
+async def test_a_check_is_contained_like_the_agent(tmp_path):
+    tries = f"test ! -e {tmp_path / 'home' / 'token'} && test -f calc.py"
+    grows = shell('echo "$MUSTER_TASK" > "$MUSTER_TASK.txt"')
+    async with town(tmp_path, {"grows": grows}, runtime="sandbox", test_command=tries) as place:
+        task = await place.do("grows", type="chore")
+        assert task["status"] == "completed", task["reason"]
