@@ -10,7 +10,10 @@ import signal
 import pytest
 
 from engine.houses import CALC, UNITTEST, commit, git, marked, shell, town
+from muster.domain.agent import Role
 from muster.domain.errors import Invalid
+from muster.store import agents, moves
+from muster.store.agents import NewAgent
 
 GOOD = shell("printf 'def sub(a, b):\\n    return a - b\\n' >> calc.py; echo done")
 BREAKS = shell("printf 'def add(a, b):\\n    return a - b\\n' > calc.py; echo done")
@@ -139,6 +142,24 @@ async def test_a_running_agent_survives_the_engine_and_is_adopted(tmp_path):
         assert (done["status"], done["attempt"]) == ("completed", 1)
         logs = await place.service.agent_logs(done["agents"][0]["id"])
         assert "".join(i["text"] for i in logs["items"]) == "one\ntwo\n"
+
+
+async def test_a_workspace_left_by_a_crash_gives_way_when_the_branch_has_moved(tmp_path):
+    async with town(tmp_path, {"good": GOOD}) as place:
+        await place.house.daemon.stop()
+        made = await place.submit("good", type="chore")
+        store = place.house.store
+        (task,) = await store.write(moves.admit, moves.Limits(1, {}, 1))
+        new = NewAgent("coding-00000001", Role.CODING, "command", "process")
+        await store.write(agents.start_agent, task, new)
+        mirror = place.house.workspaces.mirror(task.project_id)
+        base = mirror.fetch(place.repo / ".git", "main")
+        place.house.workspaces.open("coding-00000001", task.project_id, base)
+        moved = commit(place.repo, {"more.txt": "more"})
+        await place.restart()
+        done = await place.until(made["id"])
+        assert (done["status"], done["base_commit"]) == ("completed", moved)
+        assert done["attempt"] == 1
 
 
 async def test_an_agent_killed_with_its_shim_is_tried_again_at_no_cost(tmp_path):

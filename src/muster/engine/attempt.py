@@ -183,10 +183,16 @@ async def _open(tools: Tools, job: Job, agent: Agent, base: str) -> Workspace:
 
 def _furnish(tools: Tools, job: Job, agent: Agent, base: str, layer: str | None) -> Workspace:
     """The workspace, and beside it the agent's home with the prompt."""
+    commit = job.task.result_commit or base
+    if tools.workspaces.exists(agent.id):
+        # Left by a crash before the agent began: the branch may have moved on since.
+        left = tools.workspaces.get(agent.id)
+        if left.commit != commit:
+            tools.workspaces.discard(left)
     workspace = tools.workspaces.open(
         agent.id,
         job.repo,
-        job.task.result_commit or base,
+        commit,
         near=base,
         ports=job.settings.ports,
         branch=job.task.branch,

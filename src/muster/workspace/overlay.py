@@ -79,7 +79,9 @@ class OverlayBackend:
             return self._open(source, root, commit, commit, layer)
 
     def _start(self, source: Source, commit: str, near: str | None) -> str:
-        """The base to stand on: the commit's own, the near one, or one that differs little.
+        """The base to stand on: the commit's own, one that differs little, or the near one.
+
+        The near one is made when need be: it serves others too, and may be on its way already.
 
         A large repository gets no base of its own for each step of a branch: writing out all its
         files would take seconds and their whole size, moving on a few of them takes neither.
@@ -92,7 +94,7 @@ class OverlayBackend:
             large = (base / INDEX).stat().st_size >= self._large_index
             if large and self._differ_little(source, base.name, commit):
                 return base.name
-        return commit
+        return near or commit
 
     def _differ_little(self, source: Source, base: str, commit: str) -> bool:
         listed = self._git.run(
