@@ -275,4 +275,5 @@ def _spec(
         interactive=launch.interactive,
         limits=Limits(wall_seconds=float(minutes) * 60),
         secrets=tuple(sorted(known | set(secrets_in(tools.settings.environ)))),
+        folders=(str(workspace.tree), str(agent_job.home.parent)),
     )

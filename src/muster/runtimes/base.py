@@ -43,7 +43,8 @@ class RunSpec:
 
     `env` is the whole environment. `secrets` are the values that must not reach a stored byte.
     Neither is ever written to disk. `stdin` is fed and closed; with `interactive` it stays open
-    for `Runtime.send`.
+    for `Runtime.send`. `folders` are what the program needs and may change, `cwd` among them, as
+    absolute paths; a place elsewhere carries them there and back, one here uses them as they are.
     """
 
     run_id: str
@@ -54,6 +55,7 @@ class RunSpec:
     interactive: bool = False
     limits: Limits = Limits()
     secrets: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
