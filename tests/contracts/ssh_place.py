@@ -121,4 +121,4 @@ class FarBox(SshRuntime):
     """The runtime of that host; made anew it knows the same runs."""
 
     def __init__(self) -> None:
-        super().__init__(hosts(Path(os.environ[HOME]))["box"])
+        super().__init__(hosts(Path(os.environ[HOME]))["box"], "ssh:box")

@@ -14,6 +14,7 @@ import pytest
 from tests.contracts.ssh_place import HOME, FarBox, Sshd
 
 from contracts.runtime import PATIENCE, Place, RuntimeContract, living, until
+from engine.houses import git, town
 from muster.domain.errors import Invalid, Refused, Unreachable
 from muster.runtimes.base import RunSpec, Why
 from muster.runtimes.rundir import RunDir
@@ -264,3 +265,17 @@ def test_an_address_that_is_none_is_refused(text: str) -> None:
 
 def test_an_address_is_read() -> None:
     assert parse_address("box", "me@[::1]:2222") == Host("box", "::1", 2222, "me")
+
+
+async def test_a_task_is_done_over_there_checked_there_and_merged_here(
+    sshd: Sshd, tmp_path: Path
+) -> None:
+    line = "pwd > where.txt; cp $MUSTER_PROMPT prompt.txt; git status --short | wc -l"
+    agents = {"far": {"driver": "command", "command": ["/bin/sh", "-c", line]}}
+    async with town(tmp_path, agents, test_command="grep -q muster-far where.txt") as place:
+        place.house.tools.runtimes["ssh:box"] = FarBox()  # type: ignore[index]
+        place.service._own.runtime_names |= {"ssh:box"}
+        task = await place.do("far", "go far", type="chore", runtime="ssh:box")
+        assert task["status"] == "completed", task
+        assert "muster-far" in git(place.repo, "show", "main:where.txt")
+        await place.house.tools.runtimes["ssh:box"].close()

@@ -129,6 +129,7 @@ class Helper:
             "parts": parts,
             "there": list(twin.sizes(run)),
             "documents": twin.documents(run),
+            "last": twin.last_record(run) if ended else "",
             "cpu": self._runtime.cpu_seconds(run),
             "exit": asdict(ended) if ended and not parts else None,
         }

@@ -21,11 +21,11 @@ class Lost(Exception):
 class Source(Protocol):
     """Where messages come from: asyncio's streams and asyncssh's have both."""
 
-    async def readuntil(self, separator: bytes) -> bytes:
+    async def readuntil(self, _separator: bytes, /) -> bytes:
         """Up to and with the separator."""
         ...
 
-    async def readexactly(self, n: int) -> bytes:
+    async def readexactly(self, _n: int, /) -> bytes:
         """So many bytes."""
         ...
 

@@ -73,10 +73,12 @@ class SshRuntime:
 
     @classmethod
     def places(cls, home: Path) -> dict[str, Self]:
-        """The runtimes of a home: `ssh:NAME` for each host, and `ssh` for the first of them."""
-        known = hosts(home)
-        found = {f"{NAME}:{name}": cls(host, f"{NAME}:{name}") for name, host in known.items()}
-        return {NAME: cls(next(iter(known.values()), None)), **found}
+        """The runtimes of a home: `ssh:NAME` for each host, and `ssh` for the first of them.
+
+        The first one keeps its own name, by which its runs are found when it is no longer first.
+        """
+        found = {f"{NAME}:{name}": cls(h, f"{NAME}:{name}") for name, h in hosts(home).items()}
+        return {NAME: next(iter(found.values()), cls()), **found}
 
     def available(self) -> str:
         """An empty string when this place can be used here, else the reason why not."""
@@ -238,7 +240,7 @@ class SshRuntime:
         twin = Twin(run_dir)
         told, _ = await self._ask("watch", run=_note(run_dir)["run"], have={}, patience=0.0)
         twin.keep(told["documents"])
-        twin.end(said)
+        twin.end(said, str(told["last"]))
         ended = RunDir(run_dir).exit()
         assert ended is not None
         self._cpu.pop(run_dir, None)

@@ -39,8 +39,10 @@ def news(folder: Path, have: Mapping[str, int]) -> tuple[list[dict[str, Any]], b
     now = sizes(folder)
     for name in sorted(now, key=_order):
         at, room = have.get(name, 0), PIECE - len(data)
-        if now[name] <= at and name in have:
+        if now[name] <= at and name in have and not (name == INDEX and data):
             continue
+        if name == INDEX:  # its last record may have grown in its place
+            at = max(0, at - RECORD.size)
         piece = _read(folder / name, at, min(room, max(0, now[name] - at)))
         if piece is not None:
             parts.append({"name": name, "at": at, "length": len(piece)})
@@ -48,6 +50,14 @@ def news(folder: Path, have: Mapping[str, int]) -> tuple[list[dict[str, Any]], b
         if len(data) >= PIECE:
             break
     return parts, bytes(data)
+
+
+def last_record(folder: Path) -> str:
+    """The last record of the index, in hex; it is rewritten while its chunk grows."""
+    with contextlib.suppress(FileNotFoundError):
+        data = (folder / INDEX).read_bytes()[-RECORD.size :]
+        return data.hex() if len(data) == RECORD.size else ""
+    return ""
 
 
 def documents(folder: Path) -> dict[str, str]:
@@ -94,8 +104,11 @@ class Twin:
             if name in documents:
                 write_at_once(str(self.folder), name, documents[name].encode())
 
-    def end(self, exit_: Mapping[str, Any]) -> None:
+    def end(self, exit_: Mapping[str, Any], last: str) -> None:
         """Say how the run ended; the last thing that is written."""
+        size = sizes(self.folder).get(INDEX, 0)
+        if size and len(last) == 2 * RECORD.size:
+            _write(self.folder / INDEX, size - RECORD.size, bytes.fromhex(last))
         write_at_once(str(self.folder), EXIT, json.dumps(exit_).encode())
 
     def _covered(self, start: int, piece: bytes) -> bytes:
