@@ -272,10 +272,10 @@ async def test_a_task_is_done_over_there_checked_there_and_merged_here(
 ) -> None:
     line = "pwd > where.txt; cp $MUSTER_PROMPT prompt.txt; git status --short | wc -l"
     agents = {"far": {"driver": "command", "command": ["/bin/sh", "-c", line]}}
-    async with town(tmp_path, agents, test_command="grep -q muster-far where.txt") as place:
+    async with town(tmp_path, agents, test_command="pwd | grep -q muster-far") as place:
         place.house.tools.runtimes["ssh:box"] = FarBox()  # type: ignore[index]
         place.service._own.runtime_names |= {"ssh:box"}
         task = await place.do("far", "go far", type="chore", runtime="ssh:box")
-        assert task["status"] == "completed", task
+        assert task["status"] == "completed", (task["reason"], task["breakpoint"], task["verdicts"])
         assert "muster-far" in git(place.repo, "show", "main:where.txt")
         await place.house.tools.runtimes["ssh:box"].close()
