@@ -82,9 +82,11 @@ class TestSshRuntime(RuntimeContract):
         await place.shell("while read line; do echo $line; done", interactive=True)
         await place.runtime.send(place.dir(), b"one\n")
         await place.says(b"one")
+        assert isinstance(place.runtime, FarBox)
+        old = place.runtime._wire
         self.sshd.cut()
         began = time.monotonic()
-        await until(lambda: len(self.sshd.connections()) > 0)
+        await until(lambda: place.runtime._wire not in {None, old} and place.runtime._wire.alive)
         assert time.monotonic() - began < 1.0
         await place.runtime.send(place.dir(), b"two\n")
         await place.says(b"two")
