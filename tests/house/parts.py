@@ -67,6 +67,12 @@ def _no_postgres() -> str:
     return "" if postgres_folder() else "no PostgreSQL server programs"
 
 
+def _no_sshd() -> str:
+    if why := _no_root():
+        return why
+    return "" if Path("/usr/sbin/sshd").exists() else "no OpenSSH server"
+
+
 def _no_overlay() -> str:
     """Why no kernel overlay can be mounted below the folder for temporary files."""
     if why := _no_root():
@@ -115,6 +121,7 @@ PARTS = {
         Part("tmux", "tmux", _program("tmux"), "scripts/ci-setup tmux"),
         Part("docker", "a Docker engine to start", _no_docker, "as root: scripts/ci-setup docker"),
         Part("bubblewrap", "the bwrap sandbox", _program("bwrap"), "apt-get install bubblewrap"),
+        Part("sshd", "an SSH server", _no_sshd, "scripts/ci-setup ssh"),
         Part("postgres", "a PostgreSQL server", _no_postgres, "apt-get install postgresql"),
     )
 }

@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "breakpoint": ("muster.cli.breakpoint", "breakpoint_", "List, show and answer questions."),
     "queue": ("muster.cli.queue", "queue", "Show and steer the queue."),
     "event": ("muster.cli.event", "event", "List, follow and emit events."),
+    "host": ("muster.cli.host", "host", "List, add and remove machines reached by SSH."),
     "mcp": ("muster.cli.mcp", "mcp", "Speak MCP over standard input and output."),
     "record": ("muster.cli.record", "record", "Save an agent's transcript as a cassette."),
     "help": ("muster.cli.help", "help_", "Explain a topic, such as exit-codes."),

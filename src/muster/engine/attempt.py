@@ -280,5 +280,6 @@ def _spec(
         interactive=launch.interactive,
         limits=Limits(wall_seconds=float(minutes) * 60),
         secrets=tuple(sorted(known | set(secrets_in(tools.settings.environ)))),
+        folders=(str(workspace.tree), str(agent_job.home.parent)),
         **reach_of(tools, job, workspace, _private(tools, agent_job.run_id), env),
     )

@@ -120,6 +120,7 @@ async def _run(tools: Tools, job: Job, command: Command, where: Path, name: str)
         env=env,
         limits=Limits(wall_seconds=job.settings.check_timeout_minutes * 60),
         secrets=secrets_in(tools.settings.environ),
+        folders=(str(workspace.tree), str(private)),
         **reach_of(tools, job, workspace, private, env),
     )
     await runtime.start(spec, run_dir)

@@ -45,7 +45,8 @@ class RunSpec:
 
     `env` is the whole environment. `secrets` are the values that must not reach a stored byte.
     Neither is ever written to disk. `stdin` is fed and closed; with `interactive` it stays open
-    for `Runtime.send`.
+    for `Runtime.send`. `folders` are what the program needs and may change, `cwd` among them, as
+    absolute paths; a place elsewhere carries them there and back, one here uses them as they are.
 
     A place that contains shows `cwd` and the `writable` paths to be written, the `readable` ones
     and the system's programs to be read, and nothing else; what is `readable` inside something
@@ -66,6 +67,7 @@ class RunSpec:
     readable: tuple[str, ...] = ()
     network: tuple[str, ...] = ()
     image: str = ""
+    folders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from muster.agents.base import Driver
 from muster.domain.errors import MusterError
 from muster.settings import Settings, environment, load
 from muster.wiring.home import prepare_home
-from muster.wiring.house import plugins
+from muster.wiring.house import places, plugins
 from muster.workspace.git import Git
 
 Check = dict[str, str]
@@ -104,9 +104,7 @@ def _port(settings: Settings) -> Check:
 
 
 def _places(home: Path) -> Iterator[Check]:
-    del home
-    for name, make in sorted(plugins("runtimes").items()):
-        place = make()
+    for name, place in sorted(places(home).items()):
         why_not = place.available()
         text = why_not or f"can run agents here; {place.describe()}"
         yield _check(f"runtime {name}", "warn" if why_not else "ok", text)

@@ -6,12 +6,14 @@ import asyncio
 import logging
 import time
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from muster import __version__
 from muster.engine.daemon import Daemon, hand_over
 from muster.engine.dispatch import room_on_disk
 from muster.engine.tools import Tools
+from muster.runtimes.base import Runtime
 from muster.service.counter import Service
 from muster.service.desk import Belongings
 from muster.settings import Settings
@@ -36,6 +38,15 @@ def plugins(group: str) -> dict[str, Any]:
     return found
 
 
+def places(home: Path) -> dict[str, Runtime]:
+    """Every place where this home's runs can be: a plugin may stand for several (`places`)."""
+    found: dict[str, Runtime] = {}
+    for name, make in plugins("runtimes").items():
+        several = getattr(make, "places", None)
+        found |= several(home) if several else {name: make()}
+    return found
+
+
 class House:
     """Everything of one running muster, joined."""
 
@@ -51,7 +62,7 @@ class House:
             settings=settings,
             store=self.store,
             workspaces=self.workspaces,
-            runtimes={name: make() for name, make in plugins("runtimes").items()},
+            runtimes=places(settings.home),
             drivers={name: make() for name, make in plugins("agents").items()},
             clock=time.time,
         )
