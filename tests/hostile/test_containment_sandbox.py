@@ -2,154 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import hashlib
-import http.server
 import json
 import os
-import socket
 import subprocess
 import sys
-import threading
 import time
-import zipfile
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from contracts.runtime import living, until
-from muster.domain.errors import Invalid
-from muster.runtimes.base import Exit, Limits, RunSpec, Why
-from muster.runtimes.refusals import Refusal, read_refusals
-from muster.runtimes.rundir import RunDir
-from muster.runtimes.sandbox import SandboxRuntime
+from hostile.sandboxed import SECRET, House
+from muster.runtimes.base import Limits
 
 pytestmark = pytest.mark.needs_bubblewrap
-
-PATIENCE = 60.0
-SECRET = "muster-token-of-the-first-user"
-ASK = """
-import socket, sys
-def ask(line, more=b"", port=3128):
-    with socket.create_connection(("127.0.0.1", port), 20) as s:
-        s.sendall(line.encode() + b"\\r\\n\\r\\n" + more)
-        data = b""
-        while piece := s.recv(65536):
-            data += piece
-    return data.decode("latin-1")
-for line in sys.argv[1:]:
-    print(ask(line).split("\\r\\n")[0].split(" ", 1)[1])
-"""
-
-
-@dataclass
-class Ended:
-    """A run that is over."""
-
-    exit: Exit
-    out: str
-    err: str
-    refused: list[Refusal]
-
-
-@dataclass
-class House:
-    """A home as muster lays it out, with two agents in it."""
-
-    home: Path
-    runtime: SandboxRuntime
-    runs: list[Path] = field(default_factory=list)
-
-    @property
-    def tree(self) -> Path:
-        """The workspace of the agent that is tried."""
-        return self.home / "workspaces" / "spaces" / "mine" / "tree"
-
-    @property
-    def git(self) -> Path:
-        """The git folder of that agent."""
-        return self.tree.parent / "agent.git"
-
-    @property
-    def private(self) -> Path:
-        """The home of that agent: beside its run's record."""
-        return self.home / "runs" / "mine" / "agent" / "home"
-
-    def spec(self, name: str, *argv: str, **more: Any) -> RunSpec:
-        """A run as the engine asks for it."""
-        env = {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "HOME": str(self.private),
-            "TMPDIR": str(self.private / "tmp"),
-            "LANG": "C.UTF-8",
-            **more.pop("env", {}),
-        }
-        more.setdefault("writable", (str(self.git), str(self.private)))
-        more.setdefault("readable", (str(self.git / "config"), str(self.git / "hooks")))
-        return RunSpec(name, argv, str(self.tree), env, **more)
-
-    async def start(self, *argv: str, **more: Any) -> RunDir:
-        """Start a run."""
-        run_dir = self.home / "runs" / f"mine{len(self.runs) or ''}"
-        self.runs.append(run_dir)
-        await self.runtime.start(self.spec(run_dir.name, *argv, **more), run_dir)
-        return RunDir(run_dir)
-
-    async def end(self, record: RunDir) -> Ended:
-        """Wait for a run's end."""
-        ended = await asyncio.wait_for(self.runtime.wait(record.path), PATIENCE)
-        out, err = (record.read(s, 0, 1 << 20).data.decode() for s in ("out", "err"))
-        return Ended(ended, out, err, read_refusals(record.path)[0])
-
-    async def run(self, *argv: str, **more: Any) -> Ended:
-        """Run a program to its end."""
-        return await self.end(await self.start(*argv, **more))
-
-    async def shell(self, line: str, **more: Any) -> Ended:
-        """Run a shell line to its end."""
-        return await self.run("sh", "-c", line, **more)
-
-    async def python(self, code: str, *args: str, **more: Any) -> Ended:
-        """Run a Python program to its end."""
-        return await self.run(sys.executable, "-I", "-c", code, *args, **more)
-
-    async def ask(self, *lines: str, network: tuple[str, ...]) -> Ended:
-        """Send request lines to the proxy; what it answers, line by line."""
-        ended = await self.python(ASK, *lines, network=network)
-        assert ended.exit.code == 0, ended.err
-        return ended
-
-
-@pytest.fixture
-async def house(home: Path) -> AsyncIterator[House]:
-    """A home with things worth stealing."""
-    runtime = SandboxRuntime()
-    if "by bubblewrap" not in (why := runtime.available() or runtime.describe()):
-        pytest.skip(why)
-    house = House(home, runtime)
-    (home / "token").write_text(SECRET)
-    (home / "muster.db").write_text(SECRET)
-    for name in ("mine", "other"):
-        root = home / "workspaces" / "spaces" / name
-        for folder in ("tree", "agent.git/hooks", "control"):
-            (root / folder).mkdir(parents=True)
-        (root / "record.json").write_text(SECRET)
-        (root / "control" / "state").write_text(SECRET)
-        (root / "tree" / "work.txt").write_text("work" if name == "mine" else SECRET)
-        (root / "agent.git" / "config").write_text("[core]\n\tbare = false\n")
-        private = home / "runs" / name / "agent" / "home"
-        (private / "tmp").mkdir(parents=True)
-        (private / "diary").write_text("mine" if name == "mine" else SECRET)
-    yield house
-    for run in house.runs:
-        if RunDir(run).started():
-            await runtime.kill(run)
-            await runtime.wait(run)
-    await runtime.close()
 
 
 # --- files ----------------------------------------------------------------------------------------
@@ -205,7 +71,7 @@ async def test_only_the_workspace_and_its_own_home_can_be_written(house: House) 
         "print(seen > 500)\n"
     )
     word = f"planted-{time.monotonic_ns()}"
-    tops = ("/usr", "/etc", "/opt", "/root/.pyenv", "/root", str(house.home))
+    tops = ("/usr", "/etc", "/opt", sys.base_prefix, "/root", str(house.home))
     ended = await house.python(code, word, *tops)
     assert ended.out == "True\n"
     own = (house.tree, house.git, house.private, house.private / "tmp")
@@ -310,7 +176,8 @@ def call(name, *args):
 for name, number in {
     "mount": 165, "umount2": 166, "pivot_root": 155, "chroot": 161, "unshare": 272, "setns": 308,
     "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311, "keyctl": 250, "add_key": 248,
-    "request_key": 249, "bpf": 321, "userfaultfd": 323, "perf_event_open": 298, "io_uring_setup": 425,
+    "request_key": 249, "bpf": 321, "userfaultfd": 323, "perf_event_open": 298,
+    "io_uring_setup": 425,
     "io_uring_enter": 426, "fsopen": 430, "open_tree": 428, "move_mount": 429, "mount_setattr": 442,
     "open_by_handle_at": 304, "name_to_handle_at": 303, "kexec_load": 246, "init_module": 175,
     "finit_module": 313, "delete_module": 176, "reboot": 169, "swapon": 167, "settimeofday": 164,
@@ -395,294 +262,7 @@ async def test_files_and_folders_of_the_sandbox_have_a_largest_size(house: House
     assert all(folder < 2_001_000_000 for folder in folders)
 
 
-# --- the network ----------------------------------------------------------------------------------
-
-
-class _Page(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        body = f"here is {self.path} for {self.headers['Host']}".encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture
-def server() -> Iterator[int]:
-    """An HTTP server on all addresses of this machine; its port."""
-    with http.server.ThreadingHTTPServer(("", 0), _Page) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield server.server_address[1]
-        server.shutdown()
-        thread.join()
-
-
-async def test_without_an_allow_list_there_is_no_network_at_all(house: House, server: int) -> None:
-    code = (
-        "import socket, sys\n"
-        "for host, port in (('127.0.0.1', int(sys.argv[1])), ('127.0.0.1', 3128), ('::1', 3128),\n"
-        "                   ('1.1.1.1', 443), ('169.254.169.254', 80)):\n"
-        "    try: socket.create_connection((host, port), 2); print('REACHED', host, port)\n"
-        "    except OSError: pass\n"
-        "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
-        "try: s.sendto(b'x', ('1.1.1.1', 53)); print('SENT')\n"
-        "except OSError: pass\n"
-        "print('tried')\n"
-    )
-    assert (await house.python(code, str(server))).out == "tried\n"
-
-
-async def test_a_port_of_this_machine_that_is_named_is_there_and_no_other(
-    house: House, server: int
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as secret:
-        port = secret.getsockname()[1]
-        code = (
-            "import socket, sys, urllib.request\n"
-            "own = urllib.request.build_opener(urllib.request.ProxyHandler({}))\n"
-            "print(own.open(f'http://127.0.0.1:{sys.argv[1]}/x').read().decode())\n"
-            "try: socket.create_connection(('127.0.0.1', int(sys.argv[2])), 2); print('REACHED')\n"
-            "except OSError: print('refused')\n"
-        )
-        ended = await house.python(code, str(server), str(port), network=(f"127.0.0.1:{server}",))
-    assert ended.out == f"here is /x for 127.0.0.1:{server}\nrefused\n", ended.err
-
-
-async def test_the_proxy_lets_through_what_is_allowed_by_either_way_of_asking(
-    house: House, server: int
-) -> None:
-    code = ASK + (
-        f"print(ask('GET http://127.0.0.1:{server}/plain HTTP/1.1\\r\\nHost: elsewhere'))\n"
-        f"print(ask('CONNECT 127.0.0.1:{server} HTTP/1.1',\n"
-        f"          b'GET /tunnel HTTP/1.0\\r\\nHost: inside\\r\\n\\r\\n'))\n"
-    )
-    ended = await house.python(code, network=(f"127.0.0.1:{server}",))
-    assert f"here is /plain for 127.0.0.1:{server}" in ended.out, ended.err
-    assert "here is /tunnel for inside" in ended.out
-    assert ended.refused == []
-
-
-def _ways_to_say_this_machine() -> list[str]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-            own = [probe.getsockname()[0]]
-        except OSError:
-            own = []
-    return [
-        "127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "0.0.0.0",
-        "0", "127.0.0.53", "[::1]", "[::ffff:127.0.0.1]", "[::]", "[64:ff9b::7f00:1]",
-        "[2002:7f00:1::]", "localhost.", "LOCALHOST", socket.gethostname(), *own,
-    ]  # fmt: skip
-
-
-async def test_a_name_that_leads_to_this_machine_is_refused_whatever_it_is(
-    house: House, server: int
-) -> None:
-    hosts = _ways_to_say_this_machine()
-    ended = await house.ask(
-        *(f"CONNECT {host}:{server} HTTP/1.1" for host in hosts), network=(f"*:{server}",)
-    )
-    told = dict(zip(hosts, ended.out.splitlines(), strict=True))
-    assert {host: said for host, said in told.items() if not said.startswith(("403", "502"))} == {}
-    assert {one.port for one in ended.refused} == {server}
-
-
-async def test_metadata_and_private_addresses_are_refused_unless_named_with_their_port(
-    house: House,
-) -> None:
-    hosts = ["169.254.169.254", "[fe80::1]", "10.0.0.1", "192.168.1.1", "172.17.0.1", "100.64.0.1",
-             "[fd00:ec2::254]", "224.0.0.1", "255.255.255.255", "[::ffff:169.254.169.254]"]  # fmt: skip
-    lines = [f"GET http://{host}/latest/meta-data/ HTTP/1.1" for host in hosts]
-    ended = await house.ask(*lines, network=("*", "metadata.example", "10.0.0.1"))
-    assert ended.out.splitlines() == ["403 Forbidden"] * len(hosts)
-    assert [one.host for one in ended.refused] == [host.strip("[]") for host in hosts]
-    assert {one.port for one in ended.refused} == {80}
-
-
-async def test_what_is_not_allowed_is_refused_and_written_down(house: House, server: int) -> None:
-    lines = [
-        "CONNECT evil.example:443 HTTP/1.1",
-        f"CONNECT 127.0.0.1:{server + 1} HTTP/1.1",
-        f"GET http://127.0.0.1:{server}@evil.example/ HTTP/1.1",
-        f"GET http://evil.example#@127.0.0.1:{server}/ HTTP/1.1",
-        "CONNECT good.example.evil.example:443 HTTP/1.1",
-        "CONNECT evilgood.example:443 HTTP/1.1",
-        "CONNECT good.example:22 HTTP/1.1",
-        "CONNECT good.example%00.evil.example:443 HTTP/1.1",
-        "CONNECT :443 HTTP/1.1",
-        "CONNECT good.example:99999 HTTP/1.1",
-    ]
-    ended = await house.ask(*lines, network=("*.good.example", f"127.0.0.1:{server}"))
-    assert ended.out.splitlines() == ["403 Forbidden"] * len(lines)
-    assert len(ended.refused) == len(lines)
-    first = ended.refused[0]
-    assert (first.host, first.port, first.why) == ("evil.example", 443, "is not on the allow-list")
-    assert abs(first.time - time.time()) < 60
-
-
-async def test_a_secret_in_a_refused_name_is_not_written_down(house: House) -> None:
-    secret = "correct-horse-battery"
-    ended = await house.python(
-        ASK, f"CONNECT {secret}.evil.example:443 HTTP/1.1",
-        network=("good.example",), secrets=(secret,),
-    )  # fmt: skip
-    assert [one.host for one in ended.refused] == ["***.evil.example"]
-    assert secret.encode() not in (house.runs[-1] / "refused").read_bytes()
-
-
-@pytest.mark.parametrize(
-    "line",
-    ["", "GET / HTTP/1.1", "GET https://127.0.0.1/ HTTP/1.1", "NONSENSE", "CONNECT x HTTP/2",
-     "GET http://a/ HTTP/1.1\r\n folded: x", "GET http://a/ HTTP/1.1\r\nX: a\nHost: b",
-     "GET http://a/ HTTP/1.1\r\nX: " + "x" * 100_000, "CONNECT [::1 HTTP/1.1", "CONNECT a:b:c HTTP/1.1"],
-)  # fmt: skip
-async def test_nonsense_is_answered_and_the_proxy_lives(
-    house: House, server: int, line: str
-) -> None:
-    code = ASK.replace("sys.argv[1:]", "[sys.stdin.read(), sys.argv[1]]")
-    ended = await house.python(
-        code, f"GET http://127.0.0.1:{server}/ HTTP/1.1",
-        network=(f"127.0.0.1:{server}",), stdin=line.encode(),
-    )  # fmt: skip
-    first, second = ended.out.splitlines()
-    assert first[:2] in {"40", "43"}, ended.err
-    assert second == "200 OK"
-
-
-async def test_the_network_survives_the_death_of_its_process(house: House, server: int) -> None:
-    code = ASK + (
-        "print('ready', flush=True)\n"
-        "for line in sys.stdin:\n"
-        f"    print(ask('GET http://127.0.0.1:{server}/again HTTP/1.1')[-40:], flush=True)\n"
-    )
-    record = await house.start(
-        *(sys.executable, "-I", "-c", code), network=(f"127.0.0.1:{server}",), interactive=True
-    )
-    await until(lambda: b"ready" in record.read("out", 0, 1000).data)
-    shim = json.loads((record.path / "shim.json").read_text())["shim"]
-    for n in range(1, 4):
-        children = Path(f"/proc/{shim}/task/{shim}/children").read_text().split()
-        gates = [
-            pid
-            for pid in children
-            if not Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"/usr/bin/bwrap")
-        ]
-        assert len(gates) == 1
-        os.kill(int(gates[0]), 9)
-        await house.runtime.send(record.path, b"\n")
-        await until(lambda n=n: record.read("out", 0, 1000).data.count(b"again") == n)
-    await house.runtime.end_input(record.path)
-    assert (await house.end(record)).exit.code == 0
-
-
-async def test_the_network_outlives_the_server_that_started_the_run(
-    house: House, server: int
-) -> None:
-    run_dir = house.home / "runs" / "mine"
-    house.runs.append(run_dir)
-    code = (
-        "import asyncio, json, pathlib, sys, time\n"
-        "from muster.runtimes.base import RunSpec\n"
-        "from muster.runtimes.sandbox import SandboxRuntime\n"
-        "async def main(said):\n"
-        "    spec = RunSpec('r', tuple(said['argv']), said['cwd'], said['env'], interactive=True,\n"
-        "                   network=tuple(said['network']))\n"
-        "    await SandboxRuntime().start(spec, pathlib.Path(said['run']))\n"
-        "    print('started', flush=True)\n"
-        "    time.sleep(600)\n"
-        "asyncio.run(main(json.loads(sys.argv[1])))\n"
-    )
-    line = f"GET http://127.0.0.1:{server}/ HTTP/1.1"
-    said = {
-        "argv": [sys.executable, "-I", "-c", "input()\n" + ASK, line],
-        "cwd": str(house.tree), "env": {"PATH": os.environ["PATH"]}, "run": str(run_dir),
-        "network": [f"127.0.0.1:{server}"],
-    }  # fmt: skip
-    with subprocess.Popen(
-        [sys.executable, "-c", code, json.dumps(said)], stdout=subprocess.PIPE
-    ) as starter:
-        assert starter.stdout
-        assert starter.stdout.readline() == b"started\n"
-        starter.kill()
-    await house.runtime.send(run_dir, b"\n")
-    assert (await house.end(RunDir(run_dir))).out == "200 OK\n"
-
-
-async def test_no_process_of_the_network_is_left_and_none_is_counted(
-    house: House, server: int
-) -> None:
-    record = await house.start("sleep", "600", network=(f"127.0.0.1:{server}",))
-    shim = json.loads((record.path / "shim.json").read_text())["shim"]
-    children = Path(f"/proc/{shim}/task/{shim}/children").read_text().split()
-    assert len(children) == 2
-    await house.runtime.kill(record.path)
-    ended = await house.end(record)
-    assert (ended.exit.why, ended.exit.left) == (Why.KILLED, 0)
-    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
-
-
-@pytest.mark.parametrize(
-    "rule", ["", "a b", "http://a", "a:0", "a:70000", "-", "*a", "127.0.0.1:x"]
-)
-async def test_a_rule_that_is_none_is_refused_by_name(house: House, rule: str) -> None:
-    with pytest.raises(Invalid, match="is no place of the network") as told:
-        await house.start("true", network=("good.example", rule))
-    assert repr(rule) in told.value.detail
-    assert told.value.hint
-
-
-async def test_the_proxys_own_port_cannot_be_allowed(house: House) -> None:
-    with pytest.raises(Invalid, match="3128"):
-        await house.start("true", network=("127.0.0.1:3128",))
-
-
 # --- honest work ----------------------------------------------------------------------------------
-
-
-def _wheel(folder: Path) -> None:
-    """A package index with one package."""
-    place = folder / "simple" / "tinydep"
-    place.mkdir(parents=True)
-    name = "tinydep-1.0-py3-none-any.whl"
-    files = {
-        "tinydep.py": b"ANSWER = 42\n",
-        "tinydep-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: tinydep\nVersion: 1.0\n",
-        "tinydep-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    record = "".join(
-        f"{path},sha256={base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b'=').decode()},{len(data)}\n"
-        for path, data in files.items()
-    )
-    files["tinydep-1.0.dist-info/RECORD"] = record.encode()
-    with zipfile.ZipFile(place / name, "w") as wheel:
-        for path, data in files.items():
-            wheel.writestr(path, data)
-    (place / "index.html").write_text(f'<a href="{name}">{name}</a>')
-
-
-@pytest.fixture
-def index(tmp_path: Path) -> Iterator[int]:
-    """A package index on the loopback; its port."""
-    _wheel(tmp_path)
-
-    class Files(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *args: Any) -> None:
-            super().__init__(*args, directory=str(tmp_path))
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield server.server_address[1]
-        server.shutdown()
-        thread.join()
 
 
 async def test_packages_are_installed_from_an_index_that_is_allowed_and_tests_run(
@@ -719,7 +299,8 @@ async def test_git_python_and_node_do_their_work(house: House) -> None:
 
 async def test_a_virtual_environment_is_made_and_a_program_compiled(house: House) -> None:
     line = (
-        f"{sys.executable} -m venv --without-pip env && env/bin/python -c 'import sys; print(sys.prefix)'"
+        f"{sys.executable} -m venv --without-pip env &&"
+        " env/bin/python -c 'import sys; print(sys.prefix)'"
         " && { command -v cc >/dev/null || exit 0; echo 'int main(void) { return 0; }' > a.c;"
         " cc -o a a.c && ./a; }"
     )

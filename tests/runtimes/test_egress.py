@@ -53,7 +53,9 @@ def test_a_rule_covers_its_host_and_its_ports(
     assert asks(rule, host, port) is allowed
 
 
-@pytest.mark.parametrize("host", ["", "a b", "*.example", "*", "a/b", "é.example", "a" * 300, "-a.example"])
+@pytest.mark.parametrize(
+    "host", ["", "a b", "*.example", "*", "a/b", "é.example", "a" * 300, "-a.example"]
+)
 def test_what_is_no_host_may_not_be_asked_for_even_where_all_may(host: str) -> None:
     assert not asks("*", host, 443)
 

@@ -29,7 +29,9 @@ def program(path: Path) -> Path:
     return path
 
 
-def shown(tmp_path: Path, path: Path | str = "", found: Path | None = None, **more: object) -> dict[Path, Show]:
+def shown(
+    tmp_path: Path, path: Path | str = "", found: Path | None = None, **more: object
+) -> dict[Path, Show]:
     """The mounts of a run, with this search path and this program."""
     spec = RunSpec("r", ("x",), str(tmp_path / "none"), {"PATH": f"/usr/bin:{path}"}, **more)  # type: ignore[arg-type]
     mounts = given(spec, tmp_path / "runs" / "r", str(found) if found else None)
@@ -84,7 +86,9 @@ def test_a_program_is_shown_with_all_that_its_links_lead_to(tmp_path: Path, pers
     }
 
 
-def test_a_program_among_packages_is_shown_with_its_neighbours(tmp_path: Path, person: Path) -> None:
+def test_a_program_among_packages_is_shown_with_its_neighbours(
+    tmp_path: Path, person: Path
+) -> None:
     real = program(person / "x/node_modules/@a/agent/node_modules/b/cli.js")
     link = person / "x/node_modules/.bin/agent"
     link.parent.mkdir()
@@ -92,7 +96,9 @@ def test_a_program_among_packages_is_shown_with_its_neighbours(tmp_path: Path, p
     assert shown(tmp_path, "", link) == {person / "x/node_modules": Show.READ}
 
 
-def test_a_folder_of_programs_that_holds_the_runs_is_not_shown(tmp_path: Path, person: Path) -> None:
+def test_a_folder_of_programs_that_holds_the_runs_is_not_shown(
+    tmp_path: Path, person: Path
+) -> None:
     program(tmp_path / "bin" / "tool")
     assert shown(tmp_path, tmp_path / "bin") == {}
 

@@ -63,8 +63,11 @@ def dress(cage: Mapping[str, Any], command: Command, told: int, said: int) -> Co
     for fd in (told, said):
         os.set_inheritable(fd, True)
     arguments = [*cage["arguments"], "--block-fd", str(told), "--json-status-fd", str(said)]
-    for path, text in cage["files"].items():
-        arguments += ["--perms", "0444", "--file", str(_in_memory(text.encode())), path]
+    files = {path: _in_memory(text.encode()) for path, text in cage["files"].items()}
+    files |= {path: os.open(path, os.O_RDONLY) for path in cage["copies"]}
+    for path, fd in files.items():
+        os.set_inheritable(fd, True)
+        arguments += ["--perms", "0444", "--file", str(fd), path]
     for variable, value in env.items():
         arguments += ["--setenv", variable, value]
     if calls := seccomp_program(os.uname().machine):

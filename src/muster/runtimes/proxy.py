@@ -152,8 +152,8 @@ def _admits(rule: Rule, address: str) -> bool:
 
 def _told(host: str, port: int, why: str) -> str:
     return (
-        f"muster: {host[:200]} port {port} {why}. This run can only reach what its project allows; "
-        "a person can add it to the project's setting `network`."
+        f"muster: {host[:200]} port {port} {why}. This run reaches only what is allowed for it; "
+        "whoever runs muster can allow more."
     )
 
 

@@ -36,7 +36,7 @@ from muster.runtimes.base import RunSpec
 from muster.runtimes.caged import BWRAP, LANDLOCK, PROXY
 from muster.runtimes.egress import mirrored, rules
 from muster.runtimes.supervised import Supervised, why_no_shims
-from muster.runtimes.visible import Mount, Show, given, system, system_links
+from muster.runtimes.visible import Mount, Show, given, system, system_files, system_links
 
 _USER = 1000
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - folders of the sandbox's own
@@ -58,7 +58,7 @@ _ISOLATION = (
     *("--cap-drop", "ALL", "--uid", str(_USER), "--gid", str(_USER), "--hostname", "sandbox"),
     "--clearenv",
 )
-_HIDDEN_PROC = ("/proc/kcore", "/proc/kmsg", "/proc/timer_list", "/proc/sched_debug", "/proc/keys")
+_HIDDEN_PROC = ("/proc/timer_list", "/proc/keys")
 _LANDLOCK_READ = ("/proc", "/sys/devices/system/cpu", "/etc/passwd", "/etc/group", "/etc/hosts")
 _LANDLOCK_DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "ptmx", "pts")
 _OLDEST_LANDLOCK = 4
@@ -134,6 +134,7 @@ class SandboxRuntime(Supervised):
             "bwrap": shutil.which("bwrap"),
             "arguments": [*_ISOLATION, *_mounted(mounts), "--chdir", spec.cwd],
             "files": _FILES,
+            "copies": system_files(),
             "network": network,
         }
 
@@ -181,7 +182,7 @@ def _landlocked(mounts: list[Mount]) -> dict[str, list[str]]:
     write = [mount.path for mount in mounts if mount.show is Show.WRITE]
     devices = [f"/dev/{name}" for name in _LANDLOCK_DEVICES]
     return {
-        "read": [*system(), *linked, *_LANDLOCK_READ, *read],
+        "read": [*system(), *system_files(), *linked, *_LANDLOCK_READ, *read],
         "write": [*devices, *write],
     }
 

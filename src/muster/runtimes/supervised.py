@@ -84,7 +84,9 @@ class Supervised:
             Invalid: a secret is too short to be hidden, or a text holds a NUL.
             Refused: no supervisor can be started here.
         """
-        order = order_of(spec, run_dir, self.cage(spec, run_dir))
+        # What can be shown is looked up on the disk, and the first look tries the place itself.
+        cage = await asyncio.to_thread(self.cage, spec, run_dir)
+        order = order_of(spec, run_dir, cage)
         if not prepare(run_dir):
             return
         failpoint("run.before_spawn")

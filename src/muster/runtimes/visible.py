@@ -18,13 +18,15 @@ from muster.runtimes.base import RunSpec
 
 _SYSTEM = ("/usr", "/nix/store", "/gnu/store")
 _LINKED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-_ETC = (
-    *("alternatives", "ca-certificates", "ca-certificates.conf", "crypto-policies"),
-    "debian_version",
-    *("fonts", "gai.conf", "host.conf", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime"),
-    *("lsb-release", "magic", "mime.types", "os-release", "pki/ca-trust", "pki/tls/certs"),
-    *("protocols", "services", "shells", "ssl/certs", "ssl/openssl.cnf", "terminfo", "timezone"),
+_ETC_MOUNTED = (
+    *("alternatives", "crypto-policies", "fonts", "ld.so.cache", "pki/ca-trust", "pki/tls/certs"),
+    "ssl/certs",
 )
+_ETC_COPIED = (
+    *("debian_version", "gai.conf", "host.conf", "localtime", "lsb-release", "os-release"),
+    *("protocols", "services", "shells", "ssl/openssl.cnf", "timezone"),
+)
+"""Bubblewrap takes a millisecond for each mount, so what is small is copied."""
 _TOOLCHAINS = frozenset(
     {".asdf", ".bun", ".deno", ".goenv", ".jenv", ".nodenv", ".npm-global", ".nvm", ".opencode"}
     | {".pyenv", ".rbenv", ".rustup", ".sdkman", ".volta"}
@@ -51,9 +53,14 @@ class Mount:
 
 
 def system() -> list[str]:
-    """The folders and files of the system that every program needs."""
-    etc = [f"/etc/{name}" for name in _ETC]
+    """What is large of the system and needed by every program."""
+    etc = [f"/etc/{name}" for name in _ETC_MOUNTED]
     return [path for path in (*_SYSTEM, *etc) if Path(path).exists()]
+
+
+def system_files() -> list[str]:
+    """The small files of the system that programs look for."""
+    return [path for path in (f"/etc/{name}" for name in _ETC_COPIED) if Path(path).is_file()]
 
 
 def system_links() -> list[tuple[str, str]]:
@@ -93,10 +100,10 @@ def _toolchain(search: str, found: str | None) -> Iterator[str]:
             whole = _whole(_normal(folder))
             for path in (whole, *_stands_on(Path(whole))):
                 yield from _shown(path)
-    for path in _hops(Path(found)) if found else ():
-        folder = str(path.parent)
+    for hop in _hops(Path(found)) if found else ():
+        folder = str(hop.parent)
         whole = _whole(folder)
-        yield from _shown(str(path) if whole == folder else whole)
+        yield from _shown(str(hop) if whole == folder else whole)
 
 
 def _stands_on(whole: Path) -> list[str]:
