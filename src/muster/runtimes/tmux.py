@@ -11,7 +11,9 @@ directories, it reads nobody's configuration, and inherits nothing of muster's e
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
+import os
 import re
 import shutil
 import subprocess
@@ -136,9 +138,21 @@ class TmuxRuntime(Supervised):
         async with self._connecting:
             client = self._clients.get(socket)
             if client is None or not client.alive:
-                client = await TmuxClient.connect(_tmux(), socket, _surroundings())
+                if client is not None:
+                    await client.close()
+                client = await self._connect(socket)
                 self._clients[socket] = client
         return client
+
+    @staticmethod
+    async def _connect(socket: Path) -> TmuxClient:
+        # One at a time, also of other processes. tmux has a lock of its own, `SOCKET.lock`.
+        lock = os.open(f"{socket}.making", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
+            return await TmuxClient.connect(_tmux(), socket, _surroundings())
+        finally:
+            os.close(lock)
 
 
 async def _open(client: TmuxClient, run_dir: Path) -> None:
@@ -151,7 +165,11 @@ async def _open(client: TmuxClient, run_dir: Path) -> None:
         view = (sys.executable, "-I", "-X", "utf8", "-c", f"{_SHOW}v.main(sys.argv[2])")
         size = ("-x", "200", "-y", "50")
         argv = (*view, source, str(_absolute(run_dir)))
-        await client.ask("new-session", "-d", "-s", name, *size, "--", *argv)
+        try:
+            await client.ask("new-session", "-d", "-s", name, *size, "--", *argv)
+        except TmuxRefused as refused:
+            if "duplicate session" not in refused.detail:  # another was quicker
+                raise
 
 
 def _session(run_dir: Path) -> str:

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import re
 import shlex
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from muster.domain.errors import Refused
 
@@ -16,6 +18,7 @@ KEEPER = "muster"
 
 _SLEEPS = ("tail", "-f", "/dev/null")
 _PATIENCE = 10.0
+_GRACE = 1.0
 _LONGEST_LINE = 1 << 20
 _OURS = "1"
 _VERSION = re.compile(r"(\d+)\.(\d+)")
@@ -32,10 +35,22 @@ def version_of(said: str) -> tuple[int, int] | None:
 
 
 class TmuxClient:
-    """One connection, which makes the server if there is none. Use it from one loop."""
+    """One connection, which makes the server if there is none. Use it from one loop.
 
-    def __init__(self, process: asyncio.subprocess.Process, socket: Path) -> None:
+    It is no process of asyncio's: a server takes the streams of its clients over, and asyncio
+    waits for the end of a process's pipes even when that is dead. Nor may they be one socket.
+    """
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        reader: asyncio.StreamReader,
+        ends: tuple[asyncio.ReadTransport, BinaryIO],
+        socket: Path,
+    ) -> None:
         self._process = process
+        self._reader = reader
+        self._output, self._input = ends
         self._socket = socket
         self._turn = asyncio.Lock()
 
@@ -46,28 +61,17 @@ class TmuxClient:
         Raises:
             Refused: no server can be started or reached there.
         """
-        argv = [
-            *(tmux, "-S", str(socket), "-f", "/dev/null", "-C"),
-            *("new-session", "-A", "-s", KEEPER, "-x", "200", "-y", "50", *_SLEEPS, ";"),
-            # When nobody is connected and no run is shown, the server ends.
-            *("set-option", "-t", f"={KEEPER}:", "destroy-unattached", "on"),
-        ]
-        pipe = asyncio.subprocess.PIPE
         try:
-            process = await asyncio.create_subprocess_exec(
-                *argv,
-                stdin=pipe,
-                stdout=pipe,
-                stderr=asyncio.subprocess.DEVNULL,
-                env=dict(env),
-                cwd="/",
-                limit=_LONGEST_LINE,
-                start_new_session=True,
-            )
+            process = _start(tmux, socket, env)
         except OSError as error:
             raise _no_server(socket, str(error)) from error
-        client = TmuxClient(process, socket)
+        reader = asyncio.StreamReader(_LONGEST_LINE)
+        output, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), process.stdout
+        )
+        client = TmuxClient(process, reader, (output, cast(BinaryIO, process.stdin)), socket)
         try:
+            await client._attached()
             # What a stranger prints must reach neither a clipboard nor the terminal beyond.
             await client.ask("set-option", "-g", "set-clipboard", "off")
             await client.ask("set-option", "-g", "history-limit", "50000")
@@ -80,7 +84,17 @@ class TmuxClient:
     @property
     def alive(self) -> bool:
         """Whether it is connected still."""
-        return self._process.returncode is None
+        return self._process.poll() is None and not self._reader.at_eof()
+
+    async def _attached(self) -> None:
+        """Wait until the server listens: what it is told before that is lost at times."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                while not (line := await self._reader.readline()).startswith(b"%session-changed"):
+                    if not line:
+                        raise ConnectionResetError("it has ended")
+        except (OSError, TimeoutError) as error:
+            raise _no_server(self._socket, str(error) or "no answer") from error
 
     async def ask(self, *command: str) -> str:
         """Have the server run a command; what it answered.
@@ -89,12 +103,12 @@ class TmuxClient:
             TmuxRefused: it answered with an error.
             Refused: the server is gone, or does not answer.
         """
-        assert self._process.stdin
         async with self._turn:
             try:
                 async with asyncio.timeout(_PATIENCE):
-                    self._process.stdin.write(f"{shlex.join(command)}\n".encode())
-                    await self._process.stdin.drain()
+                    # A command is shorter than what a pipe takes at once.
+                    self._input.write(f"{shlex.join(command)}\n".encode())
+                    self._input.flush()
                     return await self._answer(command[0])
             except (OSError, TimeoutError) as error:
                 await self.close()
@@ -103,8 +117,7 @@ class TmuxClient:
     async def _answer(self, command: str) -> str:
         """The block that answers our command; notices and blocks of others are passed over."""
         said: list[str] | None = None
-        assert self._process.stdout
-        async for raw in self._process.stdout:
+        async for raw in self._reader:
             line = raw.decode("utf-8", "replace").rstrip("\n")
             word, *rest = line.split(" ")
             if word == "%begin" and rest[-1:] == [_OURS]:
@@ -119,15 +132,37 @@ class TmuxClient:
 
     async def close(self) -> None:
         """Hang up; the server and what it shows stay."""
-        assert self._process.stdin
-        self._process.stdin.close()
-        try:
-            async with asyncio.timeout(_PATIENCE):
-                await self._process.wait()
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-            await self._process.wait()
+        with contextlib.suppress(OSError):
+            self._input.close()
+        self._output.close()
+        await asyncio.to_thread(_end, self._process)
+
+
+def _start(tmux: str, socket: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    argv = [
+        *(tmux, "-S", str(socket), "-f", "/dev/null", "-C"),
+        *("new-session", "-A", "-s", KEEPER, "-x", "200", "-y", "50", *_SLEEPS, ";"),
+        # When nobody is connected and no run is shown, the server ends.
+        *("set-option", "-t", f"={KEEPER}:", "destroy-unattached", "on"),
+    ]
+    return subprocess.Popen(
+        argv,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=dict(env),
+        cwd="/",
+        start_new_session=True,
+    )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a client that was hung up on, but not for long."""
+    try:
+        process.wait(_GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _no_server(socket: Path, why: str) -> Refused:
