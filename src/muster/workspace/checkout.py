@@ -78,7 +78,9 @@ class Bases:
 
     def prune(self, source: Source, in_use: Callable[[], set[Path]]) -> None:
         """Remove the bases that were not used for longest; nothing that a workspace stands on."""
-        for base in self.recent(source)[_SPARE:]:
+        old = self.recent(source)[_SPARE:]
+        used = in_use() if old else set()
+        for base in [base for base in old if base not in used]:
             with self._one_at_a_time(base):
                 # Asked under the lock: who holds a base has said so in its record by then.
                 if base.exists() and base not in in_use():
