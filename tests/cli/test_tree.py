@@ -57,9 +57,18 @@ LINES: dict[str, list[str]] = {
 }
 """A working line for each command that only speaks to the server."""
 
-ELSEWHERE = {"demo", "up", "down", "open", "doctor", "init", "mcp", "record", "help"} | {
-    f"host {name}" for name in ("list", "add", "remove")
-}
+ELSEWHERE = {
+    "demo",
+    "up",
+    "down",
+    "open",
+    "doctor",
+    "init",
+    "mcp",
+    "record",
+    "help",
+    "image build",
+} | {f"host {name}" for name in ("list", "add", "remove")}
 """Commands with more to them; they have tests of their own."""
 
 

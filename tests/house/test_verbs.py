@@ -126,7 +126,7 @@ def test_setup_names_its_parts_when_it_is_asked_for_one_it_does_not_know(tmp_pat
     script.write_text((ROOT / "scripts" / "ci-setup").read_text())
     said = run("bash", str(script), "teapot", cwd=tmp_path)
     assert said.returncode == 1
-    assert "base chromium axe claude" in said.stderr
+    assert "chromium axe claude codex" in said.stderr
 
 
 def _ci(tmp_path: Path, makefile: str) -> tuple[int, str]:

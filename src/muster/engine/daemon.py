@@ -97,6 +97,7 @@ class Daemon:
         while True:
             try:
                 await janitor.sweep(self._tools)
+                await janitor.sweep_places(self._tools)
                 await in_thread(self._tools.workspaces.rest, CLEAN_EVERY)
             except Exception:  # a full disk today must not end cleaning for ever
                 log.exception("cleaning met a fault; it goes on")

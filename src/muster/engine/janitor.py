@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from muster.domain.errors import MusterError
 from muster.domain.task import ACTIVE
@@ -15,6 +17,26 @@ log = logging.getLogger("muster.engine")
 
 CHECK = "-check"
 """How the names of workspaces for checks end; they are made anew when they are needed."""
+
+
+@runtime_checkable
+class Sweeps(Protocol):
+    """A place that may keep something of runs that are over."""
+
+    async def sweep(self, runs: Path) -> list[str]:
+        """Remove what is left of runs below `runs`; their names there."""
+        ...
+
+
+async def sweep_places(tools: Tools) -> None:
+    """Have the places remove what they keep of runs that are over, as far as they were used."""
+    for name, place in tools.runtimes.items():
+        if not isinstance(place, Sweeps) or not await tools.store.read(agents.was_used, name):
+            continue
+        try:
+            await place.sweep(tools.settings.runs)
+        except MusterError as error:
+            log.warning("%s could not be cleared up: %s", name, error)
 
 
 async def sweep(tools: Tools) -> int:

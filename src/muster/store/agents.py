@@ -182,6 +182,12 @@ def list_agents(
     return [agent_of(row) for row in tx.conn.execute(query)]
 
 
+def was_used(tx: Tx, runtime: str) -> bool:
+    """Whether any agent was given to this place."""
+    query = select(agents.c.id).where(agents.c.runtime == runtime).limit(1)
+    return tx.conn.execute(query).first() is not None
+
+
 def live_by_task(tx: Tx, ids: Sequence[str]) -> dict[str, Agent]:
     """For each of the tasks, the agent that is alive for it."""
     if not ids:
