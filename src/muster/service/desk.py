@@ -48,7 +48,8 @@ class Desk:
     def _task_shapes(self, tx: Tx, found: Sequence[Task]) -> list[dict[str, Any]]:
         """Tasks as the doors see them, with a fixed number of queries."""
         ids = [t.id for t in found]
-        known = {p.id: p for p in {t.project_id: self._project(tx, t) for t in found}.values()}
+        known = {p: projects.get_project(tx, p) for p in {t.project_id for t in found}}
+        settings = {p: self._settings(row) for p, row in known.items()}
         costs = tasks.cost_of(tx, ids)
         live = agents.live_by_task(tx, ids)
         waiting = judgements.open_by_task(tx, ids)
@@ -58,8 +59,8 @@ class Desk:
                 t,
                 shapes.Around(
                     project=known[t.project_id].name,
-                    max_attempts=self._settings(known[t.project_id]).max_attempts,
-                    autonomy=str(self._settings(known[t.project_id]).autonomy),
+                    max_attempts=settings[t.project_id].max_attempts,
+                    autonomy=str(settings[t.project_id].autonomy),
                     labels=labels,
                     cost=costs.get(t.id, (0.0, 0, 0)),
                     live=live.get(t.id),
