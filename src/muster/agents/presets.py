@@ -74,12 +74,20 @@ PRESETS: Mapping[str, Preset] = {
                 "pass_env": list(_KEYS),
             },
         ),
-        *(
-            Preset(known.name, "acp", known.command[0], known.install, {"preset": known.name})
-            for known in ACP_PRESETS.values()
-        ),
     )
 }
+"""Those that the `command` driver runs."""
+
+NAMED: Mapping[str, Preset] = {
+    **PRESETS,
+    **{
+        known.name: Preset(
+            known.name, "acp", known.command[0], known.install, {"preset": known.name}
+        )
+        for known in ACP_PRESETS.values()
+    },
+}
+"""All that are agents by their own name."""
 
 
 def find_preset(preset: Preset, environ: Mapping[str, str]) -> Found:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from muster.agents.base import Driver
-from muster.agents.presets import PRESETS
+from muster.agents.presets import NAMED
 from muster.domain.agent import Agent
 from muster.domain.errors import Invalid
 from muster.domain.project import Project, ProjectSettings
@@ -89,8 +89,8 @@ class Tools:
             Invalid: there is none of that name; the hint lists those there are.
         """
         own = {**of_project, **self.settings.agents}
-        if name in PRESETS and name not in own:
-            preset = PRESETS[name]
+        if name in NAMED and name not in own:
+            preset = NAMED[name]
             return self.drivers[preset.driver], dict(preset.options)
         options = dict(own.get(name, {}))
         driver = str(options.pop("driver", "command")) if options else name
@@ -101,7 +101,7 @@ class Tools:
 
     def agent_names(self) -> frozenset[str]:
         """Every name that `--agent` takes: drivers, presets and own agents."""
-        return frozenset({*self.drivers, *PRESETS, *self.settings.agents})
+        return frozenset({*self.drivers, *NAMED, *self.settings.agents})
 
     def default_agent(self) -> str:
         """The agent a task gets that names none: the first own one, else Claude Code."""
