@@ -22,6 +22,12 @@ import pytest
 
 from house.parts import PARTS, chromium, is_required, why_absent
 
+# The shared suites explain their failed assertions; they must be named before anybody loads them.
+pytest.register_assert_rewrite(
+    "contracts.runtime", "contracts.supervised", "contracts.two_way", "contracts.driver",
+    "contracts.store", "contracts.workspace",
+)  # fmt: skip
+
 NEEDS = "needs_"
 LEFT_OUT = pytest.StashKey[int]()
 WATCHDOG = pytest.StashKey["Watchdog"]()

@@ -30,9 +30,10 @@ _BY_STATUS: dict[int, type[MusterError]] = {
 
 
 def _family(kind: type[MusterError]) -> dict[str, type[MusterError]]:
+    """Each error by its code; one that only says more of another has the other's code."""
     named = {kind.code: kind}
     for child in kind.__subclasses__():
-        named.update(_family(child))
+        named = _family(child) | named
     return named
 
 
