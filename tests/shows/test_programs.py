@@ -77,13 +77,20 @@ SCRIPTS = {
 }
 
 
-def named(*names: str) -> Any:
-    """The programs of these names, each needing its own part of the machine."""
-    marks = {name: getattr(pytest.mark, f"needs_{name}") for name in names}
+def named(*names: str, always: tuple[str, ...] = ()) -> Any:
+    """The programs of these names, each needing its own part of the machine.
+
+    Where some are `always` tried, the others are only by `make test-long`: each start takes seconds.
+    """
+    marks = {name: [getattr(pytest.mark, f"needs_{name}")] for name in names}
+    for name in marks.keys() - set(always or names):
+        marks[name].append(pytest.mark.long)
     return pytest.mark.parametrize("name", [pytest.param(n, marks=m) for n, m in marks.items()])
 
 
 ALL = named(*PROGRAMS)
+TWO = ("claude", "codex")
+MOST = named(*PROGRAMS, always=TWO)
 STEERED = named("claude", "codex")
 
 
@@ -143,7 +150,7 @@ def test_it_edits_a_real_file_and_asks_first_though_muster_restarts_all_the_time
     assert (used["input_tokens"], used["output_tokens"]) == whole
 
 
-@ALL
+@MOST
 def test_what_is_denied_is_not_done(name: str, tmp_path: Path, talked):
     said_no: list[Any] = []
 
@@ -157,7 +164,7 @@ def test_what_is_denied_is_not_done(name: str, tmp_path: Path, talked):
     assert done.session.finished
 
 
-@ALL
+@MOST
 def test_without_asking_it_waits_for_nobody(name: str, tmp_path: Path, talked):
     done = talked(name, "touch", lambda _: None)
     assert done.ending.outcome is Outcome.COMPLETED, (done.ending, done.err)
@@ -177,7 +184,7 @@ def test_an_allowed_call_is_done_as_it_was_edited(tmp_path: Path, talked):
 # --- turns and sessions ---------------------------------------------------------------------------
 
 
-@ALL
+@MOST
 def test_it_takes_another_turn_in_the_same_session(name: str, talked):
     done = talked(name, "say", more=["And then? [[script:more]]"])
     assert done.ending.outcome is Outcome.COMPLETED, (done.ending, done.err)
@@ -185,7 +192,7 @@ def test_it_takes_another_turn_in_the_same_session(name: str, talked):
     assert len({fact["session_id"] for fact in done.of("session")}) == 1
 
 
-@ALL
+@MOST
 def test_a_running_turn_is_interrupted_and_the_next_one_works(name: str, talked):
     done = talked(name, "wait", on_fact=interrupt, more=["And then? [[script:more]]"])
     assert "Waited." not in [fact["text"] for fact in done.of("text")]
@@ -207,7 +214,7 @@ def test_a_word_into_a_running_turn_is_heard(name: str, talked, server: ModelSer
     assert "Mind the gap." in json.dumps(server.requests[-1].body)
 
 
-@named("claude", "codex", "qwen", "opencode")
+@named("claude", "codex", "qwen", "opencode", always=TWO)
 def test_a_session_is_resumed_by_another_process(name: str, talked, server: ModelServer):
     """Not Gemini: it can load a session only in a later minute than it was begun in."""
     first = talked(name, "say")
@@ -232,7 +239,7 @@ def test_a_fork_leaves_its_session_as_it_was(name: str, talked):
     assert done.of("session")[0]["session_id"] not in {"", number}
 
 
-@ALL
+@MOST
 def test_a_session_that_is_gone_is_no_success_and_says_so(name: str, talked):
     gone = {"resume_session": "7b755b82-2506-49e6-8622-71993dfb1e99"}
     ending = talked(name, "say", changes=gone).ending
@@ -243,7 +250,7 @@ def test_a_session_that_is_gone_is_no_success_and_says_so(name: str, talked):
 # --- errors of the service ------------------------------------------------------------------------
 
 
-@ALL
+@MOST
 @pytest.mark.parametrize(
     ("script", "outcomes"),
     [
