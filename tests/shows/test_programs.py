@@ -80,7 +80,7 @@ SCRIPTS = {
 def named(*names: str, always: tuple[str, ...] = ()) -> Any:
     """The programs of these names, each needing its own part of the machine.
 
-    Where some are `always` tried, the others are only by `make test-long`: each start takes seconds.
+    Where some are `always` tried, the others are by `make test-long` only: they start slowly.
     """
     marks = {name: [getattr(pytest.mark, f"needs_{name}")] for name in names}
     for name in marks.keys() - set(always or names):
