@@ -392,9 +392,10 @@ class RuntimeContract:
             limits=Limits(memory_bytes=60_000_000),
             interactive=True,
         )
+        limited = self.limits_memory(record)
         await place.runtime.send(place.dir(), b"\n")
         ends = {True: {Why.MEMORY}, False: {Why.EXIT}, None: {Why.MEMORY, Why.EXIT}}
-        assert (await place.end()).why in ends[self.limits_memory(record)]
+        assert (await place.end()).why in ends[limited]
 
     async def test_a_flood_keeps_its_head_and_tail_and_names_the_gap(self, place: Place) -> None:
         size, limits = 100_000_000, Limits(head_bytes=1_000_000, tail_bytes=1_000_000)
