@@ -174,6 +174,10 @@ def slowly(secrets: list[str], data: bytes) -> bytes:
     return shown + data[at:]
 
 
+def test_a_mask_goes_on_over_a_piece_of_which_nothing_can_be_given_out_yet() -> None:
+    assert through(["abcabd", "dabcab", "cabdab"], b"abcabdab", b"c", b"abd") == b"***"
+
+
 PARTS = st.sampled_from(
     [b"abcabd", b"abc", b"ab", b"a", b"dabcab", b"cab", b"ghp_", b"gh", b"x" * 29, b"x", b"-", b" "]
 )

@@ -250,10 +250,11 @@ class Redactor:
         pieces: list[bytes] = []
         at = 0
         for start, end in spans:
-            if start >= cut:
+            masked = goes_on and start == 0
+            if start >= cut and not masked:
                 break
             pieces.append(data[at:start])
-            if start or not goes_on:
+            if not masked:
                 pieces.append(MASK)
             at = end
         pieces.append(data[at:cut])
