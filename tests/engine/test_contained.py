@@ -39,9 +39,12 @@ async def test_work_is_done_checked_and_merged_in_a_sandbox_and_nothing_else_is_
         assert [(e["payload"]["host"], e["payload"]["port"]) for e in events] == [("192.0.2.1", 81)]
 
 
-async def test_a_check_is_contained_like_the_agent(tmp_path):
-    tries = f"test ! -e {tmp_path / 'home' / 'token'} && test -f calc.py"
-    grows = shell('echo "$MUSTER_TASK" > "$MUSTER_TASK.txt"')
-    async with town(tmp_path, {"grows": grows}, runtime="sandbox", test_command=tries) as place:
+@pytest.mark.parametrize("of_agent", [False, True], ids=["of the project", "of the agent"])
+async def test_a_check_is_contained_like_the_agent(tmp_path, of_agent):
+    tries = f"test ! -e {tmp_path / 'home' / 'muster.db'} && test -f calc.py"
+    script = 'echo "$MUSTER_TASK" > "$MUSTER_TASK.txt"'
+    grows = shell(script, runtime="sandbox") if of_agent else shell(script)
+    place_of_project = {} if of_agent else {"runtime": "sandbox"}
+    async with town(tmp_path, {"grows": grows}, test_command=tries, **place_of_project) as place:
         task = await place.do("grows", type="chore")
         assert task["status"] == "completed", task["reason"]

@@ -17,7 +17,15 @@ from muster.engine.closing import close_aside
 from muster.engine.follow import Follower
 from muster.engine.reach import reach_of
 from muster.engine.setup import ensure_layer
-from muster.engine.tools import Job, Tools, in_thread, job_and_agent, job_of
+from muster.engine.tools import (
+    Job,
+    Tools,
+    in_thread,
+    job_and_agent,
+    job_of,
+    place_of,
+    program_of,
+)
 from muster.engine.watch import Watch
 from muster.failpoint import failpoint
 from muster.knowledge.brief import brief
@@ -36,8 +44,8 @@ _SHORTEST_SECRET = 6
 async def prepare(tools: Tools, task: Task) -> Task:
     """Give the attempt its agent, its workspace and its prompt; then it is running."""
     job = await job_of(tools, task)
-    driver, options = tools.driver(_agent_name(tools, job), job.agents)
-    runtime = tools.runtime(task.runtime or options.get("runtime") or job.settings.runtime)
+    driver, options = program_of(tools, job)
+    runtime = place_of(tools, job)
     new = NewAgent(new_agent_id(Role.CODING), Role.CODING, driver.name, runtime.name)
     agent, base = await asyncio.gather(
         tools.store.write(agent_verbs.start_agent, task, new), _base_commit(tools, job)
@@ -70,7 +78,7 @@ async def prepare(tools: Tools, task: Task) -> Task:
 async def run(tools: Tools, task: Task) -> Task:
     """Start the attempt's program, or find it running, and stay with it until it has ended."""
     job, agent = await job_and_agent(tools, task)
-    driver, options = tools.driver(_agent_name(tools, job), job.agents)
+    driver, options = program_of(tools, job)
     runtime = tools.runtime(agent.runtime)
     run_dir = tools.run_dir(agent.id)
     workspace = await in_thread(tools.workspaces.reopen, agent.id)
@@ -79,14 +87,11 @@ async def run(tools: Tools, task: Task) -> Task:
     if not RunDir(run_dir).started():
         # A run that goes on is not launched again: its agent may have changed what a launch reads.
         door = _door(tools)
-        spec = await in_thread(_spec, tools, job, driver, agent_job, workspace, door)
-        # Both at once: nobody can knock before the program has begun.
-        await asyncio.gather(
-            runtime.start(spec, run_dir),
-            tools.store.write(agent_tokens.admit, task, agent.id, door["MUSTER_TOKEN"])
-            if door
-            else asyncio.sleep(0),
+        spec, _ = await asyncio.gather(
+            in_thread(_spec, tools, job, driver, agent_job, workspace, door),
+            _admit(tools, task, agent, door),
         )
+        await runtime.start(spec, run_dir)
     failpoint("run.after_spawn")
     # Written beside the watch: nobody has to wait for it, and what it says is true by now.
     told = asyncio.ensure_future(_started(tools, task, agent, workspace))
@@ -103,6 +108,12 @@ async def run(tools: Tools, task: Task) -> Task:
 def _door(tools: Tools) -> dict[str, str]:
     """Where the agent reaches muster, with a fresh token that opens its own task only."""
     return {"MUSTER_URL": tools.url, "MUSTER_TOKEN": new_token()} if tools.url else {}
+
+
+async def _admit(tools: Tools, task: Task, agent: Agent, door: dict[str, str]) -> None:
+    """Let the agent in by its token, before its program can knock."""
+    if door:
+        await tools.store.write(agent_tokens.admit, task, agent.id, door["MUSTER_TOKEN"])
 
 
 async def _started(tools: Tools, task: Task, agent: Agent, workspace: Workspace) -> None:
@@ -162,10 +173,6 @@ async def _cancelled(tools: Tools, task: Task, agent: Agent) -> Task:
     return await tools.store.write(
         move, Move(Fence.of(task), Stage.CANCELLED, "cancelled by a person", ended=ended)
     )
-
-
-def _agent_name(tools: Tools, job: Job) -> str:
-    return job.task.agent or job.settings.agent or tools.default_agent()
 
 
 async def _base_commit(tools: Tools, job: Job) -> str:
@@ -270,7 +277,7 @@ def _spec(
     own = agent_job.options.get("timeout_minutes")
     minutes = job.task.timeout_minutes or own or job.settings.timeout_minutes
     known = {s for s in launch.secrets if len(s) >= _SHORTEST_SECRET}
-    known |= {token for name, token in door.items() if name == "MUSTER_TOKEN"}
+    known |= {door["MUSTER_TOKEN"]} if door else set()
     return RunSpec(
         run_id=agent_job.run_id,
         argv=launch.argv,
@@ -280,6 +287,5 @@ def _spec(
         interactive=launch.interactive,
         limits=Limits(wall_seconds=float(minutes) * 60),
         secrets=tuple(sorted(known | set(secrets_in(tools.settings.environ)))),
-        folders=(str(workspace.tree), str(agent_job.home.parent)),
         **reach_of(tools, job, workspace, _private(tools, agent_job.run_id), env),
     )

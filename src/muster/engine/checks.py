@@ -7,13 +7,12 @@ import json
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from muster.domain.errors import Invalid
 from muster.engine.follow import run_to_end
 from muster.engine.foreign import read_small
 from muster.engine.reach import reach_of
-from muster.engine.tools import Job, Tools, in_thread
+from muster.engine.tools import Job, Tools, in_thread, place_of
 from muster.runtimes.base import Exit, Limits, RunSpec, Why
 from muster.runtimes.rundir import RunDir
 from muster.supervision import junit
@@ -51,9 +50,8 @@ async def run_cached(tools: Tools, job: Job, command: Command, where: Path) -> C
     """
     kept = await in_thread(_kept, tools, job, command)
     async with tools.lock(f"check {kept.name}"):
-        if kept.exists():
-            return _result_of(command, json.loads(kept.read_text("utf-8")))
-        return await run_fresh(tools, job, command, where)
+        known = await in_thread(_known, kept, command)
+        return known or await run_fresh(tools, job, command, where)
 
 
 async def run_fresh(tools: Tools, job: Job, command: Command, where: Path) -> CheckResult:
@@ -63,11 +61,7 @@ async def run_fresh(tools: Tools, job: Job, command: Command, where: Path) -> Ch
     """
     result = await run_command(tools, job, command, where)
     if result.why == Why.EXIT:
-        kept = await in_thread(_kept, tools, job, command)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        draft = kept.with_suffix(f".{job.task.id}")
-        draft.write_text(json.dumps(asdict(result)), "utf-8")
-        draft.replace(kept)
+        await in_thread(_keep, tools, job, command, result)
     return result
 
 
@@ -79,8 +73,18 @@ def _kept(tools: Tools, job: Job, command: Command) -> Path:
     return tools.settings.home / "cache" / "checks" / f"{name}.json"
 
 
-def _result_of(command: Command, kept: dict[str, Any]) -> CheckResult:
-    return CheckResult(**{**kept, "name": command.name})
+def _known(kept: Path, command: Command) -> CheckResult | None:
+    if not kept.exists():
+        return None
+    return CheckResult(**{**json.loads(kept.read_text("utf-8")), "name": command.name})
+
+
+def _keep(tools: Tools, job: Job, command: Command, result: CheckResult) -> None:
+    kept = _kept(tools, job, command)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    draft = kept.with_suffix(f".{job.task.id}")
+    draft.write_text(json.dumps(asdict(result)), "utf-8")
+    draft.replace(kept)
 
 
 async def run_command(tools: Tools, job: Job, command: Command, where: Path) -> CheckResult:
@@ -100,7 +104,7 @@ async def run_command(tools: Tools, job: Job, command: Command, where: Path) -> 
 async def _run(tools: Tools, job: Job, command: Command, where: Path, name: str) -> CheckResult:
     run_dir = where / name
     run_id = f"{job.task.id}-{job.task.attempt}-{run_dir.name}"
-    runtime = tools.runtime(job.task.runtime or job.settings.runtime)
+    runtime = place_of(tools, job)
     private = where / f"{run_dir.name}.home"
     report = private / "junit.xml"
     workspace = await in_thread(_furnish, tools, job, command, f"{run_id}-check", private / "tmp")
@@ -120,7 +124,6 @@ async def _run(tools: Tools, job: Job, command: Command, where: Path, name: str)
         env=env,
         limits=Limits(wall_seconds=job.settings.check_timeout_minutes * 60),
         secrets=secrets_in(tools.settings.environ),
-        folders=(str(workspace.tree), str(private)),
         **reach_of(tools, job, workspace, private, env),
     )
     await runtime.start(spec, run_dir)

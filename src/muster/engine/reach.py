@@ -19,6 +19,7 @@ class Reach(TypedDict):
 
     writable: tuple[str, ...]
     readable: tuple[str, ...]
+    folders: tuple[str, ...]
     network: tuple[str, ...]
     image: str
 
@@ -36,6 +37,7 @@ def reach_of(
     return {
         "writable": (str(own_git), str(private)),
         "readable": (str(own_git / "config"), str(own_git / "hooks"), str(objects)),
+        "folders": (str(workspace.tree), str(private)),
         "network": tuple(dict.fromkeys((*job.settings.network, *_named(env)))),
         "image": job.settings.image or "",
     }

@@ -162,6 +162,18 @@ def _job(tools: Tools, task: Task, row: ProjectRow) -> Job:
     return Job(task, project, task.autonomy or settings.autonomy, own)
 
 
+def program_of(tools: Tools, job: Job) -> tuple[Driver, dict[str, Any]]:
+    """The driver of the program that does the task, with its options."""
+    name = job.task.agent or job.settings.agent or tools.default_agent()
+    return tools.driver(name, job.agents)
+
+
+def place_of(tools: Tools, job: Job) -> Runtime:
+    """Where the task's agent runs and, contained like it, the project's commands."""
+    _, options = program_of(tools, job)
+    return tools.runtime(job.task.runtime or options.get("runtime") or job.settings.runtime)
+
+
 async def _logged(what: str, work: Awaitable[object]) -> None:
     try:
         await work
