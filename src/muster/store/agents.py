@@ -17,7 +17,7 @@ from muster.store.rows import agent_of
 from muster.store.schema import agents, tasks
 
 _LIVE = [str(s) for s in LIVE]
-_NEW = insert(agents)
+_NEW = insert(agents).returning(agents)
 _BY_ID = select(agents).where(agents.c.id == bindparam("ref"))
 _OF_ATTEMPT = select(agents).where(
     agents.c.task_id == bindparam("of_task"), agents.c.attempt == bindparam("of_attempt")
@@ -62,7 +62,7 @@ def start_agent(tx: Tx, task: Task, new: NewAgent) -> Agent:
             task.id,
         )
     )
-    tx.conn.execute(
+    made = tx.conn.execute(
         _NEW,
         {
             "id": new.id,
@@ -84,7 +84,7 @@ def start_agent(tx: Tx, task: Task, new: NewAgent) -> Agent:
             "last_line": "",
         },
     )
-    return get_agent(tx, new.id)
+    return agent_of(made.one())
 
 
 def _refuse_stale(tx: Tx, task: Task) -> None:
@@ -99,7 +99,7 @@ def _refuse_stale(tx: Tx, task: Task) -> None:
 
 def update_agent(
     tx: Tx, task: Task, agent_id: str, columns: Mapping[str, Any], events: Sequence[NewEvent] = ()
-) -> Agent:
+) -> None:
     """Set columns of an attempt's agent, fenced by the task's token.
 
     Raises:
@@ -114,7 +114,6 @@ def update_agent(
         values["rev"] = rev
     if values:
         tx.conn.execute(_CHANGE, {**values, "ref": agent_id})
-    return get_agent(tx, agent_id)
 
 
 def report(

@@ -49,6 +49,7 @@ class Tx:
     now: int
     rev: int = 0
     moved: int = 0
+    _counted: int = 0
     _unwritten: list[dict[str, Any]] = field(default_factory=list)
 
     def next(self, counter: str) -> int:
@@ -60,7 +61,10 @@ class Tx:
 
         The first one takes hold of the series, so that nobody else numbers events meanwhile.
         """
-        self.rev = self.rev + 1 if self.rev else self.next("rev")
+        if not self.rev:
+            self._counted = self.rev = self.next("rev")
+        else:
+            self.rev += 1
         self._unwritten.append(
             {
                 "rev": self.rev,
@@ -81,7 +85,9 @@ class Tx:
         """Write the events that were appended; a store does so before it commits."""
         if self._unwritten:
             self.conn.execute(_EVENT, self._unwritten)
-            self.conn.execute(_COUNTED, {"counter": "rev", "last": self.rev})
+            if self._counted != self.rev:
+                self.conn.execute(_COUNTED, {"counter": "rev", "last": self.rev})
+                self._counted = self.rev
             self._unwritten = []
 
 

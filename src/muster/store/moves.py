@@ -22,11 +22,15 @@ from muster.store.judgements import NewBreakpoint
 from muster.store.schema import projects, task_needs, tasks
 from muster.store.tasks import get_task, unfinished_needs, with_needs
 
-_FENCED = update(tasks).where(
-    tasks.c.id == bindparam("held_id"),
-    tasks.c.stage == bindparam("held_stage"),
-    tasks.c.attempt == bindparam("held_attempt"),
-    tasks.c.token == bindparam("held_token"),
+_FENCED = (
+    update(tasks)
+    .where(
+        tasks.c.id == bindparam("held_id"),
+        tasks.c.stage == bindparam("held_stage"),
+        tasks.c.attempt == bindparam("held_attempt"),
+        tasks.c.token == bindparam("held_token"),
+    )
+    .returning(tasks)
 )
 _ACTIVE = [str(s) for s in ACTIVE]
 _WAITING = (
@@ -72,15 +76,22 @@ class Fence:
         """The fence of somebody who has just read or claimed the task."""
         return cls(task.id, task.project_id, task.stage, task.attempt, task.token)
 
-    def update(self, tx: Tx, values: Mapping[str, Any]) -> bool:
-        """Set columns of the task if it still is what the fence says; whether it was."""
+    def update(self, tx: Tx, values: Mapping[str, Any]) -> Task:
+        """Set columns of the task if it still is what the fence says.
+
+        Raises:
+            Stale: it is not.
+        """
         held = {
             "held_id": self.task_id,
             "held_stage": str(self.stage),
             "held_attempt": self.attempt,
             "held_token": self.token,
         }
-        return tx.conn.execute(_FENCED, {**values, **held}).rowcount == 1
+        row = tx.conn.execute(_FENCED, {**values, **held}).first()
+        if row is None:
+            raise _stale(tx, self)
+        return with_needs(tx, [row])[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +139,7 @@ def move(tx: Tx, step: Move) -> Task:
         "rev": rev,
         "updated_at": tx.now,
     }
-    if not fence.update(tx, own | values):
-        raise _stale(tx, fence)
-    task = get_task(tx, fence.task_id)
+    task = fence.update(tx, own | values)
     _beside(tx, step, task)
     if step.to in TERMINAL:
         _after_the_end(tx, task)
@@ -338,6 +347,4 @@ def hold(tx: Tx, fence: Fence, columns: Mapping[str, Any]) -> Task:
     Raises:
         Stale: the task is no longer what the fence says.
     """
-    if not fence.update(tx, {**columns, "updated_at": tx.now}):
-        raise _stale(tx, fence)
-    return get_task(tx, fence.task_id)
+    return fence.update(tx, {**columns, "updated_at": tx.now})

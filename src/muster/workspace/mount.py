@@ -19,6 +19,7 @@ _NOSUID, _NODEV = 2, 4
 _DETACH, _NOFOLLOW = 2, 8
 _OPTIONS = "redirect_dir=on,index=off,metacopy=off"
 _SPECIAL = re.compile(r"[:,\\]")
+_ESCAPED = re.compile(rb"[^\w/.-]")
 _MOUNTS = Path("/proc/self/mountinfo")
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -67,17 +68,20 @@ def unmount(at: Path) -> None:
 
 
 def is_mounted(at: Path) -> bool:
-    """Whether something is mounted exactly at `at`."""
-    return at in mounts_below(at)
+    """Whether an overlay is mounted at `at`, which is a file system of its own."""
+    return os.path.ismount(at)
 
 
 def mounts_below(folder: Path) -> list[Path]:
     """The mount points at or below `folder`, innermost first."""
     try:
-        lines = _MOUNTS.read_bytes().splitlines()
+        table = _MOUNTS.read_bytes()
     except OSError:
         return []
     top = os.fsencode(folder)
+    if top not in table and not _ESCAPED.search(top):
+        return []
+    lines = table.splitlines()
     points = [_unescape(line.split(b" ")[4]) for line in lines]
     found = [p for p in reversed(points) if p == top or p.startswith(top + b"/")]
     return [Path(os.fsdecode(point)) for point in found]
