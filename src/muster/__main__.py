@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from muster.cli.main import main
+from muster.cli.entry import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -8,6 +8,10 @@ import sys
 import pytest
 from tests.client.loopback import TOKEN, Loopback
 
+from muster.cli.entry import main
+from muster.cli.main import main as read_line
+from muster.cli.usage import PAGE
+
 HEAVY = {
     "alembic", "asyncio", "fastapi", "httpx", "jinja2", "logging", "pydantic", "rich", "sqlalchemy",
     "starlette", "uvicorn", "websockets", "importlib.metadata",
@@ -16,7 +20,7 @@ HEAVY = {
 CODE = """
 import sys
 before = set(sys.modules)  # a measured run has brought some itself
-from muster.cli.main import main
+from muster.cli.entry import main
 code = main(sys.argv[1:])
 print(*set(sys.modules) - before, file=sys.stderr)
 sys.exit(code)
@@ -41,6 +45,28 @@ def test_a_command_brings_nothing_heavy(line: str, server: Loopback) -> None:
 def test_help_brings_no_command_and_no_client(line: str) -> None:
     found = _modules(*line.split())
     assert not found & {*HEAVY, "http.client", "json", "muster.client", "muster.cli.task"}
+
+
+def test_the_page_of_help_is_what_the_command_line_would_say(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert read_line(["--help"]) == 0
+    assert capsys.readouterr().out == PAGE
+    assert main(["--help"]) == 0
+    assert capsys.readouterr().out == PAGE
+
+
+def test_the_page_of_help_brings_nothing_else() -> None:
+    assert "click" in _modules("--help", "--json")
+    assert not _modules("--help") & {"click", "re", "pathlib", "muster.cli.main"}
+
+
+def test_help_is_laid_out_anew_where_the_page_does_not_fit(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    assert main(["--help"]) == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) < 60
 
 
 @pytest.mark.parametrize("command", ["up", "demo", "doctor"])

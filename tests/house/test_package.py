@@ -57,7 +57,7 @@ def test_the_wheel_carries_its_licence_version_and_command(wheel: zipfile.ZipFil
     assert f"\nVersion: {muster.__version__}\n" in metadata
     assert "\nLicense-Expression: Apache-2.0\n" in metadata
     assert f"{info}/licenses/LICENSE" in wheel.namelist()
-    assert "muster = muster.cli.main:main" in wheel.read(f"{info}/entry_points.txt").decode()
+    assert "muster = muster.cli.entry:main" in wheel.read(f"{info}/entry_points.txt").decode()
 
 
 def test_the_licence_is_apache_2() -> None:

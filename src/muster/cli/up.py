@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from muster.cli import out
-from muster.cli.detach import start_detached
 from muster.cli.late import late
 from muster.cli.line import Line, command
 
@@ -29,7 +28,7 @@ def up(
     for name in allow_hosts:
         arguments += ["--allow-host", name]
     out.tell(line, "starting the server …")
-    running = start_detached(line.home, arguments)
+    running = late("muster.cli.detach").start_detached(line.home, arguments)
     if line.json:
         out.document({"url": running.url, "pid": running.pid, "log": str(running.log)})
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -111,6 +112,8 @@ async def _serve(settings: Settings, listener: socket.socket, allowed: tuple[str
     )
     house.tools.url = url
     await house.start()
+    # What is here now stays; the collector need not look at it again.
+    gc.freeze()
     write_whole(
         settings.home / "server.json",
         json.dumps({"url": url, "pid": os.getpid(), "version": __version__}),
