@@ -96,6 +96,15 @@ async def test_without_a_test_command_the_verdict_abstains_even_under_full(tmp_p
         assert not task["verdicts"][0]["passed"]
 
 
+async def test_a_large_binary_file_is_noted(tmp_path):
+    brings = shell("head -c 5000000 /dev/zero > blob; head -c 4999999 /dev/zero > smaller")
+    async with town(tmp_path, {"brings": brings}, autonomy="confirm") as place:
+        task = await place.do("brings", type="chore")
+        (verdict,) = task["verdicts"]
+        noted = [f["evidence"]["paths"] for f in verdict["findings"] if f["code"] == "change.big"]
+        assert noted == [["blob"]]
+
+
 async def test_under_manual_a_task_waits_for_a_go(tmp_path):
     async with town(tmp_path, {"good": GOOD}, autonomy="manual") as place:
         task = await place.submit("good", type="chore")

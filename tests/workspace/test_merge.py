@@ -182,7 +182,7 @@ def test_changes_tell_path_status_and_lines(sample):
         "README.md": Change("README.md", None, "modified", 1, 0, False),
         "add\ted\n.py": Change("add\ted\n.py", "sums.py", "renamed", 0, 0, False),
         "test_sums.py": Change("test_sums.py", None, "deleted", 0, 5, False),
-        "bin": Change("bin", None, "added", 0, 0, True),
+        "bin": Change("bin", None, "added", 0, 0, True, 2),
         "new": Change("new", None, "added", 2, 0, False),
     }
     assert sample.workspaces.changes(REPO, sample.commit, sample.commit) == ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from muster.domain.errors import NotFound
 from muster.domain.guard import commit_id, relative_path
@@ -25,7 +26,14 @@ def changes(mirror: Mirror, base: str, head: str) -> tuple[Change, ...]:
     Raises:
         GitFailed: one of them is not in the mirror.
     """
-    return difference(mirror, base, head).changes
+    found = difference(mirror, base, head)
+    blobs = {entry.path: entry.new for entry in found.entries}
+
+    def with_size(change: Change) -> Change:
+        blob = mirror.objects.info(blobs[change.path])
+        return replace(change, size=blob.size) if blob else change
+
+    return tuple(with_size(change) if change.binary else change for change in found.changes)
 
 
 def patch(

@@ -22,8 +22,8 @@ _MOST_DERIVED = 1024 * 1024
 class Change:
     """One changed path: `status` is added, modified, deleted or renamed (then with `old_path`).
 
-    `added` and `removed` count lines; a `binary` file has none. Names that are no UTF-8 hold
-    surrogate escapes.
+    `added` and `removed` count lines; a `binary` file has none, and instead its new `size` in
+    bytes. Names that are no UTF-8 hold surrogate escapes.
     """
 
     path: str
@@ -32,6 +32,7 @@ class Change:
     added: int
     removed: int
     binary: bool
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
