@@ -38,7 +38,7 @@ def measure(plan: Plan) -> list[Figure]:
     agent, check = plain_ms(AGENT, plan), plain_ms(("/bin/sh", "-c", CHECK), plan)
     merging = {"test_command": CHECK, "autonomy": "full"}
     with running(own_agent("quick", AGENT)) as server:
-        found = _figures("walk to waiting", _rounds(server, plan), agent, 0.0)
+        found = _figures("walk to waiting", _rounds(server, plan), agent, 0.0, BAR_MS)
         server.call("PATCH", "/api/projects/repo", {"settings": merging})
         found += _figures("walk to merged", _rounds(server, plan), agent, check)
     return found
@@ -62,7 +62,9 @@ def _rounds(server: Server, plan: Plan) -> list[list[Walked]]:
     return [[_one(server) for _ in range(plan.of(TASKS, 2))] for _ in range(plan.rounds)]
 
 
-def _figures(name: str, rounds: list[list[Walked]], agent: float, check: float) -> list[Figure]:
+def _figures(
+    name: str, rounds: list[list[Walked]], agent: float, check: float, bar: float | None = None
+) -> list[Figure]:
     def added(walk: Walked) -> float:
         return walk.whole - agent - check * walk.check_rounds
 
@@ -71,7 +73,7 @@ def _figures(name: str, rounds: list[list[Walked]], agent: float, check: float) 
         f", {every[0].check_rounds} × check {check:.1f} ms" if check else ""
     )
     return [
-        Figure(name, median([median(list(map(added, one))) for one in rounds]), "ms", BAR_MS,
+        Figure(name, median([median(list(map(added, one))) for one in rounds]), "ms", bar,
                note=own),
         *(
             Figure(f"{name}: {stage}", median([walk.stages[stage] for walk in every]), "ms",

@@ -39,7 +39,7 @@ class Control:
 
     def begin(self, state: State) -> None:
         """Start from a fresh checkout."""
-        self._save(state, sync=False)
+        self._save(state)
 
     def state(self) -> State | None:
         """The state; None when the workspace was never finished."""
@@ -60,10 +60,11 @@ class Control:
     def advance(self, state: State, draft: Path) -> None:
         """Move on to a state whose index is `draft`, in one step."""
         moved = replace(state, index=draft.name)
-        self._save(moved, sync=True)
+        self._save(moved)
         for old in self.folder.glob(f"{INDEX}*"):
             if old.name != moved.index:
                 old.unlink(missing_ok=True)
 
-    def _save(self, state: State, *, sync: bool) -> None:
-        write_record(self.folder / _STATE, asdict(state), sync=sync)
+    def _save(self, state: State) -> None:
+        # git does not sync an index either; the commit that it led to is on the disk by itself.
+        write_record(self.folder / _STATE, asdict(state), sync=False)
