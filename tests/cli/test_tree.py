@@ -68,6 +68,7 @@ ELSEWHERE = {
     "record",
     "help",
     "image build",
+    "plugin list",
 } | {f"host {name}" for name in ("list", "add", "remove")}
 """Commands with more to them; they have tests of their own."""
 

@@ -161,6 +161,16 @@ def test_every_route_is_documented_and_no_other() -> None:
     assert set(_rows("api.md")) == _routes_of_the_app()
 
 
+def test_the_example_of_a_plugin_is_the_one_that_is_tested() -> None:
+    blocks = re.findall(
+        r"^```\w+\n(.*?)^```", text_of(ROOT / "docs/plugins.md"), re.MULTILINE | re.DOTALL
+    )
+    package = ROOT / "tests" / "third_party" / "muster-jsonl"
+    tested = (package / "pyproject.toml", package / "muster_jsonl.py")
+    for path in (*tested, ROOT / "tests" / "agents" / "test_jsonl.py"):
+        assert text_of(path) in blocks, path
+
+
 def test_every_tool_of_the_mcp_door_is_documented_and_no_other() -> None:
     real = {tool.name for tool in (*agent_tools.TOOLS, *person_tools.TOOLS)}
     assert set(_rows("mcp.md")) == real

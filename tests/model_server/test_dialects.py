@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from model_server.asked import post
 from model_server.server import ModelServer
 
 WRITE = {"tool": "write", "path": "a.txt", "content": "x\n"}
@@ -129,16 +129,6 @@ def server() -> Iterator[ModelServer]:
 @pytest.fixture(params=DIALECTS)
 def dialect(request) -> Dialect:
     return DIALECTS[request.param]
-
-
-def post(server: ModelServer, path: str, body: Any) -> tuple[int, dict[str, str], bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-    try:
-        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        return answer.status, dict(answer.headers), answer.read()
-    finally:
-        connection.close()
 
 
 def test_a_step_becomes_the_tools_that_were_offered(server, dialect):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from model_server import answers, scripts
+from model_server.asked import post
 from model_server.server import ModelServer
 
 SCRIPTS = {
@@ -44,20 +45,13 @@ def server() -> Iterator[ModelServer]:
         yield running
 
 
-def post(server: ModelServer, messages: list[dict], path: str = "/v1/messages", **more):
-    body = {"model": "m", "messages": messages, "tools": [WRITE], **more}
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-    try:
-        connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        return answer.status, dict(answer.headers), answer.read()
-    finally:
-        connection.close()
+def ask(server: ModelServer, messages: list[dict], path: str = "/v1/messages", **more):
+    return post(server, path, {"model": "m", "messages": messages, "tools": [WRITE], **more})
 
 
 def test_a_step_becomes_the_tool_that_was_offered_in_its_own_words(server):
     system = [{"type": "text", "text": "Working directory: /repo\n"}]
-    status, _, body = post(server, [user("[[script:work]]")], system=system)
+    status, _, body = ask(server, [user("[[script:work]]")], system=system)
     content = json.loads(body)["content"]
     assert status == 200
     assert content[0] == {"type": "text", "text": "First."}
@@ -77,18 +71,18 @@ def test_a_tool_that_nobody_offered_is_said_and_not_called():
 
 def test_steps_are_counted_after_the_newest_marker_and_a_retry_gets_the_same_answer(server):
     first = [user("[[script:work]]")]
-    assert post(server, first)[2] == post(server, first)[2]
-    second = json.loads(post(server, [*first, ASSISTANT, user("ok")])[2])
+    assert ask(server, first)[2] == ask(server, first)[2]
+    second = json.loads(ask(server, [*first, ASSISTANT, user("ok")])[2])
     assert second["content"] == [{"type": "text", "text": "Second."}]
     assert second["usage"]["input_tokens"] == 7
-    over = json.loads(post(server, [*first, ASSISTANT, user("ok"), ASSISTANT, user("ok")])[2])
+    over = json.loads(ask(server, [*first, ASSISTANT, user("ok"), ASSISTANT, user("ok")])[2])
     assert over["content"] == [{"type": "text", "text": "Done."}]
     newer = [*first, ASSISTANT, user("now [[script:other]]")]
-    assert json.loads(post(server, newer)[2])["content"][0]["text"] == "Other."
+    assert json.loads(ask(server, newer)[2])["content"][0]["text"] == "Other."
 
 
 def test_a_stream_carries_the_same_message(server):
-    _, headers, body = post(server, [user("[[script:work]]")], stream=True)
+    _, headers, body = ask(server, [user("[[script:work]]")], stream=True)
     assert headers["Content-Type"] == "text/event-stream"
     events = [json.loads(line[6:]) for line in body.decode().splitlines() if line[:5] == "data:"]
     assert events[0]["type"] == "message_start"
@@ -99,7 +93,7 @@ def test_a_stream_carries_the_same_message(server):
 
 
 def test_an_error_has_its_status_headers_and_shape(server):
-    status, headers, body = post(server, [user("[[script:limit]]")])
+    status, headers, body = ask(server, [user("[[script:limit]]")])
     assert status == 429
     assert headers["retry-after"] == "5"
     error = json.loads(body)["error"]
@@ -107,26 +101,26 @@ def test_an_error_has_its_status_headers_and_shape(server):
 
 
 def test_a_cut_stream_ends_before_its_end(server):
-    _, _, body = post(server, [user("[[script:cut]]")], stream=True)
+    _, _, body = ask(server, [user("[[script:cut]]")], stream=True)
     assert b"message_start" in body
     assert b"message_stop" not in body
 
 
 def test_a_question_beside_the_work_is_answered_at_once_and_takes_no_step(server):
-    aside = json.loads(post(server, [user("Title for: [[script:work]]")], tools=[])[2])
+    aside = json.loads(ask(server, [user("Title for: [[script:work]]")], tools=[])[2])
     assert aside["content"] == [{"type": "text", "text": "ok"}]
 
 
 def test_tokens_are_counted_and_other_addresses_are_not_found(server):
-    status, _, body = post(server, [user("hello")], "/v1/messages/count_tokens?beta=true")
+    status, _, body = ask(server, [user("hello")], "/v1/messages/count_tokens?beta=true")
     assert (status, json.loads(body)["input_tokens"] > 0) == (200, True)
-    assert post(server, [], "/v1/other")[0] == 404
+    assert ask(server, [], "/v1/other")[0] == 404
     assert [request.path for request in server.requests][-1] == "/v1/other"
 
 
 def test_without_a_marker_or_with_an_unknown_one_it_says_so(server):
-    assert b"Nothing is scripted" in post(server, [user("hello")])[2]
-    assert b"no script nope" in post(server, [user("[[script:nope]]")])[2]
+    assert b"Nothing is scripted" in ask(server, [user("hello")])[2]
+    assert b"no script nope" in ask(server, [user("[[script:nope]]")])[2]
 
 
 def test_it_runs_as_a_program_of_its_own(tmp_path):

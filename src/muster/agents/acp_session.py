@@ -22,9 +22,10 @@ from typing_extensions import override
 
 from muster.agents import prices, service_errors
 from muster.agents.acp_updates import Updates
+from muster.agents.asking import Message
 from muster.agents.base import Answer, Ending, Fact
 from muster.agents.endings import by_why, status_words
-from muster.agents.json_rpc import JsonRpc, Message
+from muster.agents.json_rpc import JsonRpc
 from muster.agents.outbox import line
 from muster.agents.said import one_line, readable
 from muster.agents.stream_json_values import count, deep, entries, mapping, money, word
@@ -102,7 +103,7 @@ class AcpSession(JsonRpc):
 
     def answer(self, request_id: str, answer: Answer) -> bytes:
         """Choose the agent's own option that comes nearest."""
-        asked = self._open(request_id)
+        asked = self._unanswered(request_id)
         if answer.edited:
             raise Invalid("this agent does what it asked for or nothing", hint="deny it")
         kinds = _kinds(answer.allow, answer.for_session)

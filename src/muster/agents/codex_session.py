@@ -19,9 +19,10 @@ from typing import Any
 from typing_extensions import override
 
 from muster.agents import codex_items, prices, service_errors
+from muster.agents.asking import Message
 from muster.agents.base import Answer, Ending, Fact
 from muster.agents.endings import by_why, status_words
-from muster.agents.json_rpc import JsonRpc, Message
+from muster.agents.json_rpc import JsonRpc
 from muster.agents.outbox import line
 from muster.agents.said import one_line, readable, small
 from muster.agents.stream_json_values import count, deep, epoch, mapping, word
@@ -90,7 +91,7 @@ class CodexSession(JsonRpc):
 
     def answer(self, request_id: str, answer: Answer) -> bytes:
         """Allow or deny a command, a change of files, or more rights."""
-        asked = self._open(request_id)
+        asked = self._unanswered(request_id)
         if answer.edited:
             raise Invalid("Codex runs a command as it is or not at all", hint="deny it and say why")
         if asked["method"] == "item/permissions/requestApproval":

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from typing_extensions import override
+
+from muster.agents.asking import LONGEST_ID, Asking, Message
 from muster.agents.base import Fact
-from muster.agents.outbox import Outbox
 from muster.agents.said import Lines, one_line
 from muster.agents.stream_json_values import mapping, word
-from muster.domain.errors import Conflict
 
 NOT_FOUND = -32601
-LONGEST_ID = 200
-OPEN = 1000
-"""Requests for permission that may wait at once; one more is refused."""
-
-Message = Mapping[str, Any]
 
 
-class JsonRpc(ABC):
+class JsonRpc(Asking):
     """Cuts the lines, tells apart what comes in, and answers each request exactly once.
 
     Our own requests have ids that say what they are for (`turn-1`), so that they are known again
@@ -29,28 +25,14 @@ class JsonRpc(ABC):
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self._lines = Lines()
-        self._out = Outbox(_key, self._was_sent)
-        self._asked: dict[str, Message] = {}
 
     # --- the seam ---------------------------------------------------------------------------------
 
     def feed(self, data: bytes) -> Sequence[Fact]:
         """Facts completed by these bytes; never raises."""
         return [fact for line in self._lines.feed(data) for fact in self._line(line)]
-
-    def replies(self) -> bytes:
-        """What is due now."""
-        return self._out.take()
-
-    def sent(self, data: bytes) -> None:
-        """Hear what had been written before a restart."""
-        self._out.sent(data)
-
-    @property
-    def waiting(self) -> Sequence[str]:
-        """The ids of the permissions that are asked for and not answered."""
-        return [number for number in self._asked if not self._out.was_sent(f"answer {number}")]
 
     # --- what a dialect says ----------------------------------------------------------------------
 
@@ -70,10 +52,6 @@ class JsonRpc(ABC):
     def _failed(self, number: str, error: Message) -> Iterator[Fact]:
         """Hear that a request of ours failed."""
 
-    @abstractmethod
-    def _was_sent(self, message: Message) -> None:
-        """Hear of a message that was written before a restart."""
-
     # --- writing ----------------------------------------------------------------------------------
 
     def _owe_request(self, number: str, method: str, params: Message) -> None:
@@ -88,16 +66,6 @@ class JsonRpc(ABC):
     def _write_notice(self, method: str, params: Message) -> bytes:
         return self._out.write(f"tell {method}", _notice(method, params))
 
-    def _keep(self, number: str, request: Message) -> bool:
-        """Let a request wait for an answer of a person; False when too many wait."""
-        if len(self.waiting) >= OPEN:
-            return False
-        if len(self._asked) >= 2 * OPEN:
-            waiting = set(self.waiting)
-            self._asked = {n: r for n, r in self._asked.items() if n in waiting}
-        self._asked[number] = request
-        return True
-
     def _owe_answer(self, number: str, result: Message) -> None:
         self._out.owe(f"answer {number}", {**_HEAD, "id": _id(number), "result": dict(result)})
 
@@ -105,23 +73,17 @@ class JsonRpc(ABC):
         error = {"code": code, "message": text}
         self._out.owe(f"answer {number}", {**_HEAD, "id": _id(number), "error": error})
 
-    def _open(self, number: str) -> Message:
-        """A request that waits.
-
-        Raises:
-            Conflict: it does not, or not any more.
-        """
-        if number not in self.waiting:
-            raise Conflict(
-                f"no request for permission '{one_line(number)}' waits for an answer",
-                hint="it may have been answered, or the agent may have given it up",
-            )
-        return self._asked[number]
-
     def _write_answer(self, number: str, result: Message) -> bytes:
         return self._out.write(
             f"answer {number}", {**_HEAD, "id": _id(number), "result": dict(result)}
         )
+
+    @override
+    def _key(self, message: Message) -> str:
+        number, method = _number(message.get("id")), message.get("method")
+        if isinstance(method, str):
+            return f"ask {number}" if number else f"tell {method}"
+        return f"answer {number}"
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -184,11 +146,3 @@ def _id(number: str) -> str | int:
     if number.startswith('"'):
         return str(json.loads(number))
     return int(number) if _reads_as_number(number) else number
-
-
-def _key(message: Message) -> str:
-    """What a message that we sent was for."""
-    number, method = _number(message.get("id")), message.get("method")
-    if isinstance(method, str):
-        return f"ask {number}" if number else f"tell {method}"
-    return f"answer {number}"

@@ -15,41 +15,35 @@ only the replay tells which.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from typing_extensions import override
 
+from muster.agents.asking import LONGEST_ID, Asking, Message
 from muster.agents.base import Answer, Ending, Fact
 from muster.agents.endings import by_why, status_words
-from muster.agents.outbox import Outbox, line
+from muster.agents.outbox import line
 from muster.agents.said import one_line, readable, small
 from muster.agents.stream_json import REMEMBERED, StreamJsonReader
 from muster.agents.stream_json_values import deep, entries, mapping, word
 from muster.domain.agent import Outcome, Usage
 from muster.domain.errors import Conflict
 
-OPEN = 1000
-"""Requests for permission that may wait at once; one more is refused."""
-
-LONGEST_ID = 200
 _NAMESPACE = uuid.UUID("5f0c1d0a-6c1b-4c0e-9d8e-1b1f0f6f7a11")
 
-Event = Mapping[str, Any]
 
-
-class StreamJsonSession(StreamJsonReader):
+class StreamJsonSession(StreamJsonReader, Asking):
     """A conversation with one Claude Code."""
 
     def __init__(
         self, run_id: str, prompt: str, workspace: str = "", resumed: Usage | None = None
     ) -> None:
         """Converse for a run in `workspace`; `resumed` is what the session had used before it."""
-        super().__init__(workspace, resumed)
+        StreamJsonReader.__init__(self, workspace, resumed)
+        Asking.__init__(self)
         self._run_id = run_id
         self._prompt = prompt
-        self._out = Outbox(_key, self._was_sent)
-        self._asked: dict[str, Event] = {}
         self._said = 1
         self._heard: set[str] = set()
         self._over = False
@@ -62,19 +56,6 @@ class StreamJsonSession(StreamJsonReader):
         """The handshake."""
         return line(_control("initialize", {"subtype": "initialize"}))
 
-    def replies(self) -> bytes:
-        """What is due now."""
-        return self._out.take()
-
-    def sent(self, data: bytes) -> None:
-        """Hear what had been written before a restart."""
-        self._out.sent(data)
-
-    @property
-    def waiting(self) -> Sequence[str]:
-        """The ids of the permissions that are asked for and not answered."""
-        return [number for number in self._asked if not self._out.was_sent(f"answer {number}")]
-
     @property
     def finished(self) -> bool:
         """Whether its last turn is over and it has heard all that was said."""
@@ -83,12 +64,7 @@ class StreamJsonSession(StreamJsonReader):
 
     def answer(self, request_id: str, answer: Answer) -> bytes:
         """Allow a use of a tool, as asked or with inputs changed, or deny it."""
-        if request_id not in self.waiting:
-            raise Conflict(
-                f"no request for permission '{one_line(request_id)}' waits for an answer",
-                hint="it may have been answered, or the agent may have given it up",
-            )
-        asked = self._asked[request_id]
+        asked = self._unanswered(request_id)
         if not answer.allow:
             message = answer.message or "A person said no to this."
             return self._write_answer(request_id, {"behavior": "deny", "message": message})
@@ -135,7 +111,7 @@ class StreamJsonSession(StreamJsonReader):
     # --- what comes in ----------------------------------------------------------------------------
 
     @override
-    def _event(self, event: Event) -> Iterator[Fact]:
+    def _event(self, event: Message) -> Iterator[Fact]:
         match event.get("type"):
             case "control_request":
                 yield from self._requested(event)
@@ -153,7 +129,7 @@ class StreamJsonSession(StreamJsonReader):
             case _:
                 yield from super()._event(event)
 
-    def _answered(self, response: Event) -> Iterator[Fact]:
+    def _answered(self, response: Message) -> Iterator[Fact]:
         number, fine = word(response.get("request_id")), response.get("subtype") == "success"
         if number == "initialize" and fine:
             first = self._uuid(1)
@@ -164,7 +140,7 @@ class StreamJsonSession(StreamJsonReader):
             if number == "initialize":
                 self._broken = one_line(said)
 
-    def _requested(self, event: Event) -> Iterator[Fact]:
+    def _requested(self, event: Message) -> Iterator[Fact]:
         number, request = word(event.get("request_id")), mapping(event.get("request"))
         subtype = one_line(word(request.get("subtype")))
         if not number or len(number) > LONGEST_ID:
@@ -172,11 +148,9 @@ class StreamJsonSession(StreamJsonReader):
         elif subtype != "can_use_tool":
             self._refuse(number, f"muster does not answer {subtype}")
             yield Fact("raw", {"type": f"control_request/{subtype}", "text": "refused"})
-        elif len(self.waiting) >= OPEN:
+        elif not self._keep(number, request):
             self._refuse(number, "too many requests wait for an answer")
         else:
-            self._forget()
-            self._asked[number] = request
             tool, given = one_line(word(request.get("tool_name"))), mapping(request.get("input"))
             options = ["allow", "allow_session", "edit", "deny"]
             if not entries(request.get("permission_suggestions")):
@@ -198,44 +172,39 @@ class StreamJsonSession(StreamJsonReader):
             self._heard.add(number)
             self._over = False
 
-    def _was_sent(self, message: Event) -> None:
+    @override
+    def _key(self, message: Message) -> str:
+        match message.get("type"):
+            case "user":
+                return f"say {word(message.get('uuid'))}"
+            case "control_response":
+                return f"answer {word(deep(message, 'response', 'request_id'))}"
+            case _:
+                return f"ask {word(message.get('request_id'))}"
+
+    @override
+    def _was_sent(self, message: Message) -> None:
         """Count what was said before a restart."""
         if message.get("type") == "user" and word(message.get("uuid")) == self._uuid(
             self._said + 1
         ):
             self._said += 1
 
-    def _forget(self) -> None:
-        if len(self._asked) >= 2 * OPEN:
-            waiting = set(self.waiting)
-            self._asked = {n: r for n, r in self._asked.items() if n in waiting}
-
     def _refuse(self, number: str, error: str) -> None:
         response = {"subtype": "error", "request_id": number, "error": error}
         self._out.owe(f"answer {number}", {"type": "control_response", "response": response})
 
-    def _write_answer(self, number: str, said: Event) -> bytes:
+    def _write_answer(self, number: str, said: Message) -> bytes:
         response = {"subtype": "success", "request_id": number, "response": said}
         message = {"type": "control_response", "response": response}
         return self._out.write(f"answer {number}", message)
 
 
-def _control(number: str, request: Event) -> Event:
+def _control(number: str, request: Message) -> Message:
     return {"type": "control_request", "request_id": number, "request": request}
 
 
-def _user(number: str, text: str) -> Event:
+def _user(number: str, text: str) -> Message:
     message = {"role": "user", "content": text}
     head = {"type": "user", "message": message, "parent_tool_use_id": None, "session_id": ""}
     return {**head, "uuid": number}
-
-
-def _key(message: Event) -> str:
-    """What a message that we sent was for."""
-    match message.get("type"):
-        case "user":
-            return f"say {word(message.get('uuid'))}"
-        case "control_response":
-            return f"answer {word(deep(message, 'response', 'request_id'))}"
-        case _:
-            return f"ask {word(message.get('request_id'))}"

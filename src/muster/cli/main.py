@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "event": ("muster.cli.event", "event", "List, follow and emit events."),
     "host": ("muster.cli.host", "host", "List, add and remove machines reached by SSH."),
     "image": ("muster.cli.image", "image", "Make images for agents in containers."),
+    "plugin": ("muster.cli.plugin", "plugin", "List drivers, runtimes and stores."),
     "mcp": ("muster.cli.mcp", "mcp", "Speak MCP over standard input and output."),
     "record": ("muster.cli.record", "record", "Save an agent's transcript as a cassette."),
     "help": ("muster.cli.help", "help_", "Explain a topic, such as exit-codes."),

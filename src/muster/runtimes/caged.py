@@ -11,36 +11,22 @@ import errno
 import json
 import os
 import signal
-import socket
 from collections.abc import Mapping
 from typing import Any
 
 from typing_extensions import override
 
-from muster.domain.redact import Redactor
 from muster.runtimes import landlock, zygote
 from muster.runtimes.child import Command
-from muster.runtimes.doorway import listen, open_inside
-from muster.runtimes.egress import mirrored, rules
-from muster.runtimes.gate import Gate
+from muster.runtimes.doorway import listen
+from muster.runtimes.egress import mirrored
+from muster.runtimes.gated import PROXY, Gated
 from muster.runtimes.layout import MARK, RUN_ID
-from muster.runtimes.proxy import Target
 from muster.runtimes.seccomp import program as seccomp_program
-from muster.runtimes.shim import Cradle, Keeper, Order
+from muster.runtimes.shim import Cradle, Order
 
 BWRAP, LANDLOCK = "bwrap", "landlock"
-PROXY = ("127.0.0.1", 3128)
-"""Where a contained program finds its way out."""
-_HERE = "localhost,127.0.0.1,::1"
 _SIGNALLED = 128
-
-
-def proxy_environment(port: int) -> dict[str, str]:
-    """The variables by which programs know of the proxy."""
-    url = f"http://{PROXY[0]}:{port}"
-    names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-    told = dict.fromkeys((*names, *(name.lower() for name in names)), url)
-    return {**told, "NO_PROXY": _HERE, "no_proxy": _HERE, "NODE_USE_ENV_PROXY": "1"}
 
 
 # --- in the child ---------------------------------------------------------------------------------
@@ -101,29 +87,19 @@ def _in_memory(data: bytes) -> int:
 # --- in the shim ----------------------------------------------------------------------------------
 
 
-class Caged(Keeper):
+class Caged(Gated):
     """A program inside bubblewrap or Landlock, with a gate to its network where it has one."""
 
     dress = staticmethod(dress)
 
     def __init__(self, order: Order, cradle: Cradle) -> None:
         super().__init__(order, cradle)
-        self._cage = dict(order.cage or {})
-        self._allowed = rules(self._cage["network"])
-        self._gate: Gate | None = None
-        self._port = PROXY[1]
         self._status: int | None = None
         self.counts = not self._wrapped  # what is still there then is the sandbox on its way out
 
     @property
     def _wrapped(self) -> bool:
         return bool(self._cage["kind"] == BWRAP)
-
-    @override
-    def environment(self) -> dict[str, str]:
-        """That of the run, and where the proxy is."""
-        way_out = proxy_environment(self._port) if self._allowed else {}
-        return {**super().environment(), **way_out}
 
     @override
     def cage(self) -> Mapping[str, Any]:
@@ -159,20 +135,6 @@ class Caged(Keeper):
         self.embryo.release()
         return problem
 
-    def _open_gate(self, pid: int) -> str:
-        targets = mirrored(self._allowed)
-        try:
-            doors = open_inside(pid, [PROXY, *targets])
-        except OSError as error:
-            return f"its network could not be made: {error}"
-        self._serve(dict(zip(doors, (None, *targets), strict=True)))
-        return ""
-
-    def _serve(self, doors: Mapping[socket.socket, Target | None]) -> None:
-        safe = Redactor(self.order.secrets).whole
-        # A shim works in its run directory.
-        self._gate = Gate(doors, self._allowed, ".", safe)
-
     @override
     def ended(self, code: int) -> tuple[int, str]:
         """Bubblewrap tells a signal as a shell does, and in its status whether anything ran."""
@@ -183,19 +145,6 @@ class Caged(Keeper):
         where = f"the program '{self.order.argv[0]}' cannot be executed inside the sandbox"
         problem = "" if ran else f"{where}; its error output says why"
         return (_SIGNALLED - code if _SIGNALLED < code < _SIGNALLED + 65 else code), problem
-
-    @override
-    def reaped(self, pid: int) -> None:
-        """A dead gate is replaced."""
-        if self._gate is not None:
-            self._gate.reaped(pid)
-
-    @override
-    def close(self) -> None:
-        """Close the gate."""
-        gate, self._gate = self._gate, None
-        if gate is not None:
-            gate.close()
 
 
 def _line(fd: int) -> bytes:

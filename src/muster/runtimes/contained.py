@@ -10,15 +10,11 @@ from typing import Any
 
 from typing_extensions import override
 
-from muster.domain.redact import Redactor
 from muster.runtimes import doorkeeper, leftovers, zygote
-from muster.runtimes.caged import PROXY, proxy_environment
 from muster.runtimes.child import Command
-from muster.runtimes.doorway import open_inside
-from muster.runtimes.egress import mirrored, rules
-from muster.runtimes.gate import Gate
+from muster.runtimes.gated import Gated
 from muster.runtimes.layout import PLACE, read_json
-from muster.runtimes.shim import Cradle, Keeper, Order
+from muster.runtimes.shim import Cradle, Order
 
 _MEMORY_CODES = (-signal.SIGKILL, 128 + signal.SIGKILL)
 
@@ -36,23 +32,14 @@ def dress(cage: Mapping[str, Any], command: Command, told: int, said: int) -> Co
     doorkeeper.keep(cage["folder"], cage["door"], order, said)
 
 
-class Contained(Keeper):
+class Contained(Gated):
     """A program inside a container that waits at the door."""
 
     dress = staticmethod(dress)
 
     def __init__(self, order: Order, cradle: Cradle) -> None:
         super().__init__(order, cradle)
-        self._cage = dict(order.cage or {})
-        self._allowed = rules(self._cage["network"])
-        self._gate: Gate | None = None
         self._used = 0.0
-
-    @override
-    def environment(self) -> dict[str, str]:
-        """That of the run, and where the proxy is."""
-        way_out = proxy_environment(PROXY[1]) if self._allowed else {}
-        return {**super().environment(), **way_out}
 
     @override
     def cage(self) -> Mapping[str, Any]:
@@ -62,23 +49,15 @@ class Contained(Keeper):
     @override
     def launch(self) -> str:
         """Start the program; why it could not be, or an empty string."""
-        if self._allowed and (problem := self._open_gate()):
+        if self._allowed and (problem := self._way_out()):
             os.kill(self.embryo.pid, signal.SIGKILL)
             return problem
         return super().launch()
 
-    def _open_gate(self) -> str:
-        targets = mirrored(self._allowed)
+    def _way_out(self) -> str:
         if not self.order.trees:
             return "its network could not be made: the engine's containers are not seen from here"
-        try:
-            doors = open_inside(self.order.trees[0][0], [PROXY, *targets])
-        except OSError as error:
-            return f"its network could not be made: {error}"
-        safe = Redactor(self.order.secrets).whole
-        # A shim works in its run directory.
-        self._gate = Gate(dict(zip(doors, (None, *targets), strict=True)), self._allowed, ".", safe)
-        return ""
+        return self._open_gate(self.order.trees[0][0])
 
     @override
     def report(self, report: dict[str, Any]) -> dict[str, Any]:
@@ -101,18 +80,10 @@ class Contained(Keeper):
         return report
 
     @override
-    def reaped(self, pid: int) -> None:
-        """A dead gate is replaced."""
-        if self._gate is not None:
-            self._gate.reaped(pid)
-
-    @override
     def close(self) -> None:
         """Close the gate; note what was used, which a container that is killed cannot tell."""
         self._used = self._used or leftovers.cpu_seconds_elsewhere(self.cradle.traces)
-        gate, self._gate = self._gate, None
-        if gate is not None:
-            gate.close()
+        super().close()
 
 
 def serve(socket_fd: int, *, nested: bool) -> None:

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from muster.runtimes import cgroups
-from muster.runtimes.child import Program, start
+from muster.runtimes.child import Program, ended_children, start
 from muster.runtimes.door import PATIENCE, SOCKET, hear, say
 
 _PR_SET_DUMPABLE = 4
@@ -104,13 +104,9 @@ class _Container:
         return True
 
     def _reap(self) -> None:
-        with contextlib.suppress(ChildProcessError):
-            while True:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-                if not pid:
-                    return
-                if pid == self._program:
-                    self._code = os.waitstatus_to_exitcode(status)
+        for pid, status in ended_children():
+            if pid == self._program:
+                self._code = os.waitstatus_to_exitcode(status)
 
     def _clear(self) -> int:
         """Give what the program left a moment to end, then kill it; how many were killed."""

@@ -33,8 +33,9 @@ from typing_extensions import override
 from muster.domain.errors import Invalid, Refused
 from muster.runtimes import landlock, seccomp
 from muster.runtimes.base import RunSpec
-from muster.runtimes.caged import BWRAP, LANDLOCK, PROXY
+from muster.runtimes.caged import BWRAP, LANDLOCK
 from muster.runtimes.egress import mirrored, rules
+from muster.runtimes.gated import PROXY
 from muster.runtimes.supervised import Supervised, why_no_shims
 from muster.runtimes.visible import Mount, Show, given, system, system_files, system_links
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from muster.domain.redact import Redactor
 from muster.runtimes import cgroups, leftovers
-from muster.runtimes.child import Dress, Embryo, adopt_orphans
+from muster.runtimes.child import Dress, Embryo, adopt_orphans, ended_children
 from muster.runtimes.control import Control, Input, Loop
 from muster.runtimes.layout import (
     CTL,
@@ -321,15 +321,11 @@ class Shim:
         self._loop.add(wake.fileno(), woke)
 
     def _reap(self) -> None:
-        with contextlib.suppress(ChildProcessError):
-            while True:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-                if not pid:
-                    return
-                if pid == self._program:
-                    self._code = os.waitstatus_to_exitcode(status)
-                else:
-                    self._keeper.reaped(pid)
+        for pid, status in ended_children():
+            if pid == self._program:
+                self._code = os.waitstatus_to_exitcode(status)
+            else:
+                self._keeper.reaped(pid)
 
     def _turn(self, until: float | None = None) -> None:
         now = time.monotonic()

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, delete, insert, select
 from muster.domain.agent import LIVE, Agent
 from muster.domain.errors import Stale
 from muster.domain.task import HOLDS_A_SLOT, Task
-from muster.store.agents import get_agent
+from muster.store.agents import get_agent, refuse_stale
 from muster.store.base import Tx
 from muster.store.schema import agent_tokens
 from muster.store.tasks import get_task
@@ -29,12 +29,7 @@ def admit(tx: Tx, task: Task, agent_id: str, token: str) -> None:
     Raises:
         Stale: the attempt is no longer held by this claim.
     """
-    now = get_task(tx, task.id)
-    if (now.attempt, now.token) != (task.attempt, task.token) or not task.token:
-        raise Stale(
-            f"attempt {task.attempt} of {task.label} is no longer held by this claim",
-            hint="read the task again; somebody else moved it",
-        )
+    refuse_stale(tx, task)
     kept = {"digest": digest_of(token), "agent_id": agent_id, "created_at": tx.now}
     tx.conn.execute(_FORGET, {"of_agent": agent_id})
     tx.conn.execute(_KEEP, kept)

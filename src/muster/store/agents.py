@@ -48,7 +48,7 @@ def start_agent(tx: Tx, task: Task, new: NewAgent) -> Agent:
     Raises:
         Stale: the attempt is no longer the task's current one.
     """
-    _refuse_stale(tx, task)
+    refuse_stale(tx, task)
     known = tx.conn.execute(_OF_ATTEMPT, {"of_task": task.id, "of_attempt": task.attempt})
     same = next((row for row in known if row.role == str(new.role)), None)
     if same is not None:
@@ -87,7 +87,8 @@ def start_agent(tx: Tx, task: Task, new: NewAgent) -> Agent:
     return agent_of(made.one())
 
 
-def _refuse_stale(tx: Tx, task: Task) -> None:
+def refuse_stale(tx: Tx, task: Task) -> None:
+    """Raise `Stale` if the attempt is no longer held by the claim that `task` was read under."""
     believed = {"of_task": task.id, "held_by": task.token}
     held = tx.conn.execute(_HELD, believed).scalar_one_or_none()
     if held != task.attempt or not task.token:
@@ -105,7 +106,7 @@ def update_agent(
     Raises:
         Stale: the attempt is no longer the task's current one.
     """
-    _refuse_stale(tx, task)
+    refuse_stale(tx, task)
     rev = 0
     for event in events:
         rev = tx.emit(event)
@@ -127,7 +128,7 @@ def report(
 
     `more` is carried by the event alone.
     """
-    _refuse_stale(tx, task)
+    refuse_stale(tx, task)
     shown = {k: v for k, v in columns.items() if k in {"last_line", "cost_usd"}}
     shown |= more or {}
     rev = tx.emit(NewEvent("agent.fact", agent_id, shown, task.project_id, task.id))

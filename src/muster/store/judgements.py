@@ -204,9 +204,20 @@ def answer_question(tx: Tx, question: Breakpoint, answer: str, note: str, by: st
         Conflict: it was answered before.
     """
     refuse_resolved(tx, question.id)
-    payload = {"answer": answer, "note": note, "by": by}
+    _close(tx, question, answer, note, by)
+    return get_breakpoint(tx, question.id)
+
+
+def resolve_of_task(tx: Tx, task: Task, answer: str, note: str, by: str | None) -> None:
+    """Close what was asked about a task, because the task goes on."""
+    for found in list_breakpoints(tx, task_id=task.id):
+        _close(tx, found, answer, note, by)
+
+
+def _close(tx: Tx, question: Breakpoint, answer: str, note: str, by: str | None) -> None:
+    said = {"answer": answer, "note": note, "by": by}
     rev = tx.emit(
-        NewEvent("breakpoint.resolved", question.id, payload, question.project_id, question.task_id)
+        NewEvent("breakpoint.resolved", question.id, said, question.project_id, question.task_id)
     )
     table = schema.breakpoints
     tx.conn.execute(
@@ -214,27 +225,6 @@ def answer_question(tx: Tx, question: Breakpoint, answer: str, note: str, by: st
         .where(table.c.id == question.id, table.c.resolved_at.is_(None))
         .values(resolved_at=tx.now, answer=answer, note=note, by=by, rev=rev)
     )
-    return get_breakpoint(tx, question.id)
-
-
-def resolve_of_task(tx: Tx, task: Task, answer: str, note: str, by: str | None) -> None:
-    """Close what was asked about a task, because the task goes on."""
-    table = schema.breakpoints
-    for found in list_breakpoints(tx, task_id=task.id):
-        rev = tx.emit(
-            NewEvent(
-                "breakpoint.resolved",
-                found.id,
-                {"answer": answer, "note": note, "by": by},
-                task.project_id,
-                task.id,
-            )
-        )
-        tx.conn.execute(
-            update(table)
-            .where(table.c.id == found.id, table.c.resolved_at.is_(None))
-            .values(resolved_at=tx.now, answer=answer, note=note, by=by, rev=rev)
-        )
 
 
 def add_checkpoint(tx: Tx, task: Task, label: str, commit: str) -> None:

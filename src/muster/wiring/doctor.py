@@ -7,19 +7,25 @@ import shutil
 import socket
 import sqlite3
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from muster.agents.base import Driver
+from muster.agents.base import Driver, Found
 from muster.domain.errors import MusterError
+from muster.runtimes.base import Runtime
 from muster.settings import Settings, environment, load
 from muster.wiring.home import prepare_home
-from muster.wiring.house import places, plugins
+from muster.wiring.plugins import KINDS, find, why
+from muster.workspace.base import Backend
 from muster.workspace.git import Git
 
 Check = dict[str, str]
 _OLDEST_GIT = (2, 38)
+
+
+_NAMED = {"agents": "agent"}
+"""How a check of a plugin begins, where that is not its kind."""
 
 
 def diagnose(home: Path) -> list[Check]:
@@ -33,8 +39,8 @@ def diagnose(home: Path) -> list[Check]:
     return [
         *checks,
         _port(settings),
-        *_places(home),
-        *_workspaces(home),
+        *_of("runtimes", home, _place),
+        *_of("workspaces", home, lambda name, backend: _workspace(name, backend, home)),
         *_agents(settings, environ),
     ]
 
@@ -103,32 +109,49 @@ def _port(settings: Settings) -> Check:
     return _check("port", "ok", f"{where} is free")
 
 
-def _places(home: Path) -> Iterator[Check]:
-    for name, place in sorted(places(home).items()):
-        why_not = place.available()
-        text = why_not or f"can run agents here; {place.describe()}"
-        yield _check(f"runtime {name}", "warn" if why_not else "ok", text)
+def _of(group: str, home: Path, look: Callable[[str, Any], Check]) -> Iterator[Check]:
+    """What is found of each part of each plugin; the fault of a stranger's is one more finding."""
+    kind = _NAMED.get(group, KINDS[group])
+    for plugin in find(group, home):
+        if plugin.fault is not None:
+            fix = f"mend or remove {plugin.distribution}"
+            yield _check(f"{kind} {plugin.name}", "fail", plugin.error, fix)
+        for name, part in sorted(plugin.parts.items()):
+            try:
+                yield look(name, part)
+            except Exception as fault:  # noqa: BLE001 - a stranger's code; it is told
+                yield _check(f"{kind} {name}", "fail", why(fault))
 
 
-def _workspaces(home: Path) -> Iterator[Check]:
-    for name, make in sorted(plugins("workspaces").items(), reverse=True):
-        why_not = make().available(home)
-        yield _check(
-            f"workspace {name}", "warn" if why_not else "ok", why_not or "can make workspaces here"
-        )
+def _place(name: str, place: Runtime) -> Check:
+    why_not = place.available()
+    text = why_not or f"can run agents here; {place.describe()}"
+    return _check(f"runtime {name}", "warn" if why_not else "ok", text)
+
+
+def _workspace(name: str, backend: Backend, home: Path) -> Check:
+    why_not = backend.available(home)
+    text = why_not or "can make workspaces here"
+    return _check(f"workspace {name}", "warn" if why_not else "ok", text)
+
+
+def _driver(name: str, found: Found) -> Check:
+    if found.path is None:
+        return _check(f"agent {name}", "warn", "not found", found.hint)
+    signed = {True: "signed in", False: "not signed in", None: ""}[found.signed_in]
+    parts = [found.version, found.path, signed]
+    state = "warn" if found.signed_in is False else "ok"
+    return _check(f"agent {name}", state, ", ".join(filter(None, parts)), found.hint)
 
 
 def _agents(settings: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
-    drivers: dict[str, Driver] = {n: make() for n, make in plugins("agents").items()}
-    for name, driver in sorted(drivers.items()):
-        found = driver.find(environ)
-        if found.path is None:
-            yield _check(f"agent {name}", "warn", "not found", found.hint)
-            continue
-        signed = {True: "signed in", False: "not signed in", None: ""}[found.signed_in]
-        parts = [found.version, found.path, signed]
-        state = "warn" if found.signed_in is False else "ok"
-        yield _check(f"agent {name}", state, ", ".join(filter(None, parts)), found.hint)
+    home, drivers = settings.home, dict[str, Driver]()
+
+    def look(name: str, driver: Driver) -> Check:
+        drivers[name] = driver
+        return _driver(name, driver.find(environ))
+
+    yield from _of("agents", home, look)
     for name, options in sorted(settings.agents.items()):
         yield _own_agent(name, options, drivers, environ)
 

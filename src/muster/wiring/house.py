@@ -3,48 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from importlib.metadata import entry_points
-from pathlib import Path
-from typing import Any
 
 from muster import __version__
 from muster.engine.daemon import Daemon, hand_over
 from muster.engine.dispatch import room_on_disk
 from muster.engine.tools import Tools
-from muster.runtimes.base import Runtime
 from muster.service.counter import Service
 from muster.service.desk import Belongings
 from muster.settings import Settings
+from muster.wiring.plugins import working
 from muster.workspace.workspaces import Workspaces
-
-log = logging.getLogger("muster")
-
-
-def plugins(group: str) -> dict[str, Any]:
-    """What is registered under `muster.<group>`, by name, loaded.
-
-    A plugin that cannot be loaded is left out with a warning; the rest works.
-    """
-    found: dict[str, Any] = {}
-    for entry in entry_points(group=f"muster.{group}"):
-        try:
-            found[entry.name] = entry.load()
-        except Exception:  # a stranger's plugin must not stop the house
-            if entry.value.startswith("muster."):
-                raise
-            log.exception("the plugin %s of muster.%s could not be loaded", entry.name, group)
-    return found
-
-
-def places(home: Path) -> dict[str, Runtime]:
-    """Every place where this home's runs can be: a plugin may stand for several (`places`)."""
-    found: dict[str, Runtime] = {}
-    for name, make in plugins("runtimes").items():
-        several = getattr(make, "places", None)
-        found |= several(home) if several else {name: make()}
-    return found
 
 
 class House:
@@ -53,20 +22,19 @@ class House:
     def __init__(self, settings: Settings) -> None:
         """Open the store and put the rooms together; nothing moves yet."""
         self.settings = settings
-        self.store = plugins("stores")["sqlite"](settings.database_url, settings.home)
-        self.workspaces = Workspaces(
-            settings.workspaces,
-            {name: make() for name, make in plugins("workspaces").items()},
+        self.store = working("stores", settings.home)["sqlite"](
+            settings.database_url, settings.home
         )
+        self.workspaces = Workspaces(settings.workspaces, working("workspaces", settings.home))
         self.tools = Tools(
             settings=settings,
             store=self.store,
             workspaces=self.workspaces,
-            runtimes=places(settings.home),
-            drivers={name: make() for name, make in plugins("agents").items()},
+            runtimes=working("runtimes", settings.home),
+            drivers=working("agents", settings.home),
             clock=time.time,
         )
-        durable = plugins("durable")["rows"](
+        durable = working("durable", settings.home)["rows"](
             self.store, lambda task, fault: hand_over(self.tools, task, fault)
         )
         self.daemon = Daemon(self.tools, durable)

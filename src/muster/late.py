@@ -18,7 +18,11 @@ class Late:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a call on."""
+        made = self._made or await self._first()
+        await made(scope, receive, send)
+
+    async def _first(self) -> ASGIApp:
         async with self._making:
             if self._made is None:
                 self._made = await asyncio.to_thread(self._make)
-        await self._made(scope, receive, send)
+        return self._made

@@ -1,0 +1,72 @@
+"""What keeps a program whose way out is a gate: allowed hosts by a proxy, and nothing beside it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+
+from typing_extensions import override
+
+from muster.domain.redact import Redactor
+from muster.runtimes.doorway import open_inside
+from muster.runtimes.egress import mirrored, rules
+from muster.runtimes.gate import Gate
+from muster.runtimes.proxy import Target
+from muster.runtimes.shim import Cradle, Keeper, Order
+
+PROXY = ("127.0.0.1", 3128)
+"""Where a contained program finds its way out."""
+_HERE = "localhost,127.0.0.1,::1"
+
+
+def proxy_environment(port: int) -> dict[str, str]:
+    """The variables by which programs know of the proxy."""
+    url = f"http://{PROXY[0]}:{port}"
+    names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+    told = dict.fromkeys((*names, *(name.lower() for name in names)), url)
+    return {**told, "NO_PROXY": _HERE, "no_proxy": _HERE, "NODE_USE_ENV_PROXY": "1"}
+
+
+class Gated(Keeper):
+    """A program in a network of its own, with a gate in it where it may go anywhere."""
+
+    def __init__(self, order: Order, cradle: Cradle) -> None:
+        super().__init__(order, cradle)
+        self._cage = dict(order.cage or {})
+        self._allowed = rules(self._cage["network"])
+        self._gate: Gate | None = None
+        self._port = PROXY[1]
+
+    @override
+    def environment(self) -> dict[str, str]:
+        """That of the run, and where the proxy is."""
+        way_out = proxy_environment(self._port) if self._allowed else {}
+        return {**super().environment(), **way_out}
+
+    def _open_gate(self, pid: int) -> str:
+        """Open it in the network of a process; why that could not be done, or an empty string."""
+        targets = mirrored(self._allowed)
+        try:
+            doors = open_inside(pid, [PROXY, *targets])
+        except OSError as error:
+            return f"its network could not be made: {error}"
+        self._serve(dict(zip(doors, (None, *targets), strict=True)))
+        return ""
+
+    def _serve(self, doors: Mapping[socket.socket, Target | None]) -> None:
+        safe = Redactor(self.order.secrets).whole
+        # A shim works in its run directory.
+        self._gate = Gate(doors, self._allowed, ".", safe)
+
+    @override
+    def reaped(self, pid: int) -> None:
+        """A dead gate is replaced."""
+        if self._gate is not None:
+            self._gate.reaped(pid)
+
+    @override
+    def close(self) -> None:
+        """Close the gate."""
+        gate, self._gate = self._gate, None
+        if gate is not None:
+            gate.close()
