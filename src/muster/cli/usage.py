@@ -37,6 +37,7 @@ Commands:
   event       List, follow and emit events.
   host        List, add and remove machines reached by SSH.
   image       Make images for agents in containers.
+  plugin      List drivers, runtimes and stores.
   mcp         Speak MCP over standard input and output.
   record      Save an agent's transcript as a cassette.
   help        Explain a topic, such as exit-codes.

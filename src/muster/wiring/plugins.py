@@ -7,7 +7,8 @@ import logging
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import EntryPoint, entry_points
+from functools import cache
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +70,8 @@ def why(fault: BaseException) -> str:
 
 def find(group: str, home: Path) -> Iterator[Plugin]:
     """All that is registered under `muster.<group>`, ours first; a name is given only once."""
-    entries = sorted(entry_points(group=f"muster.{group}"), key=_order)
     taken: dict[str, str] = {}
-    for entry in entries:
-        distribution, version = _source(entry)
+    for entry, distribution, version in _announced(f"muster.{group}"):
         try:
             # What it prints when it is imported is no answer of ours.
             with contextlib.redirect_stdout(sys.stderr):
@@ -130,16 +129,23 @@ def _can(plugin: Plugin, part: Any) -> Iterator[str]:
         yield from (verb for verb in ("attach", "sweep") if hasattr(part, verb))
 
 
-def _order(entry: EntryPoint) -> tuple[bool, str, str]:
-    distribution, _ = _source(entry)
-    return distribution != _OURS, entry.name, distribution
+def _announced(group: str) -> list[tuple[EntryPoint, str, str]]:
+    """The entry points of a group with the name and version of their distribution, ours first."""
+    found = [(entry, *_source(entry.dist)) for entry in _all().select(group=group)]
+    return sorted(found, key=lambda one: (one[1] != _OURS, one[0].name, one[1]))
 
 
-def _source(entry: EntryPoint) -> tuple[str, str]:
-    """The name and version of the distribution that announces it."""
-    if entry.dist is None:
+@cache
+def _all() -> Any:
+    """Every entry point there is, in a shape that Pythons differ in; finding them takes long."""
+    return entry_points()
+
+
+@cache
+def _source(distribution: Distribution | None) -> tuple[str, str]:
+    if distribution is None:
         return "", ""
-    return plain_line(entry.dist.name), plain_line(entry.dist.version)
+    return plain_line(distribution.name), plain_line(distribution.version)
 
 
 def _parts(group: str, entry: EntryPoint, home: Path) -> dict[str, Any]:
