@@ -21,11 +21,28 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command line and return its exit status."""
     gc.set_threshold(_ALLOCATIONS, 20, 20)
     given = sys.argv[1:] if argv is None else argv
-    if given in (["--help"], ["-h"]) and _is_wide():
-        sys.stdout.write(PAGE)
-        return 0
-    ended: int = import_module("muster.cli.main").main(given)
-    return ended
+    said = _at_once(given)
+    if said is None:
+        ended: int = import_module("muster.cli.main").main(given)
+        return ended
+    try:
+        sys.stdout.write(said)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python would complain when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _at_once(given: list[str]) -> str | None:
+    """What is answered without reading a command line, if anything is."""
+    if given in (["--help"], ["-h"]):
+        return PAGE if _is_wide() else None
+    if "--json" not in given or "list" not in given:
+        return None
+    environ = os.environ  # noqa: TID251 - the command line reads the same names from it
+    answer: str | None = import_module("muster.cli.asked_often").answer(given, environ)
+    return answer
 
 
 def _is_wide() -> bool:
