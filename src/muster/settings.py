@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from muster.domain.errors import Invalid
+from muster.domain.permission import Permissions, rule_of
 from muster.domain.project import ProjectSettings
 from muster.domain.task import Autonomy
 
@@ -66,6 +67,18 @@ def _globs(name: str, value: Any) -> tuple[str, ...]:
     return tuple(p.strip() for p in parts if p.strip())
 
 
+def _rules(name: str, value: Any) -> tuple[str, ...]:
+    """Rules in their order; one to a line where they are one text."""
+    lines = value.splitlines() if isinstance(value, str) else value
+    if not isinstance(lines, (list, tuple)) or not all(isinstance(line, str) for line in lines):
+        raise Invalid(f"{name} must be a list of rules", hint='for example ["allow Edit"]')
+    return tuple(rule_of(line).text for line in lines if line.strip())
+
+
+def _permissions(name: str, value: Any) -> Permissions:
+    return Permissions(_choice(*map(str, Permissions))(name, value))
+
+
 def _autonomy(name: str, value: Any) -> Autonomy:
     return Autonomy(_choice(*map(str, Autonomy))(name, value))
 
@@ -76,6 +89,8 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "runtime": _text,
     "network": _globs,
     "image": _text,
+    "permissions": _permissions,
+    "permission_rules": _rules,
     "playbook": _choice("solo"),
     "test_command": _text,
     "setup_command": _text,
@@ -97,12 +112,12 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
 RUNS_CODE = frozenset(
     {
         *("test_command", "setup_command", "lint_command", "type_command", "agent"),
-        *("runtime", "network", "image"),
+        *("runtime", "network", "image", "permissions", "permission_rules"),
     }
 )
 """Settings that a repository's own file may only set once the user trusts that repository.
 
-They say what is run, and how far it is contained.
+They say what is run, how far it is contained, and what it may do unasked.
 """
 
 
@@ -250,7 +265,7 @@ def _from_environment(environ: Mapping[str, str], keys: Mapping[str, Any]) -> di
     return {name: value for name, value in named.items() if value}
 
 
-_OF_AGENTS = ("model", "budget_usd", "timeout_minutes", "runtime")
+_OF_AGENTS = ("model", "budget_usd", "timeout_minutes", "runtime", "permissions")
 
 
 def parse_agents(document: Any, name: str) -> dict[str, dict[str, Any]]:

@@ -297,7 +297,7 @@ def test_a_word_that_came_too_late_for_its_turn_begins_the_next(tmp_path):
     session = begun(tmp_path)
     assert b"turn/steer" in session.say("Mind the gap.")
     session.feed(over("completed"))
-    session.feed(rpc(id="steer-1", error={"code": -32600, "message": "no active turn"}))
+    session.feed(rpc(id="steer-2", error={"code": -32600, "message": "no active turn"}))
     (again,) = map(json.loads, session.replies().splitlines())
     assert again["method"] == "turn/start"
     assert again["params"]["input"][0]["text"] == "Mind the gap."

@@ -39,6 +39,7 @@ LINES: dict[str, list[str]] = {
     "agent show": [AGENT],
     "agent logs": [AGENT],
     "agent kill": [AGENT],
+    "agent send": [AGENT, "Use decimals."],
     "agent retry": [AGENT],
     "inbox": [],
     "breakpoint list": ["--all"],

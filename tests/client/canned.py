@@ -15,6 +15,7 @@ def agent(text: str = "says hello", **changes: Any) -> dict[str, Any]:
         "status": "failed", "outcome": "crashed", "reason": text, "exit_code": 1,
         "input_tokens": 12300, "output_tokens": 4100, "cost_usd": 0.12, "cpu_seconds": 1.5,
         "max_rss_bytes": 50 << 20, "session_id": text, "workspace": text, "last_line": text,
+        "permissions": "ask", "hears": True,
         "created_at": MORNING, "started_at": MORNING, "ended_at": LATER, "rev": 7, **changes,
     }  # fmt: skip
 

@@ -208,6 +208,7 @@ def usual_routes(text: str | None = None) -> dict[tuple[str, str], Route]:
         "tasks/MU-1/checkpoints/1/restore": Answer(body=task),
         "agents/spawn": Answer(202, task),
         "agents/coding-1f3a9c02/kill": Answer(body=agent),
+        "agents/coding-1f3a9c02/send": Answer(202, agent),
         "agents/coding-1f3a9c02/retry": Answer(body=task),
         "events": Answer(201, canned.event(5, *own)),
         "events/4/processed": Answer(body=canned.event(4, *own)),

@@ -42,6 +42,7 @@ ROUTES: dict[str, Callable[[Muster], Any]] = {
     f"GET /api/agents/{AGENT}": lambda m: m.get_agent(AGENT),
     "POST /api/agents/spawn": lambda m: m.spawn_agent("MU-1"),
     f"POST /api/agents/{AGENT}/kill": lambda m: m.kill_agent(AGENT),
+    f"POST /api/agents/{AGENT}/send": lambda m: m.tell_agent(AGENT, "Use decimals."),
     f"POST /api/agents/{AGENT}/retry": lambda m: m.retry_agent(AGENT),
     f"GET /api/agents/{AGENT}/logs": lambda m: m.agent_logs(AGENT, offset=0, limit=5),
     f"GET /api/agents/{AGENT}/cassette": lambda m: m.cassette(AGENT),

@@ -379,6 +379,10 @@ class RuntimeContract:
         ended = await place.end()
         assert (ended.why, ended.code) == (Why.TIMEOUT, -signal.SIGINT)
 
+    async def test_a_limit_of_years_is_no_limit(self, place: Place) -> None:
+        await place.shell("sleep 0.2; exit 4", limits=Limits(wall_seconds=1e9))
+        assert (await place.end()).code == 4
+
     async def test_a_file_cannot_grow_beyond_its_limit(self, place: Place) -> None:
         await place.shell(
             "head -c 100000 /dev/zero > big; wc -c < big", limits=Limits(file_bytes=50_000)

@@ -15,7 +15,7 @@ AGENTS = {
 }  # fmt: skip
 PEOPLES = {
     "list_projects", "submit_task", "list_tasks", "show_task", "show_diff", "approve_task",
-    "read_logs", "list_questions", "answer_question",
+    "read_logs", "tell_agent", "list_questions", "answer_question",
 }  # fmt: skip
 
 

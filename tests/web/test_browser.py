@@ -140,6 +140,48 @@ def test_a_note_that_is_half_written_survives_updates_and_goes_with_the_answer(p
     assert ("resolve", "bp_1", "retry", "Keep the old key") in server.fleet.calls
 
 
+def _request(server: Served) -> str:
+    """An agent at work that asks for leave."""
+    ask = server.do(
+        lambda: server.fleet.ask(
+            "tsk_0513",
+            "permission",
+            "May claude do this: Bash rm -r build",
+            evidence={
+                "agent": "coding-1",
+                "request": "r-1",
+                "tool": "Bash",
+                "input": {"command": "rm -r build", "timeout": 5},
+            },
+        )
+    )
+    server.do(lambda: server.fleet.change("tsk_0513", status="executing"))
+    return ask["id"]
+
+
+def test_a_request_for_permission_is_allowed_with_other_inputs(page, server):
+    ask = _request(server)
+    opened(page, server, f"/inbox?d={ask}")
+    inputs = page.locator(f"#inputs-{ask}")
+    assert json.loads(inputs.input_value()) == {"command": "rm -r build", "timeout": 5}
+    changed = '{"command": "rm -r build/cache"}'
+    inputs.fill(changed)
+    page.locator(f"#note-{ask}").fill("not this")
+    page.locator('[data-answer="edit"]').click()
+    expect(page.locator('[data-answer="edit"]')).to_have_count(0)
+    assert ("resolve", ask, "edit", changed) in server.fleet.calls
+
+
+def test_a_request_for_permission_is_denied_on_its_tasks_page_with_a_word(page, server):
+    ask = _request(server)
+    opened(page, server, "/tasks/tsk_0513")
+    expect(page.locator(f"#gate-{ask}")).to_contain_text("rm -r build")
+    page.locator(f"#note-{ask}").fill("Keep the build.")
+    page.locator(f'#gate-{ask} [data-answer="deny"]').click()
+    expect(page.locator(f"#gate-{ask}")).to_have_count(0)
+    assert ("resolve", ask, "deny", "Keep the build.") in server.fleet.calls
+
+
 def test_a_decision_that_was_made_elsewhere_is_told_kindly(page, server):
     opened(page, server)
     page.route("**/api/breakpoints/**", lambda route: _answered_first(route, server))

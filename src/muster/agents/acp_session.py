@@ -112,6 +112,11 @@ class AcpSession(JsonRpc):
             raise Invalid("the agent offers no way to allow this", hint="deny it")
         return self._write_answer(request_id, _CANCELLED if option is None else _chosen(option))
 
+    @property
+    def words(self) -> int:
+        """How many prompts it was given after the first."""
+        return self._asked_turns - 1
+
     def say(self, text: str) -> bytes:
         """The next turn; a running one cannot be steered."""
         if not self._session:
@@ -255,9 +260,9 @@ class AcpSession(JsonRpc):
             tool, summary = self._updates.named(call)
             data = {"id": number, "tool": tool, "summary": summary}
             options = ["allow", *_more_options(params), "deny"]
-            yield Fact(
-                "permission", {**data, "input": self._updates.given(call), "options": options}
-            )
+            shown, subject = self._updates.given(call)
+            whole = {"input": shown, "subject": subject}
+            yield Fact("permission", {**data, **whole, "options": options})
 
     # --- parts ------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from muster.agents.base import Fact
-from muster.agents.said import one_line, readable, small
+from muster.agents.said import one_line, readable, small, subject
 from muster.agents.stream_json_values import deep, entries, mapping, word
 
 Update = Mapping[str, Any]
@@ -88,12 +88,13 @@ class Updates:
         telling = next((word(given[n]) for n in _TELLING if word(given.get(n))), "")
         return kind, one_line(f"{kind} {(telling or title).replace(self._root, '')}")
 
-    def given(self, told: Update) -> Any:
-        """What a tool is to be used with, for a person to look at."""
+    def given(self, told: Update) -> tuple[Any, str | None]:
+        """What a tool is to be used with, for a person to look at; and its subject, for rules."""
         call = {**self._calls.get(one_line(word(told.get("toolCallId"))), {}), **told}
         diffs = [c for c in entries(call.get("content")) if c.get("type") == "diff"]
         shown = {**mapping(call.get("rawInput")), **({"changes": diffs} if diffs else {})}
-        return small(shown or {"title": word(call.get("title"))})
+        shown = shown or {"title": word(call.get("title"))}
+        return small(shown), subject(shown, self._root)
 
     def _said(self, kind: str, text: str) -> Iterator[Fact]:
         if kind != self._kind or self._size >= AT_ONCE:

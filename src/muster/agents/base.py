@@ -91,7 +91,8 @@ class Fact:
     `plan` {steps: [{text, status}]}; `tool_started` {tool, id, summary}; `tool_finished` {tool, id,
     ok, summary}; `file` {path, action}; `usage` {input_tokens, output_tokens, cost_usd} as totals
     of the run so far; `rate_limit` {retry_at}; `session` {session_id, model}. `permission` {id,
-    tool, summary, input, options} waits for `Session.answer`: `input` is shortened for the view,
+    tool, summary, input, subject, options} waits for `Session.answer`: `input` is shortened for
+    the view, `subject` is what rules judge (a command, a path), None when that is too long;
     `options` are some of allow, allow_session, edit, deny.
     """
 
@@ -169,6 +170,11 @@ class Session(Reader, Protocol):
             Conflict: nothing of this id waits for an answer; it may have been answered.
             Invalid: this program cannot be answered that way.
         """
+        ...
+
+    @property
+    def words(self) -> int:
+        """How many words it was told by `say`, before a restart too."""
         ...
 
     def say(self, text: str) -> bytes:

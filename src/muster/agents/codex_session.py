@@ -24,7 +24,7 @@ from muster.agents.base import Answer, Ending, Fact
 from muster.agents.endings import by_why, status_words
 from muster.agents.json_rpc import JsonRpc
 from muster.agents.outbox import line
-from muster.agents.said import one_line, readable, small
+from muster.agents.said import one_line, readable, small, subject
 from muster.agents.stream_json_values import count, deep, epoch, mapping, word
 from muster.domain.agent import Outcome, Usage
 from muster.domain.errors import Conflict, Invalid
@@ -63,9 +63,11 @@ class CodexSession(JsonRpc):
         self._thread = ""
         self._turn = ""
         self._model = ""
-        self._asked_turns = 1
+        self._turns = {1}
         self._over_turns = 0
-        self._words: dict[str, str] = {}
+        self._told = 1
+        self._words: dict[int, str] = {}
+        self._unsure: set[int] = set()
         self._items: dict[str, Mapping[str, Any]] = {}
         self._used: dict[str, Usage] = {}
         self._before = start.before
@@ -87,7 +89,7 @@ class CodexSession(JsonRpc):
     def finished(self) -> bool:
         """Whether all turns that were asked for are over, or none can be."""
         broken = self._ending is not None and not self._thread
-        return broken or self._over_turns >= self._asked_turns
+        return broken or (self._over_turns >= len(self._turns) and not self._unsure)
 
     def answer(self, request_id: str, answer: Answer) -> bytes:
         """Allow or deny a command, a change of files, or more rights."""
@@ -102,21 +104,30 @@ class CodexSession(JsonRpc):
         said = self._write_answer(request_id, {"decision": allowed if answer.allow else "decline"})
         if answer.allow or not answer.message or not self._turn:
             return said
-        return said + self.say(answer.message)
+        return said + self._steer(self._fresh("because"), answer.message)
+
+    @property
+    def words(self) -> int:
+        """How many words it was told after its prompt, which is the first."""
+        return self._told - 1
 
     def say(self, text: str) -> bytes:
-        """A word into the running turn, else the next turn."""
+        """A word into the running turn, else the next turn; its number is the same either way."""
         if not self._thread:
             raise Conflict("Codex has not begun yet", hint="say it again in a moment")
-        if self._turn and not self.finished:
-            number = self._fresh("steer")
-            params = {**self._input(text), "expectedTurnId": self._turn}
-            self._words[number] = text
-            return self._write_request(number, "turn/steer", params)
-        if not self.finished:
+        if not self._turn and not self.finished:
             raise Conflict("Codex is about to begin a turn", hint="say it again in a moment")
-        self._asked_turns += 1
-        return self._write_request(f"turn-{self._asked_turns}", "turn/start", self._input(text))
+        self._told += 1
+        if not self.finished:
+            self._words[self._told] = text
+            self._unsure.add(self._told)
+            return self._steer(f"steer-{self._told}", text)
+        self._turns.add(self._told)
+        return self._write_request(f"turn-{self._told}", "turn/start", self._input(text))
+
+    def _steer(self, number: str, text: str) -> bytes:
+        params = {**self._input(text), "expectedTurnId": self._turn}
+        return self._write_request(number, "turn/steer", params)
 
     def interrupt(self) -> bytes:
         """End the running turn."""
@@ -152,16 +163,20 @@ class CodexSession(JsonRpc):
             self._owe_request("turn-1", "turn/start", self._input(*words))
         elif number.startswith("turn-"):
             self._turn = word(deep(result, "turn", "id")) or self._turn
+        elif number.startswith("steer-"):
+            self._unsure -= {n for n in self._unsure if number == f"steer-{n}"}
 
     @override
     def _failed(self, number: str, error: Message) -> Iterator[Fact]:
         said = readable(word(error.get("message")))
         yield Fact("error", {"text": said})
-        if number.startswith("steer-"):
+        kind, _, rest = number.partition("-")
+        if kind == "steer" and rest.isdecimal():
             # The turn was over before it heard the word: the word begins the next one.
-            self._asked_turns += 1
-            text = self._words.get(number, "")
-            self._owe_request(f"turn-{self._asked_turns}", "turn/start", self._input(text))
+            told = int(rest[:6])
+            self._unsure.discard(told)
+            self._turns.add(told)
+            self._owe_request(f"turn-{told}", "turn/start", self._input(self._words.get(told, "")))
         elif number.startswith("turn-") or number in {"initialize", "thread"}:
             self._ending = service_errors.ending(said, None, self._clock())
             self._over_turns += number.startswith("turn-")
@@ -211,6 +226,7 @@ class CodexSession(JsonRpc):
         words = codex_items.summary(item, self._root)[1]
         words = words or one_line(f"{tool} {word(params.get('command'))}")
         data = {"id": number, "tool": tool, "summary": words, "input": small(given)}
+        data["subject"] = subject(given, self._root)
         yield Fact("permission", {**data, "options": ["allow", "allow_session", "deny"]})
 
     # --- parts ------------------------------------------------------------------------------------
@@ -218,14 +234,18 @@ class CodexSession(JsonRpc):
     @override
     def _was_sent(self, message: Message) -> None:
         """Count the turns that were asked for, and keep the words that may have to be said anew."""
-        number = word(message.get("id"))
-        kind, _, rest = number.partition("-")
-        if kind == "turn" and rest.isdecimal():
-            self._asked_turns = max(self._asked_turns, min(int(rest[:6]), 10**6))
-        elif kind == "steer":
+        kind, _, rest = word(message.get("id")).partition("-")
+        if kind not in {"turn", "steer"} or not rest.isdecimal():
+            return
+        number = int(rest[:6])
+        self._told = max(self._told, number)
+        if kind == "turn":
+            self._turns.add(number)
+        else:
             parts = deep(message, "params", "input")
             first = mapping(parts[0]) if isinstance(parts, list) and parts else {}
             self._words[number] = word(first.get("text"))
+            self._unsure.add(number)
 
     def _fresh(self, kind: str) -> str:
         number = 1

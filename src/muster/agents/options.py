@@ -8,7 +8,9 @@ from typing import Any
 
 from muster.domain.errors import Invalid
 
-OF_THE_ENGINE = frozenset({"driver", "timeout_minutes", "model", "budget_usd", "runtime"})
+OF_THE_ENGINE = frozenset(
+    {"driver", "timeout_minutes", "model", "budget_usd", "runtime", "permissions"}
+)
 """Options of every agent that no driver reads."""
 
 SHORTEST_SECRET = 6

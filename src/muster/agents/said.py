@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
+from collections.abc import Mapping
 from typing import Any
 
 LONGEST_LINE = 64 * 1024 * 1024
@@ -18,6 +21,12 @@ ENTRIES = 20
 """Entries of an object or a list that a view shows at most."""
 
 LARGEST = 2**53
+
+SUBJECT = 8000
+"""Characters of what a tool is used on, up to which rules judge it."""
+
+_COMMANDS = ("command", "cmd")
+_PLACES = ("file_path", "filePath", "absolute_path", "notebook_path", "path", "url", "query")
 
 _ESCAPES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])"
@@ -92,3 +101,25 @@ def small(value: Any, depth: int = 4, longest: int = 2000) -> Any:
             return [small(v, depth - 1, share) for v in value[:ENTRIES]]
         case _:
             return "…"
+
+
+def subject(given: Mapping[str, Any], root: str = "") -> str | None:
+    """What a tool is to be used on, word for word: its command, else its path, else all of it.
+
+    Paths are those of changes where it has some, a line each; below `root` they are relative. None
+    when it is too long to be judged.
+    """
+    command = next((v for n in _COMMANDS if (v := given.get(n))), None)
+    changes = None if command else given.get("changes")
+    found = command or next((v for n in _PLACES if (v := given.get(n))), None)
+    if isinstance(changes, list) and changes:
+        paths = [c.get("path") if isinstance(c, Mapping) else None for c in changes]
+        texts = [path.removeprefix(root) for path in paths if isinstance(path, str)]
+        text = "\n".join(texts) if len(texts) == len(paths) else json.dumps(changes)
+    elif isinstance(found, str):
+        text = found.removeprefix(root)
+    elif isinstance(found, list) and all(isinstance(part, str) for part in found):
+        text = shlex.join(found)
+    else:
+        text = json.dumps(given, sort_keys=True)
+    return text if len(text) <= SUBJECT else None

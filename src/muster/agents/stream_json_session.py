@@ -24,7 +24,7 @@ from muster.agents.asking import LONGEST_ID, Asking, Message
 from muster.agents.base import Answer, Ending, Fact
 from muster.agents.endings import by_why, status_words
 from muster.agents.outbox import line
-from muster.agents.said import one_line, readable, small
+from muster.agents.said import one_line, readable, small, subject
 from muster.agents.stream_json import REMEMBERED, StreamJsonReader
 from muster.agents.stream_json_values import deep, entries, mapping, word
 from muster.domain.agent import Outcome, Usage
@@ -77,6 +77,11 @@ class StreamJsonSession(StreamJsonReader, Asking):
             rules = entries(asked.get("permission_suggestions"))
             said["updatedPermissions"] = [{**rule, "destination": "session"} for rule in rules]
         return self._write_answer(request_id, said)
+
+    @property
+    def words(self) -> int:
+        """How many words it was told after its prompt."""
+        return self._said - 1
 
     def say(self, text: str) -> bytes:
         """A word into the running turn, or the next turn."""
@@ -156,7 +161,8 @@ class StreamJsonSession(StreamJsonReader, Asking):
             if not entries(request.get("permission_suggestions")):
                 options.remove("allow_session")
             data = {"id": number, "tool": tool, "summary": self._summary(tool, given)}
-            yield Fact("permission", {**data, "input": small(given), "options": options})
+            whole = {"input": small(given), "subject": subject(given, self._root)}
+            yield Fact("permission", {**data, **whole, "options": options})
 
     # --- parts ------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import PlainTextResponse
 
 from muster.api import bodies
-from muster.api.parameters import LastId, Limit, Offset
+from muster.api.parameters import Key, LastId, Limit, Offset
 from muster.api.streams import last_id, log_frames, stream
 from muster.service.counter import Service
 
@@ -80,6 +80,11 @@ def agent_act_routes(service: Service) -> APIRouter:
     async def kill(agent_id: str) -> Any:
         """Stop an agent and cancel its task."""
         return await service.kill_agent(agent_id)
+
+    @router.post("/{agent_id}/send", status_code=202)
+    async def send(agent_id: str, body: bodies.Word, key: Key = None) -> Any:
+        """Say something to an agent at work: in its running turn, else as its next."""
+        return await service.tell_agent(agent_id, body.sent(), key=key)
 
     @router.post("/{agent_id}/retry")
     async def retry(agent_id: str) -> Any:

@@ -89,7 +89,13 @@ class Resolution(Body):
     """An answer to a question."""
 
     answer: str
-    note: str = ""
+    note: str = Field("", description="for `edit`: the inputs to change, as a JSON object")
+
+
+class Word(Body):
+    """Something to be said to an agent at work."""
+
+    text: str
 
 
 class Spawn(Body):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -19,7 +20,7 @@ from muster.domain.plain import Cleaner
 
 @group("agent")
 def agent() -> None:
-    """List, show and stop agents; read their logs.
+    """List, show and stop agents; read their logs, and speak with them.
 
     An agent is named by its id; a task's name stands for that task's newest agent.
     """
@@ -92,6 +93,7 @@ def show(line: Line, name: str) -> None:
         ("used", f"{found['cpu_seconds']:.1f} s of CPU, {found['max_rss_bytes'] >> 20} MiB"),
         ("session", some(found["session_id"])),
         ("workspace", some(found["workspace"])),
+        ("asks", "" if found["permissions"] == "bypass" else some(found["permissions"])),
         ("says", some(found["last_line"])),
     ]
     out.say(line, f"{some(found['id'])}  {ink.state(found['status'])}\n{facts(ink, pairs)}")
@@ -174,6 +176,21 @@ def kill(line: Line, name: str) -> None:
 
 @command()
 @click.argument("name", metavar="AGENT")
+@click.argument("text")
+def send(line: Line, name: str, text: str) -> None:
+    """Say something to an agent at work, in its running turn, else as its next.
+
+    TEXT is `-` to read it from standard input.
+    """
+    words = sys.stdin.read() if text == "-" else text
+    with reach(line) as muster:
+        found = agent_named(muster, name)
+        done = muster.tell_agent(found, words)
+        _acted(line, done, f"{found} will be told")
+
+
+@command()
+@click.argument("name", metavar="AGENT")
 def retry(line: Line, name: str) -> None:
     """Start an agent's step again."""
     with reach(line) as muster:
@@ -188,5 +205,5 @@ def _acted(line: Line, answer: Any, words: str) -> None:
         out.say(line, words)
 
 
-for _command in (list_, show, logs, kill, retry):
+for _command in (list_, show, logs, send, kill, retry):
     agent.add_command(_command)

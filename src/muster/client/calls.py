@@ -222,6 +222,10 @@ class Muster:
         """End an agent and every process of it."""
         return cast(Agent, self._post("agents", agent, "kill"))
 
+    def tell_agent(self, agent: str, text: str, *, key: str | None = None) -> Agent:
+        """Say something to an agent at work: in its running turn, else as its next."""
+        return cast(Agent, self._post("agents", agent, "send", body={"text": text}, key=key))
+
     def retry_agent(self, agent: str) -> Any:
         """Start the agent's step again."""
         return self._post("agents", agent, "retry")

@@ -84,6 +84,8 @@ class Agent(TypedDict):
     session_id: str | None
     workspace: str | None
     last_line: str
+    permissions: str
+    hears: bool | None
     created_at: str
     started_at: str | None
     ended_at: str | None

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from muster.domain.permission import Permissions
+
 
 class Role(StrEnum):
     """What an agent is there for."""
@@ -88,7 +90,9 @@ class Agent:
     """One attempt's program as the store holds it; `id` is also the run's id.
 
     Times are epoch milliseconds; `cpu_seconds` and `max_rss_bytes` are of the whole process tree.
-    `result` is what the agent itself handed in through its tools.
+    `result` is what the agent itself handed in through its tools. `permissions` says who answers
+    it when it asks. `hears`: whether it can be told something; None for a program that is only
+    given its prompt.
     """
 
     id: str
@@ -113,3 +117,5 @@ class Agent:
     workspace: str | None = None
     last_line: str = ""
     result: Mapping[str, Any] | None = None
+    permissions: Permissions = Permissions.BYPASS
+    hears: bool | None = None

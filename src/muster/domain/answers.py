@@ -54,6 +54,8 @@ def after_answer(
             )
         case Answer.ANSWER | Answer.DECLINE:
             raise Invalid("an agent's question is answered in words", hint="see words_of")
+        case Answer.ALLOW | Answer.ALLOW_SESSION | Answer.EDIT | Answer.DENY:
+            raise Invalid("a request for permission moves no task", hint="see permitted")
         case _:
             assert_never(chosen)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from muster.domain.permission import Permissions
 from muster.domain.task import Autonomy
 
 DEFAULT_NETWORK = (
@@ -29,6 +30,8 @@ class ProjectSettings:
     runtime: str = "process"
     network: tuple[str, ...] = DEFAULT_NETWORK
     image: str | None = None
+    permissions: Permissions = Permissions.BYPASS
+    permission_rules: tuple[str, ...] | None = None
     playbook: str = "solo"
     test_command: str | None = None
     setup_command: str | None = None

@@ -87,6 +87,7 @@ class BreakpointKind(StrEnum):
     START = "start"
     PROBLEM = "problem"
     QUESTION = "question"
+    PERMISSION = "permission"
 
 
 class Answer(StrEnum):
@@ -100,6 +101,10 @@ class Answer(StrEnum):
     CLOSE = "close"
     ANSWER = "answer"
     DECLINE = "decline"
+    ALLOW = "allow"
+    ALLOW_SESSION = "allow_session"
+    EDIT = "edit"
+    DENY = "deny"
 
 
 OPTIONS: Mapping[BreakpointKind, tuple[Answer, ...]] = {
@@ -111,6 +116,12 @@ OPTIONS: Mapping[BreakpointKind, tuple[Answer, ...]] = {
     BreakpointKind.START: (Answer.APPROVE, Answer.CANCEL),
     BreakpointKind.PROBLEM: (Answer.RETRY, Answer.FAIL, Answer.CANCEL),
     BreakpointKind.QUESTION: (Answer.ANSWER, Answer.DECLINE),
+    BreakpointKind.PERMISSION: (
+        Answer.ALLOW,
+        Answer.ALLOW_SESSION,
+        Answer.EDIT,
+        Answer.DENY,
+    ),
 }
 
 

@@ -10,8 +10,10 @@ from typing import Any
 from muster.agents.base import Driver, Ending
 from muster.agents.base import Job as AgentJob
 from muster.domain.agent import Agent, AgentStatus, Outcome, Role, Usage
+from muster.domain.errors import Invalid
 from muster.domain.event import NewEvent
 from muster.domain.ids import new_agent_id, new_token
+from muster.domain.permission import Permissions
 from muster.domain.task import Stage, Task
 from muster.engine.closing import close_aside
 from muster.engine.follow import Follower
@@ -31,14 +33,17 @@ from muster.failpoint import failpoint
 from muster.knowledge.brief import brief
 from muster.runtimes.base import Exit, Limits, RunSpec
 from muster.runtimes.rundir import RunDir
-from muster.store import agent_tokens
+from muster.store import agent_tokens, words
 from muster.store import agents as agent_verbs
 from muster.store.agents import EndedAgent, NewAgent
+from muster.store.base import Tx
 from muster.store.moves import Fence, Move, move
 from muster.vault import environment, secrets_in
 from muster.workspace.base import Workspace
 
 _SHORTEST_SECRET = 6
+_LONGEST_WAIT = 30 * 24 * 3600.0
+"""Seconds that a run may wait for people besides the time it is given to work."""
 
 
 async def prepare(tools: Tools, task: Task) -> Task:
@@ -46,9 +51,16 @@ async def prepare(tools: Tools, task: Task) -> Task:
     job = await job_of(tools, task)
     driver, options = program_of(tools, job)
     runtime = place_of(tools, job)
-    new = NewAgent(new_agent_id(Role.CODING), Role.CODING, driver.name, runtime.name)
+    new = NewAgent(
+        new_agent_id(Role.CODING),
+        Role.CODING,
+        driver.name,
+        runtime.name,
+        _permissions(job, driver, options),
+        driver.capabilities.two_way,
+    )
     agent, base = await asyncio.gather(
-        tools.store.write(agent_verbs.start_agent, task, new), _base_commit(tools, job)
+        tools.store.write(_begin, task, new), _base_commit(tools, job)
     )
     if tools.wish(task.id).is_set() or task.wish == "cancel":
         return await _cancelled(tools, task, agent)
@@ -75,6 +87,14 @@ async def prepare(tools: Tools, task: Task) -> Task:
     )
 
 
+def _begin(tx: Tx, task: Task, new: NewAgent) -> Agent:
+    """The attempt's agent, which hears what its predecessors were told and did not hear."""
+    agent = agent_verbs.start_agent(tx, task, new)
+    if new.two_way:
+        words.pass_on(tx, agent)
+    return agent
+
+
 async def run(tools: Tools, task: Task) -> Task:
     """Start the attempt's program, or find it running, and stay with it until it has ended."""
     job, agent = await job_and_agent(tools, task)
@@ -98,6 +118,8 @@ async def run(tools: Tools, task: Task) -> Task:
     follower = Follower(runtime, run_dir, tools.wish(task.id))
     reader = driver.reader(agent_job)
     watch = Watch(tools, task, agent, driver, reader, follower, agent_job.budget_usd)
+    if agent_job.ask:
+        watch.seconds = _seconds(job, options)
     try:
         ending, exit_ = await watch.until_over()
     finally:
@@ -175,6 +197,23 @@ async def _cancelled(tools: Tools, task: Task, agent: Agent) -> Task:
     )
 
 
+def _permissions(job: Job, driver: Driver, options: Mapping[str, Any]) -> Permissions:
+    """Who answers the agent when it asks.
+
+    Raises:
+        Invalid: it is to ask, and cannot be made to.
+    """
+    wanted = Permissions(options.get("permissions") or job.settings.permissions)
+    can = driver.capabilities.two_way and driver.capabilities.permissions
+    if wanted is not Permissions.BYPASS and not can:
+        raise Invalid(
+            f"'{driver.name}' cannot be made to ask, and permissions = {wanted}",
+            hint="give the task to another agent, or let this one do all that its place allows:"
+            ' permissions = "bypass" in its [agents.NAME]',
+        )
+    return wanted
+
+
 async def _base_commit(tools: Tools, job: Job) -> str:
     """The target branch's head; a repeated attempt stays on the base its work stands on."""
     if job.task.result_commit and job.task.base_commit:
@@ -235,6 +274,9 @@ def _agent_job(
         model=job.task.model or options.get("model") or job.settings.model,
         budget_usd=_budget(job, options),
         attempt=job.task.attempt,
+        # As it was started: a setting that changed since does not change the program.
+        two_way=agent.hears is not None,
+        ask=agent.permissions is not Permissions.BYPASS,
     )
 
 
@@ -242,6 +284,12 @@ def _budget(job: Job, options: Mapping[str, Any]) -> float | None:
     """The most a task may cost in US dollars: its own limit, else the agent's or the project's."""
     limits = (job.task.budget_usd, options.get("budget_usd"), job.settings.budget_usd)
     return next((float(limit) for limit in limits if limit is not None), None)
+
+
+def _seconds(job: Job, options: Mapping[str, Any]) -> float:
+    """How long the agent may work."""
+    own = options.get("timeout_minutes")
+    return 60 * float(job.task.timeout_minutes or own or job.settings.timeout_minutes)
 
 
 def _spec(
@@ -274,8 +322,7 @@ def _spec(
             **launch.env,
         },
     )
-    own = agent_job.options.get("timeout_minutes")
-    minutes = job.task.timeout_minutes or own or job.settings.timeout_minutes
+    seconds = _seconds(job, agent_job.options) + (_LONGEST_WAIT if agent_job.ask else 0.0)
     known = {s for s in launch.secrets if len(s) >= _SHORTEST_SECRET}
     known |= {door["MUSTER_TOKEN"]} if door else set()
     return RunSpec(
@@ -285,7 +332,7 @@ def _spec(
         env=env,
         stdin=launch.stdin,
         interactive=launch.interactive,
-        limits=Limits(wall_seconds=float(minutes) * 60),
+        limits=Limits(wall_seconds=seconds),
         secrets=tuple(sorted(known | set(secrets_in(tools.settings.environ)))),
         **reach_of(tools, job, workspace, _private(tools, agent_job.run_id), env),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,16 @@ _LOOK_AGAIN = 2.0
 
 @dataclass(slots=True)
 class Follower:
-    """A run under watch; `stopped` says why it was asked to end, if it was."""
+    """A run under watch; `stopped` says why it was asked to end, if it was.
+
+    `news` waits for what else its watcher wants to be woken by.
+    """
 
     runtime: Runtime
     run_dir: Path
     wish: asyncio.Event
     stopped: str = ""
+    news: Callable[[], Coroutine[Any, Any, object]] | None = None
     _exit: Exit | None = field(default=None, init=False)
 
     async def stop(self, why: str) -> None:
@@ -72,6 +76,8 @@ class Follower:
         waits: list[asyncio.Future[Any]] = [over, asyncio.ensure_future(grown.wait())]
         if not self.stopped:
             waits.append(asyncio.ensure_future(self.wish.wait()))
+        if self.news is not None:
+            waits.append(asyncio.ensure_future(self.news()))
         try:
             await asyncio.wait(waits, timeout=_LOOK_AGAIN, return_when=asyncio.FIRST_COMPLETED)
         finally:

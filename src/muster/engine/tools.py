@@ -35,7 +35,8 @@ class Tools:
     """The engine's belongings, put together once by the wiring.
 
     `wishes` has an event for each task that a worker holds; it is set when a person wants the task
-    to end. `clock` gives epoch seconds. `url` is where agents reach this server; empty while there
+    to end. `clock` gives epoch seconds. `idle_seconds` is how long an agent may say and do nothing.
+    `url` is where agents reach this server; empty while there
     is no door, and then they get no token.
     """
 
@@ -46,6 +47,7 @@ class Tools:
     drivers: Mapping[str, Driver]
     clock: Callable[[], float]
     url: str = ""
+    idle_seconds: float = 120.0
     wishes: dict[str, asyncio.Event] = field(default_factory=dict)
     locks: dict[str, asyncio.Lock] = field(default_factory=dict)
     _aside: set[asyncio.Task[None]] = field(default_factory=set)

@@ -11,20 +11,23 @@ from muster.domain.event import NewEvent
 from muster.domain.task import Task
 from muster.engine.converse import Conversation
 from muster.engine.follow import Follower
+from muster.engine.permit import Permits
 from muster.engine.tools import Tools
 from muster.runtimes.base import Exit, Why
 from muster.runtimes.refusals import read_refusals
 from muster.store import agents as agent_verbs
-from muster.store import events
+from muster.store import events, permissions
 
-IDLE_SECONDS = 120.0
 _REPORT_EVERY = 0.25
 _MOST_REFUSALS = 20
 
 
 @dataclass(slots=True)
 class Watch:
-    """The eyes on one running agent: reads its facts, keeps its account, and ends it if it must."""
+    """The eyes on one running agent: reads its facts, keeps its account, and ends it if it must.
+
+    `seconds` is how long a run that waits for people may work; others are ended by their place.
+    """
 
     tools: Tools
     task: Task
@@ -33,6 +36,7 @@ class Watch:
     reader: Reader
     follower: Follower
     budget: float | None = None
+    seconds: float | None = None
     usage: Usage = field(default_factory=Usage)
     session_id: str | None = None
     line: str = ""
@@ -43,16 +47,19 @@ class Watch:
     _told_at: float = 0.0
     _refused: set[tuple[str, int]] = field(default_factory=set)
     _read_to: int = 0
+    _began_at: float = 0.0
+    _ends_at: float = 0.0
 
     async def until_over(self) -> tuple[Ending, Exit]:
         """Follow the run to its end and say how it ended."""
-        talk = None
-        if isinstance(self.reader, Session):
-            talk = Conversation(self.reader, self.follower)
+        talk = self._conversation()
+        if talk is not None:
             await talk.catch_up()
         async for data in self.follower.pieces():
             for fact in self.reader.feed(data) if data else ():
                 self._take(fact)
+                if talk is not None:
+                    talk.hear(fact)
             if talk is not None:
                 await talk.go_on()
             await self._report()
@@ -60,6 +67,12 @@ class Watch:
             await self._enforce()
         exit_ = self.follower.exit
         return self._ending(exit_), exit_
+
+    def _conversation(self) -> Conversation | None:
+        if not isinstance(self.reader, Session):
+            return None
+        permits = Permits(self.tools, self.task, self.agent, self.reader)
+        return Conversation(self.tools, self.task, self.agent, self.reader, self.follower, permits)
 
     def _take(self, fact: Fact) -> None:
         self._heard_at = time.monotonic()
@@ -123,10 +136,29 @@ class Watch:
             await self.follower.stop("budget")
         if self.driver.capabilities.structured and self._idle():
             await self.follower.stop("idle")
+        if await self._has_worked_too_long():
+            await self.follower.stop("time")
+
+    async def _has_worked_too_long(self) -> bool:
+        """Whether its time is over, that not counted in which it waited for people."""
+        if self.seconds is None:
+            return False
+        now = self.tools.clock()
+        if not self._ends_at:
+            began = self.agent.started_at
+            self._ends_at = self.seconds + (began / 1000 if began is not None else now)
+            self._began_at = self._ends_at - self.seconds
+        if now < self._ends_at:
+            return False
+        waited = await self.tools.store.read(permissions.waited, self.task.id, self.agent.id)
+        self._ends_at = self._began_at + self.seconds + waited / 1000
+        return now >= self._ends_at
 
     def _idle(self) -> bool:
-        """Silent for long, with no tool at work and no processor time used."""
-        if self._open_tools or time.monotonic() - self._heard_at < IDLE_SECONDS:
+        """Silent for long, with no tool at work, no processor time used, and nobody to answer."""
+        if isinstance(self.reader, Session) and self.reader.waiting:
+            self._heard_at = time.monotonic()
+        if self._open_tools or time.monotonic() - self._heard_at < self.tools.idle_seconds:
             return False
         used = self.follower.runtime.cpu_seconds(self.follower.run_dir)
         if used > self._cpu + 0.5:
@@ -140,8 +172,10 @@ class Watch:
         by_muster = {
             "cancelled": Ending(Outcome.CANCELLED, "cancelled by a person"),
             "budget": Ending(Outcome.BUDGET, f"stopped at its budget: {spent} spent"),
+            "time": Ending(Outcome.TIMEOUT, "worked longer than its time limit"),
             "idle": Ending(
-                Outcome.TIMEOUT, f"said nothing for {IDLE_SECONDS:.0f} s and did nothing"
+                Outcome.TIMEOUT,
+                f"said nothing for {self.tools.idle_seconds:.0f} s and did nothing",
             ),
         }
         closed = self.follower.stopped == "closed"

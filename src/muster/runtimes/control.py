@@ -26,6 +26,7 @@ from muster.runtimes.layout import (
 _MOST_PEERS = 512
 _ENOUGH_WAITING = 1 << 20
 _HINT_EVERY = 0.005
+_DAY = 24 * 3600.0
 
 
 class Input:
@@ -131,8 +132,9 @@ class Loop:
             self._poll.unregister(fd)
 
     def turn(self, seconds: float | None) -> None:
-        """Wait for at most so long and serve what is ready."""
-        for fd, _ in self._poll.poll(None if seconds is None else max(0.0, seconds)):
+        """Wait for at most so long, or a day, and serve what is ready."""
+        # The kernel cannot be told to wait for more than 24 days.
+        for fd, _ in self._poll.poll(None if seconds is None else min(max(0.0, seconds), _DAY)):
             if ready := self._ready.get(fd):
                 ready()
 

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from muster.domain.agent import LIVE, Agent
 from muster.domain.errors import Conflict, Invalid, NotFound
 from muster.domain.plain import plain
-from muster.domain.task import ACTIVE
+from muster.domain.task import ACTIVE, HOLDS_A_SLOT, Task
 from muster.runtimes.rundir import LogPage, RunDir
 from muster.service import shapes
 from muster.service.desk import Desk
-from muster.store import agents, tasks
+from muster.service.requests import text
+from muster.store import agents, keys, tasks, words
 from muster.store.base import Tx
 
 PAGE_BYTES = 65_536
 MOST_BYTES = 1_048_576
+WORD_BYTES = 64_000
+MOST_WORDS = 100
 _LOOK_AGAIN = 1.0
 
 
@@ -144,6 +147,38 @@ class Agents(Desk):
 
         return await self._store.write(write)
 
+    async def tell_agent(
+        self,
+        agent_id: str,
+        body: Mapping[str, Any],
+        by: str = "a person",
+        key: str | None = None,
+    ) -> dict[str, Any]:
+        """Take a word for an agent at work: it is said in its running turn, or begins the next.
+
+        What was accepted is said once, to the next attempt's agent if this one ends first.
+
+        Raises:
+            Conflict: the agent has ended, hears nothing any more, or is only given its prompt.
+        """
+        words_ = text(body, "text", WORD_BYTES).strip()
+
+        def write(tx: Tx) -> dict[str, Any]:
+            agent = agents.get_agent(tx, agent_id)
+            task = tasks.get_task(tx, agent.task_id)
+            _refuse_deaf(agent, task)
+            if len(words.due(tx, agent.id)) >= MOST_WORDS:
+                raise Conflict(
+                    f"{MOST_WORDS} words wait for {agent.id} already",
+                    hint="wait until it has heard some: muster agent show tells whether it works",
+                )
+            n = words.tell(tx, agent, words_, by)
+            return {**self._agent_shape(tx, agent), "word": n}
+
+        scoped = f"tell {agent_id} {key}" if key else None
+        answer, _ = await self._store.write(keys.once, scoped, dict(body), write)
+        return answer
+
     async def cassette_parts(self, agent_id: str) -> tuple[Agent, list[Any]]:
         """An agent with everything it wrote, for `muster record`.
 
@@ -167,6 +202,20 @@ class Agents(Desk):
 
     def _run(self, agent_id: str) -> RunDir:
         return RunDir(self._own.settings.runs / agent_id)
+
+
+def _refuse_deaf(agent: Agent, task: Task) -> None:
+    """Raise `Conflict`, saying what to do instead, for an agent that cannot be told anything."""
+    again = f"tell the next attempt: muster task retry {task.label} --note '…'"
+    if agent.status not in LIVE or task.stage not in HOLDS_A_SLOT or task.wish:
+        raise Conflict(f"{agent.id} has ended, or is being ended", hint=again)
+    if agent.hears is None:
+        raise Conflict(
+            f"{agent.id} ({agent.driver}) is given its prompt and hears nothing after it",
+            hint=f"cancel the task, then {again}",
+        )
+    if not agent.hears:
+        raise Conflict(f"{agent.id} has said that it is done and hears no more", hint=again)
 
 
 def _cursor(tx: Tx, after: str | None) -> tuple[int, str] | None:

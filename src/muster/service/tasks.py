@@ -10,6 +10,7 @@ from typing import Any
 from muster.domain.answers import after_answer, words_of
 from muster.domain.errors import Conflict, Invalid, NoRoom, NotFound
 from muster.domain.event import NewEvent
+from muster.domain.permission import permitted
 from muster.domain.task import ACTIVE, STATUS_OF, TERMINAL, Autonomy, Stage, Status, Task
 from muster.domain.verdict import OPTIONS, BreakpointKind
 from muster.service import shapes
@@ -353,6 +354,10 @@ class Tasks(Desk):
             if item.kind is BreakpointKind.QUESTION:
                 words = words_of(answer, note)
                 item = judgements.answer_question(tx, item, words, note, by)
+                return shapes.breakpoint_shape(item, task, tasks.holds_back(tx, task.id))
+            if item.kind is BreakpointKind.PERMISSION:
+                chosen, kept = permitted(item.options, item.evidence["input"], answer, note)
+                item = judgements.answer_question(tx, item, chosen, kept, by)
                 return shapes.breakpoint_shape(item, task, tasks.holds_back(tx, task.id))
             step = _answered(tx, task, item.kind, answer, note, by)
             item, task = moves.resolve(tx, breakpoint_id, step)

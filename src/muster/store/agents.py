@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, func, insert, select, update
 from muster.domain.agent import LIVE, STATUS_AFTER, Agent, AgentStatus, Outcome, Role, Usage
 from muster.domain.errors import NotFound, Stale
 from muster.domain.event import NewEvent
+from muster.domain.permission import Permissions
 from muster.domain.task import Task
 from muster.store.base import Tx
 from muster.store.rows import agent_of
@@ -34,12 +35,17 @@ _LIVE_OF = select(agents).where(
 
 @dataclass(frozen=True, slots=True)
 class NewAgent:
-    """What a spawned agent is; `id` is given by the engine, so that a retry names the same run."""
+    """What a spawned agent is; `id` is given by the engine, so that a retry names the same run.
+
+    `two_way`: it will be spoken with while it works.
+    """
 
     id: str
     role: Role
     driver: str
     runtime: str
+    permissions: Permissions = Permissions.BYPASS
+    two_way: bool = False
 
 
 def start_agent(tx: Tx, task: Task, new: NewAgent) -> Agent:
@@ -82,6 +88,8 @@ def start_agent(tx: Tx, task: Task, new: NewAgent) -> Agent:
             "cpu_seconds": 0.0,
             "max_rss_bytes": 0,
             "last_line": "",
+            "permissions": str(new.permissions),
+            "hears": 1 if new.two_way else None,
         },
     )
     return agent_of(made.one())

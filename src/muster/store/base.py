@@ -18,7 +18,7 @@ from muster.domain.event import NewEvent
 from muster.store import schema
 from muster.store.feed import Feed
 
-MOVING = ("task.", "queue.", "project.")
+MOVING = ("task.", "queue.", "project.", "breakpoint.resolved", "agent.told")
 """Kinds of events that may let some task go on; the engine looks when there was one."""
 
 P = ParamSpec("P")

@@ -197,7 +197,9 @@ def refuse_resolved(tx: Tx, breakpoint_id: str) -> None:
         )
 
 
-def answer_question(tx: Tx, question: Breakpoint, answer: str, note: str, by: str) -> Breakpoint:
+def answer_question(
+    tx: Tx, question: Breakpoint, answer: str, note: str, by: str | None
+) -> Breakpoint:
     """Answer what an agent asked; its task goes on as it was.
 
     Raises:

@@ -9,8 +9,8 @@ from sqlalchemy.exc import DBAPIError
 
 from muster.domain.errors import Unavailable
 
-HEAD = "0002"
-KNOWN = ("0001", "0002")
+HEAD = "0003"
+KNOWN = ("0001", "0002", "0003")
 
 
 def current(connection: Connection) -> str | None:

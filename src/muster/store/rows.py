@@ -8,6 +8,7 @@ from sqlalchemy import Row
 
 from muster.domain.agent import Agent, AgentStatus, Outcome, Role, Usage
 from muster.domain.event import Event
+from muster.domain.permission import Permissions
 from muster.domain.queue import QueueSettings
 from muster.domain.task import Autonomy, Stage, Task, TaskType
 from muster.domain.verdict import (
@@ -41,6 +42,8 @@ def agent_of(row: AnyRow) -> Agent:
     values["role"] = Role(row.role)
     values["status"] = AgentStatus(row.status)
     values["outcome"] = Outcome(row.outcome) if row.outcome else None
+    values["permissions"] = Permissions(row.permissions or Permissions.BYPASS)
+    values["hears"] = None if row.hears is None else bool(row.hears)
     return Agent(**values, usage=usage)
 
 

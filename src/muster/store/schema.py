@@ -129,6 +129,8 @@ agents = Table(
     Column("workspace", Text),
     Column("last_line", Text, nullable=False),
     Column("result", JSON(none_as_null=True)),
+    Column("permissions", Text),
+    Column("hears", Integer),
     CheckConstraint(_one_of("status", AgentStatus), name="agents_status"),
     UniqueConstraint("task_id", "attempt", "role", name="agents_one_per_step"),
     Index("agents_by_status", "status"),
@@ -214,6 +216,17 @@ locks = Table(
     Column("until", BigInteger, nullable=False),
     Column("rev", BigInteger, nullable=False),
     Index("locks_by_agent", "agent_id"),
+)
+
+agent_words = Table(
+    "agent_words",
+    metadata,
+    Column("agent_id", Text, ForeignKey("agents.id"), primary_key=True),
+    Column("n", Integer, primary_key=True),
+    Column("text", Text, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("said_at", BigInteger),
 )
 
 queue_settings = Table(

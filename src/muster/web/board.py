@@ -51,6 +51,7 @@ _COLUMN_OF_QUESTION = {
     BreakpointKind.START: "queue",
     BreakpointKind.PROBLEM: "working",
     BreakpointKind.QUESTION: "working",
+    BreakpointKind.PERMISSION: "working",
 }
 _QUEUE_ORDER = {Status.QUEUED: 0, Status.PROPOSED: 1, Status.BLOCKED: 2}
 

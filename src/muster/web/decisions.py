@@ -34,6 +34,7 @@ KINDS: Mapping[str, tuple[str, str, str]] = {
     BreakpointKind.START: ("May it start?", "you", "needs_you"),
     BreakpointKind.PROBLEM: ("Something is in the way", "bad", "failed"),
     BreakpointKind.QUESTION: ("The agent asks", "you", "needs_you"),
+    BreakpointKind.PERMISSION: ("May the agent?", "you", "needs_you"),
 }
 """For each kind of question: its words, its tone and its shape."""
 
@@ -46,6 +47,14 @@ _LABELS: Mapping[str, tuple[str, str]] = {
     Answer.CLOSE: ("Close", "ends the task as done without a merge; its branch is kept"),
     Answer.ANSWER: ("Answer", "gives the agent your note as the answer; it goes on"),
     Answer.DECLINE: ("Decline", "tells the agent to decide by itself"),
+    Answer.ALLOW: ("Allow", "lets the agent do this, once"),
+    Answer.ALLOW_SESSION: ("Allow from now on", "lets the agent do this until its program ends"),
+    Answer.EDIT: ("Allow as changed", "lets the agent do this with the inputs as you changed them"),
+    Answer.DENY: ("Deny", "keeps the agent from it; it is told your note and goes on"),
+}
+_NOTES: Mapping[str, str] = {
+    BreakpointKind.QUESTION: "the answer to the agent",
+    BreakpointKind.PERMISSION: "optional; told to the agent if you deny it",
 }
 _OTHER_WORDS: Mapping[tuple[str, str], str] = {
     (BreakpointKind.EVIDENCE, Answer.MERGE): "Merge anyway",
@@ -60,7 +69,11 @@ _PRIMARY = {
     (BreakpointKind.EXHAUSTED, Answer.RETRY),
     (BreakpointKind.PROBLEM, Answer.RETRY),
     (BreakpointKind.QUESTION, Answer.ANSWER),
+    (BreakpointKind.PERMISSION, Answer.ALLOW),
 }
+_SLOW = {Answer.EDIT, Answer.ALLOW_SESSION}
+"""Answers that a small card does not offer: they take more than a look."""
+
 _DANGER = {Answer.FAIL, Answer.CANCEL, Answer.CLOSE}
 
 
@@ -71,7 +84,8 @@ def choices(kind: str, options: Iterable[str]) -> list[Choice]:
     for n, answer in enumerate(options):
         label, does = _LABELS.get(answer, (humane(answer), "answers the question this way"))
         danger = answer in _DANGER
-        key = "A" if n == 0 else "D" if danger and not denied else ""
+        denies = danger or answer == Answer.DENY
+        key = "A" if n == 0 else "D" if denies and not denied else ""
         denied = denied or key == "D"
         found.append(
             Choice(
@@ -132,6 +146,13 @@ def evidence(raw: Mapping[str, Any]) -> Evidence:
 
 # What a question repeats of its task's newest verdict, which the page shows by itself.
 _OF_VERDICT = {"verdict", "findings", "reasons"}
+_OF_MUSTER = {"request", "input"}
+
+
+def _as_written(given: Mapping[str, Any]) -> str:
+    """Inputs as JSON to be changed by hand; what does not show as itself is escaped."""
+    text = json.dumps(given, indent=2, ensure_ascii=False)
+    return text if visible(text) == text else json.dumps(given, indent=2)
 
 
 def _why(ask: Row) -> str:
@@ -144,8 +165,14 @@ def _why(ask: Row) -> str:
 def view(ask: Row) -> Row:
     """Everything that a template needs of one question."""
     own = {k: v for k, v in ask["evidence"].items() if k not in _OF_VERDICT}
+    inputs = None
+    if ask["kind"] == BreakpointKind.PERMISSION:
+        given = own.get("input") or {}
+        own = {k: v for k, v in own.items() if k not in _OF_MUSTER} | given
+        if Answer.EDIT in ask["options"]:
+            inputs = _as_written(given)
     word, tone, shape = KINDS.get(ask["kind"], (humane(ask["kind"]), "you", "needs_you"))
-    given = choices(ask["kind"], ask["options"])
+    answers = choices(ask["kind"], ask["options"])
     return {
         **ask,
         "word": word,
@@ -153,9 +180,11 @@ def view(ask: Row) -> Row:
         "shape": shape,
         "question": plain(ask["question"]),
         "task_title": plain(ask["task_title"]),
-        "choices": given,
-        "first": [c for c in given if not c.danger][:2] or given[:1],
+        "choices": answers,
+        "first": [c for c in answers if not c.danger and c.answer not in _SLOW][:2] or answers[:1],
         "proof": evidence(own),
+        "inputs": inputs,
+        "note_is": _NOTES.get(ask["kind"], "optional; the next attempt reads it"),
         "why": _why(ask),
         "answered": _LABELS.get(ask["answer"] or "", (humane(ask["answer"] or ""), ""))[0],
     }

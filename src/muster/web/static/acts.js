@@ -93,6 +93,10 @@ const SAID = {
   cancel: "Cancelled",
   approve: "Started",
   close: "Closed without a merge",
+  allow: "Allowed",
+  allow_session: "Allowed until the program ends",
+  edit: "Allowed as changed",
+  deny: "Denied",
 };
 
 /** @type {Record<string, (button: HTMLElement) => Promise<void> | void>} */
@@ -101,7 +105,9 @@ const ACTS = {
     if (!isSure(button)) return;
     const { ask = "", answer = "" } = button.dataset;
     const decision = button.closest("[data-decision]");
-    const note = decision?.querySelector("textarea")?.value.trim() ?? "";
+    const field = answer === "edit" ? "inputs" : "note";
+    const written = /** @type {HTMLTextAreaElement | null | undefined} */ (decision?.querySelector(`textarea[name=${field}]`));
+    const note = written?.value.trim() ?? "";
     await busy(button, () => call("POST", `/breakpoints/${encodeURIComponent(ask)}/resolve`, { answer, note }));
     toast(SAID[/** @type {keyof typeof SAID} */ (answer)] ?? "Answered");
   },

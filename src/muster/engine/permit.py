@@ -1,0 +1,146 @@
+"""What an agent asks leave for: answered by a rule at once, or by a person whenever they do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from muster.agents.base import Answer, Session
+from muster.domain.agent import Agent
+from muster.domain.errors import Invalid
+from muster.domain.permission import Permissions, rule_of, ruling
+from muster.domain.task import Task
+from muster.domain.verdict import Answer as Said
+from muster.domain.verdict import Breakpoint, BreakpointKind
+from muster.engine.tools import Tools, job_of
+from muster.store import permissions
+from muster.store.judgements import NewBreakpoint
+
+_NO_RULE = (
+    "No rule of this project allows this, and nobody is asked. Find another way, or end and say"
+    " what you would have needed."
+)
+
+
+@dataclass(slots=True)
+class Permits:
+    """The requests of one run, each put once and answered once, whoever of us is killed meanwhile.
+
+    A request is outstanding for as long as the session says so, that is: until its answer is in
+    the run's record. What was decided about it is in the store before it is said.
+    """
+
+    tools: Tools
+    task: Task
+    agent: Agent
+    session: Session
+    _new: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    _put: set[str] = field(default_factory=set)
+    _decided: dict[str, Mapping[str, Any]] | None = None
+
+    def asked(self, request: Mapping[str, Any]) -> None:
+        """Take a request in, as its fact tells it."""
+        self._new[str(request["id"])] = request
+
+    async def due(self, look: bool) -> bytes:
+        """What is to be said now; `look` for answers of people as well."""
+        new, self._new = self._new, {}
+        waiting = set(self.session.waiting)
+        data = b"".join([await self._begin(new[n]) for n in new if n in waiting])
+        for request in self._put - waiting:
+            self._put.discard(request)
+            await self.tools.store.write(permissions.give_up, self.task, self.agent.id, request)
+        if self._put and (look or new):
+            data += await self._answers()
+        return data
+
+    async def _begin(self, asked: Mapping[str, Any]) -> bytes:
+        """Answer a new request, or put it to a person; one that is known goes on as it was."""
+        store, request = self.tools.store, str(asked["id"])
+        if self._decided is None:
+            self._decided = await store.read(permissions.ruled, self.task.id, self.agent.id)
+            known = await store.read(permissions.of_agent, self.task.id, self.agent.id)
+            self._put |= set(known) & set(self.session.waiting)
+        if request in self._put:
+            return b""
+        ruled = self._decided.get(request)
+        if ruled is None:
+            ruled = await self._ruled(asked)
+            if ruled is None:
+                await store.write(
+                    permissions.put, self.task, self.agent.id, _question(self.agent, asked)
+                )
+                self._put.add(request)
+                return b""
+            await store.write(permissions.rule, self.task, self.agent.id, ruled)
+        allowed = ruled["answer"] == Said.ALLOW
+        return self._say(request, Answer(allowed, message=str(ruled["message"])))
+
+    async def _ruled(self, asked: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What the rules, as they are now, say to a request; None leaves it to a person."""
+        mode, message = self.agent.permissions, ""
+        effect, by = "allow", f"permissions = {mode}"
+        if mode is not Permissions.BYPASS:
+            settings = (await job_of(self.tools, self.task)).settings
+            rules = [rule_of(text) for text in settings.permission_rules or ()]
+            found = ruling(rules, str(asked["tool"]), asked.get("subject"))
+            if found is not None:
+                effect, by = found.effect, found.text
+                message = f"The rule '{by}' forbids this. Find another way."
+            elif mode is Permissions.RULES:
+                effect, message = "deny", _NO_RULE
+            else:
+                return None
+        if effect == "ask":
+            return None
+        return {
+            "request": str(asked["id"]),
+            "tool": asked["tool"],
+            "summary": asked["summary"],
+            "answer": effect,
+            "by": by,
+            "message": "" if effect == "allow" else message,
+        }
+
+    async def _answers(self) -> bytes:
+        """The answers of people that are there by now."""
+        found = await self.tools.store.read(permissions.of_agent, self.task.id, self.agent.id)
+        answered = [n for n in self._put if not found[n].open]
+        self._put.difference_update(answered)
+        return b"".join(self._say(n, _answer(found[n])) for n in answered)
+
+    def _say(self, request: str, answer: Answer) -> bytes:
+        try:
+            return self.session.answer(request, answer)
+        except Invalid as error:
+            # What it asked for and what it takes as an answer do not fit: then it is not allowed.
+            return self.session.answer(request, Answer(allow=False, message=error.detail))
+
+
+def _question(agent: Agent, asked: Mapping[str, Any]) -> NewBreakpoint:
+    return NewBreakpoint(
+        BreakpointKind.PERMISSION,
+        f"May {agent.driver} do this: {asked['summary']}",
+        tuple(asked["options"]),
+        {
+            "agent": agent.id,
+            "attempt": agent.attempt,
+            "request": str(asked["id"]),
+            "tool": asked["tool"],
+            "input": asked["input"],
+        },
+    )
+
+
+def _answer(given: Breakpoint) -> Answer:
+    match given.answer:
+        case Said.ALLOW:
+            return Answer(allow=True)
+        case Said.ALLOW_SESSION:
+            return Answer(allow=True, for_session=True)
+        case Said.EDIT:
+            return Answer(allow=True, edited=json.loads(given.note))
+        case _:
+            return Answer(allow=False, message=given.note)

@@ -1,0 +1,108 @@
+"""A conversation with the real Claude Code under a real server: it asks, is told, and survives."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.houses import git, make_repo
+from hostile.servers import muster, served, settings
+from model_server.server import ModelServer
+
+pytestmark = pytest.mark.needs_claude
+
+SCRIPTS = {
+    "both": [
+        {"tools": [{"tool": "write", "path": "first.txt", "content": "as the model wants"}]},
+        {"tools": [{"tool": "write", "path": "second.txt", "content": "two"}]},
+        {"text": "Both are written."},
+    ],
+}
+OWN = """\
+disk_floor_mb = 1
+max_attempts = 1
+permissions = "ask"
+permission_rules = ["allow Write(second.*)"]
+"""
+
+
+@pytest.fixture
+def model() -> Iterator[ModelServer]:
+    with ModelServer(SCRIPTS) as running:
+        yield running
+
+
+@pytest.fixture
+def env(model: ModelServer, claude_path: str) -> dict[str, str]:
+    return {
+        "ANTHROPIC_BASE_URL": model.url,
+        "ANTHROPIC_API_KEY": "sk-ant-test-0123456789abcdef",
+        "PATH": f"{Path(claude_path).parent}:/usr/local/bin:/usr/bin:/bin",
+    }
+
+
+def until(look: Callable[[], Any]) -> Any:
+    """What `look` finds, as soon as it finds something."""
+    end = time.monotonic() + 60
+    while not (found := look()):
+        assert time.monotonic() < end, "nothing came"
+        time.sleep(0.1)
+    return found
+
+
+def killed_and_up_again(home: Path, env: dict[str, str]) -> None:
+    """Kill the server as nobody can prevent, and start another."""
+    os.kill(json.loads((home / "server.json").read_text())["pid"], signal.SIGKILL)
+    up = muster(home, "up", "--detach", "--port", "0", "--json", env=env)
+    assert up.code == 0, up.err
+
+
+def test_it_asks_is_answered_and_told_through_two_kills_and_what_was_allowed_is_merged(
+    home: Path, tmp_path: Path, env: dict[str, str], model: ModelServer
+):
+    settings(home, OWN)
+    repo = make_repo(tmp_path / "repo", {"a.txt": "a\n"})
+    with served(home, env):
+        assert muster(home, "init", ".", "--yes", "--test", "true", cwd=repo).code == 0
+        made = muster(
+            home, "do", "Write it [[script:both]]", "--agent", "claude", "--type", "chore",
+            "--model", "claude-sonnet-4-5", "--autonomy", "full", "--json", cwd=repo,
+        ).json  # fmt: skip
+        (item,) = until(lambda: muster(home, "inbox", "--json").json["items"])
+        assert item["kind"] == "permission"
+        assert item["options"][0] == "allow"
+        assert item["evidence"]["input"]["content"] == "as the model wants"
+
+        killed_and_up_again(home, env)
+        (again,) = muster(home, "inbox", "--json").json["items"]
+        assert again["id"] == item["id"]
+        told = muster(home, "agent", "send", made["label"], "Keep it short.")
+        assert told.code == 0, told.err
+        edited = json.dumps({"content": "as the person wants"})
+        done = muster(home, "breakpoint", "resolve", made["label"], "edit", "--note", edited)
+        assert done.code == 0, done.err
+        killed_and_up_again(home, env)
+
+        def ended() -> Any:
+            task = muster(home, "task", "show", made["label"], "--json").json
+            return task if task["status"] in {"completed", "failed", "waiting"} else None
+
+        task = until(ended)
+        assert task["status"] == "completed", task["reason"]
+        assert task["attempt"] == 1
+        assert git(repo, "show", "main:first.txt") == "as the person wants"
+        assert git(repo, "show", "main:second.txt") == "two"
+        events = muster(home, "event", "list", "--json", "--limit", "200").json["items"]
+        (ruled,) = (e["payload"] for e in events if e["type"] == "permission.ruled")
+        assert ruled["by"] == "allow Write(second.*)"
+        record = home / "runs" / task["agents"][0]["id"] / "in"
+        assert record.read_text().count("as the person wants") == 1
+        assert record.read_text().count("Keep it short.") == 1
+        assert any("Keep it short." in json.dumps(request.body) for request in model.requests)
