@@ -118,7 +118,7 @@ class _Cell:
         settings(
             self.home,
             f'disk_floor_mb = 1\nautonomy = "full"\nmax_attempts = 2\nnetwork = {network}\n'
-            f"test_command = {json.dumps(TESTS)}\n{self.ready.settings}",
+            f"{self.ready.settings}",
         )
         self.up()
         try:
@@ -177,7 +177,7 @@ class _Cell:
     def begin(self, its: Walk) -> subprocess.Popen[str]:
         """Submit the task of a walk in a fresh repository, and wait for it beside."""
         repo = make_repo(self.repo / its.name, FILES)
-        init = muster(self.home, "init", str(repo), "--yes", env=self.env)
+        init = muster(self.home, "init", str(repo), "--yes", "--test", TESTS, env=self.env)
         assert init.code == 0, init.err
         model = ("--model", self.program.model) if self.program.model else ()
         line = (

@@ -44,8 +44,10 @@ def _here(name: str) -> Callable[[Path, str], AbstractContextManager[Ready]]:
 @contextmanager
 def _docker(home: Path, program: str) -> Iterator[Ready]:
     """An engine of our own, with an image that holds the program."""
+    found = Path(shutil.which(program) or "")
+    path = f"{found.parent}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
     with dockerd() as engine:
-        env = {"DOCKER_HOST": f"unix://{engine.socket}"}
+        env = {"DOCKER_HOST": f"unix://{engine.socket}", "PATH": path}
         built = muster(home, "image", "build", "matrix:latest", "--with", program, env=env)
         assert built.code == 0, built.err
         yield Ready("docker", env, 'image = "matrix:latest"\n')
