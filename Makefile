@@ -28,7 +28,7 @@ PYTHON := $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; 
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 endif
 
-.PHONY: help demo up check fix test test-long bench clean
+.PHONY: help demo up check fix test test-long matrix bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +57,9 @@ test: $(DEV) ## every test that can run here, with branch coverage; then what wa
 
 test-long: $(DEV) ## the long property and soak tests: many more examples, no coverage
 	@MUSTER_LONG=1 $(PY) -m pytest -n $(JOBS) --durations=15 --durations-min=5 --timeout=1800 $(ARGS)
+
+matrix: $(DEV) ## every real agent program in every place, as a table; ARGS="--only codex --place sandbox --json"
+	@PYTHONPATH=tests:. $(PY) -m matrix $(ARGS)
 
 bench: $(DEV) ## measure what the documents claim
 	@$(PY) -m benchmarks $(ARGS)

@@ -11,6 +11,7 @@ A step may hold:
     status       an HTTP error instead of an answer (401, 429, 529, …), `message` its text
     headers      more response headers, for example the rate limit ones
     delay        seconds before anything is sent
+    until        a path: nothing is sent before a file is there; PATH.asked tells that one waits
     cut          true: the connection ends in the middle of the answer
     stop_reason  for example "refusal"
     usage        {input_tokens, output_tokens}; else derived from the sizes

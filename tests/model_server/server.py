@@ -103,6 +103,8 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> None:
         if step.get("delay"):
             self.state.closing.wait(step["delay"])
+        if step.get("until"):
+            self._wait_for(Path(step["until"]))
         headers = {str(k): str(v) for k, v in step.get("headers", {}).items()}
         if "status" in step:
             self._json(step["status"], dialect.error(step), headers)
@@ -122,6 +124,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(part)
             self.wfile.flush()
         self.close_connection = True
+
+    def _wait_for(self, path: Path) -> None:
+        path.with_name(f"{path.name}.asked").touch()
+        while not path.exists() and not self.state.closing.wait(0.05):
+            pass
 
     def _json(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:
         data = json.dumps(body).encode()

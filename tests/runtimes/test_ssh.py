@@ -220,6 +220,25 @@ class TestSshRuntime(RuntimeContract):
         assert (private / "result.json").read_text() == "result\n"
         assert not list((self.sshd.far / ".local/share/muster-far/runs").iterdir())
 
+    async def test_what_a_run_is_told_names_its_folders_as_they_are_there(
+        self, place: Place, tmp_path: Path
+    ) -> None:
+        tree = tmp_path / "tree"
+        tree.mkdir()
+        spec = RunSpec(
+            *("run", ("sh", "-c", "pwd; cat"), str(tree), {}),
+            stdin=f"at first {tree}/a\n".encode(),
+            interactive=True,
+            folders=(str(tree),),
+        )
+        await place.runtime.start(spec, place.dir())
+        await place.runtime.send(place.dir(), f"then {tree}\n".encode())
+        await place.runtime.end_input(place.dir())
+        assert (await place.end()).code == 0
+        there, first, second = place.out().decode().splitlines()
+        assert (first, second) == (f"at first {there}/a", f"then {there}")
+        assert there.startswith(str(self.sshd.far))
+
     async def test_folders_come_back_though_this_side_was_replaced_meanwhile(
         self, place: Place, tmp_path: Path
     ) -> None:

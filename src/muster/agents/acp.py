@@ -6,7 +6,8 @@ Facts, of Gemini CLI 0.61.0, OpenCode 1.18.33 and Qwen Code 0.24.4 (see `acp_pre
     Exit      when standard input is closed: 0, but 1 of Qwen. Some do not end by that at all.
     Success   the answer to `session/prompt` with `stopReason` "end_turn". After a refusal by a
               person OpenCode ends its turn with it as well: the checks tell.
-    Resume    `session/load`, where the agent has it; it tells its past again.
+    Resume    `session/load`, where the agent has it; it tells its past again. None of the
+              three goes on with a session that was begun in a folder that is gone.
     Errors    JSON-RPC errors, with the status of the service as their code (Gemini) or in words.
     Asking    `session/request_permission` with options of the agent's own; no edited input.
     Cost      some tell it; else the price table knows some models.
@@ -96,6 +97,8 @@ class AcpDriver:
         """A fresh session."""
         options.refuse_unknown(job.options, _KNOWN)
         preset, resume = _preset(job.options), job.resume_session or ""
+        if job.moved:
+            resume = ""
         if resume and (not resume.isprintable() or len(resume) > _LONGEST_SESSION):
             raise Invalid("that is not a session's id")
         if job.fork:

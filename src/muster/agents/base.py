@@ -42,9 +42,11 @@ class Job:
     `environ` is the environment of the server, from which a driver may pick by name. `attempt`
     counts from 1. `resume_usage` is what the session to resume had used up before, all its runs
     together: some programs report totals of the session, and a run is only charged its own part.
-    None says that it is not known. `fork` leaves the session to resume as it was. `two_way`: the
-    engine will speak with the program, if its driver can. `ask`: it asks before what may do harm,
-    if it can; else it does all that its place lets it.
+    None says that it is not known. `fork` leaves the session to resume as it was. `moved` names
+    what is not where it was when that session was begun ("workspace", "home"); where the program
+    cannot find it any more, a new one is begun. `two_way`: the engine will speak with the program,
+    if its driver can. `ask`: it asks before what may do harm, if it can; else it does all that its
+    place lets it.
     """
 
     run_id: str
@@ -60,6 +62,7 @@ class Job:
     resume_session: str | None = None
     resume_usage: Usage | None = None
     fork: bool = False
+    moved: tuple[str, ...] = ()
     two_way: bool = False
     ask: bool = False
     attempt: int = 1

@@ -10,7 +10,8 @@ Facts, measured with 0.169.0 on Linux:
               `~/.codex`), whose tokens rotate: a copy of it would end the other one.
     Config    `$CODEX_HOME/config.toml`: providers, MCP servers; threads are kept there too. It must
               not lie under the temporary folder, else no command runs in Codex's sandbox.
-    Resume    `thread/resume` and `thread/fork`, only under the same CODEX_HOME.
+    Resume    `thread/resume` and `thread/fork`, only under the same CODEX_HOME at the same path; in
+              any workspace.
     Retries   of a request and of a stream, 4 and 5 unless the provider's table says less. A
               `retry-after` of an hour is waited for in silence.
     Asking    `approvalPolicy` "never" asks nothing; "untrusted" asks before every command that is
@@ -112,12 +113,13 @@ class CodexDriver:
     def reader(self, job: Job) -> Session:
         """A fresh session."""
         begin, params = "thread/start", _thread(job)
-        if job.resume_session:
+        resumes = bool(job.resume_session) and "home" not in job.moved
+        if job.resume_session and resumes:
             if not _THREAD.fullmatch(job.resume_session):
                 raise Invalid(f"'{job.resume_session}' is not a session of Codex")
             begin = "thread/fork" if job.fork else "thread/resume"
             params["threadId"] = job.resume_session
-        before = job.resume_usage if job.resume_session else None
+        before = job.resume_usage if resumes else None
         prompt = job.prompt.encode("utf-8", "replace").decode()
         place, page = str(job.workspace), pointer(job.workspace)
         return CodexSession(Start(prompt, place, begin, params, before or Usage(), page))

@@ -18,6 +18,7 @@ from muster.domain.task import Stage, Task
 from muster.engine.closing import close_aside
 from muster.engine.follow import Follower
 from muster.engine.reach import reach_of
+from muster.engine.resume import make_home, moved, put, stopped_before
 from muster.engine.setup import ensure_layer
 from muster.engine.tools import (
     Job,
@@ -64,8 +65,9 @@ async def prepare(tools: Tools, task: Task) -> Task:
     )
     if tools.wish(task.id).is_set() or task.wish == "cancel":
         return await _cancelled(tools, task, agent)
-    workspace = await _open(tools, job, agent, base)
-    driver.launch(_agent_job(tools, job, agent, workspace, options))
+    past = await stopped_before(tools, task, driver, runtime.name)
+    workspace = await _open(tools, job, agent, base, past)
+    driver.launch(_agent_job(tools, job, agent, workspace, options, past))
     failpoint("attempt.prepared")
     return await tools.store.write(
         move,
@@ -102,7 +104,8 @@ async def run(tools: Tools, task: Task) -> Task:
     runtime = tools.runtime(agent.runtime)
     run_dir = tools.run_dir(agent.id)
     workspace = await in_thread(tools.workspaces.reopen, agent.id)
-    agent_job = _agent_job(tools, job, agent, workspace, options)
+    past = await stopped_before(tools, task, driver, agent.runtime)
+    agent_job = _agent_job(tools, job, agent, workspace, options, past)
     failpoint("run.before_spawn")
     if not RunDir(run_dir).started():
         # A run that goes on is not launched again: its agent may have changed what a launch reads.
@@ -165,6 +168,7 @@ async def _ended(tools: Tools, task: Task, watch: Watch, ending: Ending, exit_: 
         exit_.max_rss_bytes,
         watch.usage,
         exit_.left,
+        watch.session_id,
     )
     feedback = dict(task.feedback or {})
     feedback["ending"] = {
@@ -222,12 +226,14 @@ async def _base_commit(tools: Tools, job: Job) -> str:
     return await in_thread(mirror.fetch, Path(job.project.git_dir), job.project.branch)
 
 
-async def _open(tools: Tools, job: Job, agent: Agent, base: str) -> Workspace:
+async def _open(tools: Tools, job: Job, agent: Agent, base: str, past: Agent | None) -> Workspace:
     layer = await ensure_layer(tools, job, base, tools.run_dir(agent.id))
-    return await in_thread(_furnish, tools, job, agent, base, layer)
+    return await in_thread(_furnish, tools, job, agent, base, layer, past)
 
 
-def _furnish(tools: Tools, job: Job, agent: Agent, base: str, layer: str | None) -> Workspace:
+def _furnish(
+    tools: Tools, job: Job, agent: Agent, base: str, layer: str | None, past: Agent | None
+) -> Workspace:
     """The workspace, and beside it the agent's home with the prompt."""
     commit = job.task.result_commit or base
     if tools.workspaces.exists(agent.id):
@@ -245,7 +251,8 @@ def _furnish(tools: Tools, job: Job, agent: Agent, base: str, layer: str | None)
         layer=layer,
     )
     folder = _private(tools, agent.id)
-    (folder / "home" / "tmp").mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_home(_private(tools, (past or agent).id) / "home")
     path = folder / "prompt.md"
     path.write_text(brief(job.task, job.project, job.task.feedback), "utf-8", "replace")
     return workspace
@@ -257,7 +264,12 @@ def _private(tools: Tools, agent_id: str) -> Path:
 
 
 def _agent_job(
-    tools: Tools, job: Job, agent: Agent, workspace: Workspace, options: dict[str, Any]
+    tools: Tools,
+    job: Job,
+    agent: Agent,
+    workspace: Workspace,
+    options: dict[str, Any],
+    past: Agent | None,
 ) -> AgentJob:
     folder = _private(tools, agent.id)
     prompt_file = folder / "prompt.md"
@@ -266,13 +278,16 @@ def _agent_job(
         # Not from the file: the agent may have put anything in its place.
         prompt=brief(job.task, job.project, job.task.feedback),
         workspace=workspace.tree,
-        home=folder / "home",
+        home=_private(tools, (past or agent).id) / "home",
         prompt_file=prompt_file,
         result_file=folder / "result.json",
         environ=tools.settings.environ,
         options=options,
         model=job.task.model or options.get("model") or job.settings.model,
         budget_usd=_budget(job, options),
+        resume_session=past.session_id if past else None,
+        resume_usage=past.usage if past else None,
+        moved=moved(tools.runtime(agent.runtime)) if past else (),
         attempt=job.task.attempt,
         # As it was started: a setting that changed since does not change the program.
         two_way=agent.hears is not None,
@@ -302,10 +317,10 @@ def _spec(
 ) -> RunSpec:
     launch = driver.launch(agent_job)
     for path, text in launch.files.items():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.write_text(text, "utf-8")
-        path.chmod(0o600)
+        put(agent_job.home, path, text)
     first, count = workspace.ports
+    folders = (_private(tools, agent_job.run_id), agent_job.home.parent)
+    private = tuple(dict.fromkeys(map(str, folders)))
     env = environment(
         tools.settings.environ,
         agent_job.home,
@@ -334,5 +349,5 @@ def _spec(
         interactive=launch.interactive,
         limits=Limits(wall_seconds=seconds),
         secrets=tuple(sorted(known | set(secrets_in(tools.settings.environ)))),
-        **reach_of(tools, job, workspace, _private(tools, agent_job.run_id), env),
+        **reach_of(tools, job, workspace, private, env),
     )

@@ -124,7 +124,7 @@ async def _run(tools: Tools, job: Job, command: Command, where: Path, name: str)
         env=env,
         limits=Limits(wall_seconds=job.settings.check_timeout_minutes * 60),
         secrets=secrets_in(tools.settings.environ),
-        **reach_of(tools, job, workspace, private, env),
+        **reach_of(tools, job, workspace, (str(private),), env),
     )
     await runtime.start(spec, run_dir)
     exit_ = await run_to_end(runtime, run_dir, tools.wish(job.task.id), _nothing)

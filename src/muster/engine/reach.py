@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypedDict
 from urllib.parse import urlsplit
 
@@ -25,9 +24,9 @@ class Reach(TypedDict):
 
 
 def reach_of(
-    tools: Tools, job: Job, workspace: Workspace, private: Path, env: Mapping[str, str]
+    tools: Tools, job: Job, workspace: Workspace, private: Sequence[str], env: Mapping[str, str]
 ) -> Reach:
-    """Its workspace with its own git folder, its `private` folder, and the project's network.
+    """Its workspace with its own git folder, its `private` folders, and the project's network.
 
     The services that its variables name are those that the person has set up, muster's own door
     among them; they may be reached as well.
@@ -35,9 +34,9 @@ def reach_of(
     own_git = tools.workspaces.agent_git(workspace)
     objects = tools.workspaces.mirror(workspace.repo_id).path / "objects"
     return {
-        "writable": (str(own_git), str(private)),
+        "writable": (str(own_git), *private),
         "readable": (str(own_git / "config"), str(own_git / "hooks"), str(objects)),
-        "folders": (str(workspace.tree), str(private)),
+        "folders": (str(workspace.tree), *private),
         "network": tuple(dict.fromkeys((*job.settings.network, *_named(env)))),
         "image": job.settings.image or "",
     }

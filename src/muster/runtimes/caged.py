@@ -143,7 +143,8 @@ class Caged(Gated):
         with open(self._status, "rb") as file:  # noqa: PTH123 - pathlib is too heavy for the shim
             ran = b'"exit-code"' in file.read()
         where = f"the program '{self.order.argv[0]}' cannot be executed inside the sandbox"
-        problem = "" if ran else f"{where}; its error output says why"
+        # One that was itself killed says nothing of the program.
+        problem = "" if ran or code < 0 else f"{where}; its error output says why"
         return (_SIGNALLED - code if _SIGNALLED < code < _SIGNALLED + 65 else code), problem
 
 

@@ -27,8 +27,6 @@ from muster.runtimes.frames import LONGEST_LINE, Broken, pack, unpack
 from muster.runtimes.rundir import RunDir
 
 RUN = re.compile(r"[0-9a-f]{32}")
-PLACE = "{far}"
-"""Stands for the folder of the run in what is sent here, because only this side knows it."""
 _NEVER_ENDED = 14 * 24 * 3600.0
 
 Answer = tuple[dict[str, Any], bytes]
@@ -104,7 +102,7 @@ class Helper:
     async def _start(self, head: dict[str, Any], body: bytes) -> Answer:
         folder = self._folder(head)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        spec = _spec(head["spec"], body, str(folder))
+        spec = _spec(head["spec"], body)
         await self._runtime.start(spec, folder / "run")
         return {}, b""
 
@@ -201,15 +199,12 @@ def _carrier(folder: Path, n: int) -> Carrier:
     return Carrier(folder / f"f{n}", folder / f"f{n}.git")
 
 
-def _spec(said: dict[str, Any], stdin: bytes, far: str) -> RunSpec:
-    def here(text: str) -> str:
-        return text.replace(PLACE, far)
-
+def _spec(said: dict[str, Any], stdin: bytes) -> RunSpec:
     return RunSpec(
         run_id=said["run_id"],
-        argv=tuple(here(word) for word in said["argv"]),
-        cwd=here(said["cwd"]),
-        env={name: here(value) for name, value in said["env"].items()},
+        argv=tuple(said["argv"]),
+        cwd=said["cwd"],
+        env=dict(said["env"]),
         stdin=stdin,
         interactive=said["interactive"],
         limits=Limits(**said["limits"]),

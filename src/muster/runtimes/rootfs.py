@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from muster.domain.errors import NotFound, Unavailable
+from muster.runtimes.visible import installation
 
 PROGRAMS = (
     *("sh", "bash", "env", "cat", "ls", "cp", "mv", "rm", "mkdir", "rmdir", "ln", "chmod", "touch"),
@@ -43,6 +44,7 @@ _FILES = {
 _LEFT_OUT = frozenset({"site-packages", "dist-packages", "__pycache__", "test", "tests", "idlelib"})
 _LINKED = re.compile(r"(?:=>\s+)?(/\S+)\s+\(0x")
 _PATIENCE = 60.0
+_LONGEST_LINE = 256
 
 
 class Rootfs:
@@ -70,9 +72,28 @@ class Rootfs:
         self._copy(path.resolve(), f"usr/bin/{name or path.name}")
         self._libraries(path)
 
-    def tree(self, folder: Path, at: str) -> None:
-        """Take a folder with all that its programs are linked with."""
-        found = list(_files(folder))
+    def installed(self, path: Path, name: str) -> None:
+        """Take a program with the installation that it is a part of, and who interprets it.
+
+        What is not of the system keeps its place, because programs look for their own there.
+        """
+        parts = installation(str(path))
+        for part in parts:
+            if Path(part).is_dir():
+                self.tree(Path(part), part.lstrip("/"), whole=True)
+        if not parts:
+            self.program(path, name)
+            return
+        self.link(f"usr/bin/{name}", str(path.resolve()))
+        if path.is_symlink():
+            self.link(str(path).lstrip("/"), str(path.resolve()))
+        interpreter = _interpreter(path)
+        if interpreter is not None and interpreter.name not in PROGRAMS:
+            self.installed(interpreter, interpreter.name)
+
+    def tree(self, folder: Path, at: str, *, whole: bool = False) -> None:
+        """Take a folder with all that its programs are linked with; `whole` with its packages."""
+        found = list(_files(folder, frozenset({"__pycache__"}) if whole else _LEFT_OUT))
         for path in found:
             inside = f"{at}/{path.relative_to(folder)}"
             if path.is_symlink():
@@ -156,7 +177,8 @@ def assemble(
     for name in dict.fromkeys((*PROGRAMS, *sorted(asked))):
         path = shutil.which(name)
         if path is not None:
-            root.program(Path(path), name)
+            take = root.installed if name in asked - {*NEEDED, *PROGRAMS} else root.program
+            take(Path(path), name)
         elif name in asked:
             raise NotFound(
                 f"this machine has no program '{name}' to put into an image",
@@ -187,14 +209,26 @@ def _git(root: Rootfs) -> None:
         root.tree(templates, str(templates).lstrip("/"))
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _files(folder: Path, left_out: frozenset[str]) -> Iterator[Path]:
     for where, names, files in os.walk(folder):
-        names[:] = sorted(name for name in names if name not in _LEFT_OUT)
+        names[:] = sorted(name for name in names if name not in left_out)
         for name in sorted(files):
             yield Path(where, name)
         for name in names:
             if Path(where, name).is_symlink():
                 yield Path(where, name)
+
+
+def _interpreter(path: Path) -> Path | None:
+    """The program that a script's first line names, if it is here."""
+    with path.open("rb") as file:
+        line = file.readline(_LONGEST_LINE).decode("utf-8", "replace")
+    words = line.removeprefix("#!").split()
+    if not line.startswith("#!") or not words:
+        return None
+    named = words[-1] if Path(words[0]).name == "env" else words[0]
+    found = shutil.which(named)
+    return Path(found) if found else None
 
 
 def _is_elf(path: Path) -> bool:

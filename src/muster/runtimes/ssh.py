@@ -6,7 +6,8 @@ into the run directory here. A cut connection, a killed server, a machine that i
 the run goes on, and is read on from where its twin ends.
 
 Folders (`RunSpec.folders`) are carried there by git before the start, and what became of them back
-after the end. Paths below them are rewritten in the command, the folder and the environment.
+after the end. Paths below them are rewritten in the command, the folder, the environment and the
+input; the output names them as they are there.
 
 Limits: the agent is contained by nothing but its user account there, and all agents of a host share
 that account; this server's loopback is not there, so that an agent has no door to muster; programs
@@ -24,7 +25,7 @@ import importlib.util
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -33,7 +34,6 @@ from muster.domain.errors import Conflict, Invalid, MusterError, NotFound, Refus
 from muster.domain.redact import SHORTEST
 from muster.runtimes.base import Exit, RunSpec
 from muster.runtimes.carrying import BACK, SENT, Carrier
-from muster.runtimes.far import PLACE
 from muster.runtimes.frames import Lost
 from muster.runtimes.layout import STARTED, read_json, write_at_once
 from muster.runtimes.rundir import RunDir
@@ -62,6 +62,8 @@ class _Watched:
 
 class SshRuntime:
     """Runs programs on one other machine."""
+
+    carries = True
 
     def __init__(self, host: Host | None = None, name: str = NAME) -> None:
         self.name = name
@@ -113,7 +115,9 @@ class SshRuntime:
         wire = await self._connected()
         sent = [await self._put(run_dir, n, Path(f)) for n, f in enumerate(spec.folders)]
         if sent:
-            spec = _for_there(spec, str(wire.hello["path"]))
+            spec = _for_there(
+                spec, str(wire.hello["path"]), _Paths(spec.folders, _place(wire, note))
+            )
             note = {**note, "folders": list(spec.folders), "sent": sent}
             write_at_once(str(run_dir), NOTE, json.dumps(note).encode())
         said = asdict(spec)
@@ -172,9 +176,10 @@ class SshRuntime:
                 hint="only an interactive run that is alive can be written to",
             )
         self._follow(run_dir)
-        wire = await self._connected()
+        wire, note = await self._connected(), _note(run_dir)
+        there = _Paths(note.get("folders", ()), _place(wire, note))
         try:
-            await wire.call(verb, data, seconds=_LONG_CALL, run=_note(run_dir)["run"])
+            await wire.call(verb, there.said(data), seconds=_LONG_CALL, run=note["run"])
         except Lost as error:
             raise Unreachable(
                 f"the connection to {self._known().name} broke while input was sent",
@@ -390,25 +395,43 @@ def _note(run_dir: Path) -> dict[str, Any]:
     return note
 
 
-def _for_there(spec: RunSpec, far_path: str) -> RunSpec:
-    """The same run with the paths and programs of the far side."""
-    moved = sorted(enumerate(spec.folders), key=lambda item: -len(item[1]))
+def _place(wire: Any, note: dict[str, Any]) -> str:
+    """The folder of a run over there."""
+    return f"{wire.hello['root']}/runs/{note['run']}"
 
-    def there(text: str) -> str:
-        for n, folder in moved:
-            text = text.replace(folder, f"{PLACE}/f{n}")
+
+class _Paths:
+    """The folders of a run by their paths here, and what they are called over there."""
+
+    def __init__(self, folders: Sequence[str], place: str) -> None:
+        named = [(folder, f"{place}/f{n}") for n, folder in enumerate(folders)]
+        self._named = sorted(named, key=lambda item: -len(item[0]))
+
+    def text(self, text: str) -> str:
+        """A text that names them, for there."""
+        for here, there in self._named:
+            text = text.replace(here, there)
         return text
 
+    def said(self, data: bytes) -> bytes:
+        """Input that names them, for there: a two-way program is told where it works."""
+        for here, there in self._named:
+            data = data.replace(here.encode(), there.encode())
+        return data
+
+
+def _for_there(spec: RunSpec, far_path: str, paths: _Paths) -> RunSpec:
+    """The same run with the paths and programs of the far side."""
     program, *words = spec.argv
-    moved_program = there(program)
+    moved_program = paths.text(program)
     if moved_program == program and program.startswith("/"):
         moved_program = Path(program).name
     return RunSpec(
         run_id=spec.run_id,
-        argv=(moved_program, *map(there, words)),
-        cwd=there(spec.cwd),
-        env={**{name: there(value) for name, value in spec.env.items()}, "PATH": far_path},
-        stdin=spec.stdin,
+        argv=(moved_program, *map(paths.text, words)),
+        cwd=paths.text(spec.cwd),
+        env={**{name: paths.text(value) for name, value in spec.env.items()}, "PATH": far_path},
+        stdin=paths.said(spec.stdin),
         interactive=spec.interactive,
         limits=spec.limits,
         secrets=spec.secrets,

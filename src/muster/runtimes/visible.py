@@ -104,6 +104,14 @@ def _toolchain(search: str, found: str | None) -> Iterator[str]:
         folder = str(hop.parent)
         whole = _whole(folder)
         yield from _shown(str(hop) if whole == folder else whole)
+        for base in _stands_on(Path(whole)):
+            yield from _shown(base)
+
+
+def installation(found: str) -> list[str]:
+    """The folders and files that a program outside the system stands on; none for one within."""
+    package = _package(str(Path(found).resolve().parent))
+    return list(dict.fromkeys([*filter(None, [package]), *_toolchain("", found)]))
 
 
 def _stands_on(whole: Path) -> list[str]:

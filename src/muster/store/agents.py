@@ -216,6 +216,7 @@ class EndedAgent:
     max_rss_bytes: int
     usage: Usage
     left: int = 0
+    session_id: str | None = None
 
 
 def end_agent(tx: Tx, task: Task, ended: EndedAgent) -> None:
@@ -235,9 +236,11 @@ def end_agent(tx: Tx, task: Task, ended: EndedAgent) -> None:
             task.id,
         )
     )
+    known = {"session_id": ended.session_id} if ended.session_id else {}
     tx.conn.execute(
         _CHANGE,
         {
+            **known,
             "ref": ended.id,
             "status": str(STATUS_AFTER[ended.outcome]),
             "outcome": str(ended.outcome),

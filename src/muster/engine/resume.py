@@ -1,0 +1,82 @@
+"""An attempt that goes on where the one before it was stopped: with its session, in its home.
+
+A program that was killed or met a limit in the middle knows more than its work shows. Where its
+driver can resume, the next attempt is told its session and works in its home, because programs keep
+paths of it; its work is there anyway. What lies in that home is a stranger's.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from muster.agents.base import Driver
+from muster.domain.agent import Agent, Outcome, Role
+from muster.domain.task import Task
+from muster.engine.tools import Tools
+from muster.runtimes.base import Runtime
+from muster.store import agents
+
+
+@runtime_checkable
+class Carries(Protocol):
+    """A place that works on copies of the folders, at paths of its own for each run."""
+
+    carries: bool
+
+
+_STOPPED = frozenset({Outcome.CRASHED, Outcome.RATE_LIMITED})
+
+
+async def stopped_before(tools: Tools, task: Task, driver: Driver, runtime: str) -> Agent | None:
+    """The agent whose session this attempt goes on with; the same one whenever it is asked.
+
+    It is that of the attempt before, if it was stopped by no fault of its work, and its work was
+    kept. One that had itself gone on with that session is left alone: the session may be at fault.
+    """
+    if task.attempt < 2 or not driver.capabilities.resume or not task.result_commit:
+        return None
+    found = await tools.store.read(agents.list_agents, task_id=task.id)
+    by_attempt = {agent.attempt: agent for agent in found if agent.role is Role.CODING}
+    last, before = (by_attempt.get(task.attempt - n) for n in (1, 2))
+    if last is None or last.outcome not in _STOPPED or not last.session_id:
+        return None
+    if (last.driver, last.runtime) != (driver.name, runtime):
+        return None
+    again = before is not None and before.session_id == last.session_id
+    return None if again else last
+
+
+def moved(runtime: Runtime) -> tuple[str, ...]:
+    """What a session that goes on here finds at another path than where it was begun."""
+    return ("workspace", "home") if isinstance(runtime, Carries) else ("workspace",)
+
+
+def make_home(home: Path) -> None:
+    """A home with its folder for temporary files; a link in that one's place is replaced."""
+    temporary = home / "tmp"
+    if temporary.is_symlink() or not temporary.is_dir():
+        temporary.unlink(missing_ok=True)
+    temporary.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def put(folder: Path, path: Path, text: str) -> None:
+    """Write a file of ours below an agent's folder; what stands in its way there is replaced.
+
+    No link is followed: an agent may have put one where its successor's configuration goes.
+    """
+    inside = path.relative_to(folder).parts[:-1] if path.is_relative_to(folder) else ()
+    here = folder
+    for part in inside:
+        here /= part
+        if here.is_symlink() or not here.is_dir():
+            here.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)

@@ -1,0 +1,112 @@
+"""A program that is killed in the middle goes on in its next attempt, with its session and home."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.houses import Town, git, town
+from muster.engine.resume import make_home, put
+
+CLAUDE = """#!{python} -I
+import json, os, pathlib, signal, sys, uuid
+if sys.argv[1:] == ["--version"]:
+    sys.exit(print("2.1.329 (Claude Code)"))
+told, known = pathlib.Path("told.txt"), pathlib.Path(os.environ["HOME"], "known")
+lives = len(told.read_text().splitlines()) + 1 if told.exists() else 1
+resumed = sys.argv[sys.argv.index("--resume") + 1] if "--resume" in sys.argv else ""
+session = resumed or str(uuid.uuid4())
+with told.open("a") as file:
+    print("knows" if known.exists() else "fresh", session, file=file)
+known.touch()
+def say(**message):
+    print(json.dumps({{**message, "session_id": session}}), flush=True)
+for line in sys.stdin:
+    heard = json.loads(line)
+    if heard["type"] == "user":
+        break
+    done = {{"subtype": "success", "request_id": heard["request_id"], "response": {{}}}}
+    say(type="control_response", response=done)
+say(type="system", subtype="init", model="m")
+if lives <= {deaths}:
+    os.kill(os.getpid(), signal.SIGKILL)
+say(type="result", subtype="success", is_error=False, result="Done.", total_cost_usd=0.01)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def mortal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Put a Claude Code on PATH that is killed in its first lives, and remembers where it was."""
+
+    def make(deaths: int) -> None:
+        program = tmp_path / "bin" / "claude"
+        program.parent.mkdir()
+        program.write_text(CLAUDE.format(python=sys.executable, deaths=deaths))
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-test-0123456789")
+
+    return make
+
+
+def lives(place: Town) -> list[list[str]]:
+    """Whether it found its home again, and its session, in each of its lives."""
+    return [line.split() for line in git(place.repo, "show", "main:told.txt").splitlines()]
+
+
+async def test_the_next_attempt_goes_on_with_the_session_the_home_and_the_work(tmp_path, mortal):
+    mortal(1)
+    async with town(tmp_path, {}, test_command="true") as place:
+        task = await place.do("claude", type="chore")
+        assert (task["status"], task["attempt"]) == ("completed", 2), task["reason"]
+        one, two = sorted(task["agents"], key=lambda agent: agent["attempt"])
+        assert one["outcome"] == "crashed"
+        assert one["session_id"] == two["session_id"]
+        session = one["session_id"]
+        assert lives(place) == [["fresh", session], ["knows", session]]
+
+
+async def test_a_session_that_ends_so_again_is_left_alone(tmp_path, mortal):
+    mortal(2)
+    async with town(tmp_path, {}, test_command="true", max_attempts=3) as place:
+        task = await place.do("claude", type="chore")
+        assert (task["status"], task["attempt"]) == ("completed", 3), task["reason"]
+        (_, one), (_, two), (home, three) = lives(place)
+        assert one == two != three
+        assert home == "fresh"
+
+
+def test_a_link_where_a_configuration_goes_is_replaced_and_never_followed(tmp_path: Path):
+    home, mine = tmp_path / "home", tmp_path / "mine"
+    for folder in (home, mine, home / "deep", home / "folder.toml" / "more"):
+        folder.mkdir(parents=True)
+    (mine / "config.toml").write_text("mine")
+    (home / "link").symlink_to(mine)
+    (home / "deep" / "config.toml").symlink_to(mine / "config.toml")
+    (home / "file").write_text("")
+    for path in (
+        "link/config.toml",
+        "deep/config.toml",
+        "file/config.toml",
+        "folder.toml",
+        "new/a",
+    ):
+        put(home, home / path, "ours")
+        assert (home / path).read_text() == "ours"
+        assert (home / path).stat().st_mode & 0o777 == 0o600
+    assert [path.read_text() for path in mine.iterdir()] == ["mine"]
+
+
+def test_a_link_in_the_place_of_the_temporary_folder_is_replaced(tmp_path: Path):
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    home.mkdir(), elsewhere.mkdir()
+    (home / "tmp").symlink_to(elsewhere)
+    for _ in range(2):
+        make_home(home)
+        (home / "tmp" / "a").touch()
+    assert list(elsewhere.iterdir()) == []
