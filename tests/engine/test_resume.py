@@ -28,6 +28,7 @@ def say(**message):
 for line in sys.stdin:
     heard = json.loads(line)
     if heard["type"] == "user":
+        say(**heard, isReplay=True)
         break
     done = {{"subtype": "success", "request_id": heard["request_id"], "response": {{}}}}
     say(type="control_response", response=done)
