@@ -43,6 +43,6 @@ def test_help_brings_no_command_and_no_client(line: str) -> None:
     assert not found & {*HEAVY, "http.client", "json", "muster.client", "muster.cli.task"}
 
 
-@pytest.mark.parametrize("command", ["up", "demo", "doctor"])
-def test_the_help_of_a_server_command_does_not_bring_the_server(command: str) -> None:
-    assert not _modules(command, "--help") & HEAVY
+@pytest.mark.parametrize("line", ["up", "demo", "doctor", "plugin list", "agent attach"])
+def test_the_help_of_a_heavy_command_does_not_bring_what_is_heavy(line: str) -> None:
+    assert not _modules(*line.split(), "--help") & HEAVY
