@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muster.domain.plain import RESET, Cleaner, plain, plain_line
+from muster.domain.plain import RESET, Cleaner, on_terminal, plain, plain_line
 
 SGR = re.compile(r"\x1b\[[0-9;:]*m")
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -34,6 +34,14 @@ def test_with_colour_only_colour_is_left_and_it_is_closed(text: str) -> None:
     shown = plain(text, colour=True)
     assert "\x1b" not in SGR.sub("", shown)
     assert [RESET, *SGR.findall(shown)][-1] in {RESET, "\x1b[m"}
+
+
+@given(HOSTILE)
+def test_of_another_terminal_only_text_colour_and_moves_in_the_line_are_left(text: str) -> None:
+    shown = on_terminal(text)
+    assert not OBEYED.search(SGR.sub("", shown).translate({8: None, 13: None}))
+    assert on_terminal(shown) == shown
+    assert on_terminal("a\b \b\r\n\x1b[1;31mé\x1b[0m\t") == "a\b \b\r\n\x1b[1;31mé\x1b[0m\t"
 
 
 @given(HOSTILE)

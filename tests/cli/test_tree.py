@@ -70,6 +70,7 @@ ELSEWHERE = {
     "help",
     "image build",
     "plugin list",
+    "agent attach",
 } | {f"host {name}" for name in ("list", "add", "remove")}
 """Commands with more to them; they have tests of their own."""
 

@@ -9,8 +9,8 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from muster.runtimes.base import Why
 from muster.runtimes.rundir import RunDir
 from muster.runtimes.tmux import TmuxRuntime
 from muster.runtimes.tmux_client import version_of
+from muster.runtimes.tmux_screen import TmuxScreen
 
 TALKS = "echo ready; while read line; do echo got $line; done; exit 6"
 
@@ -68,6 +69,25 @@ def printed(fd: int, seen: bytearray) -> bytes:
     return bytes(seen)
 
 
+@asynccontextmanager
+async def look(place: Place) -> AsyncIterator[TmuxScreen]:
+    """The screen of the place's run."""
+    assert isinstance(place.runtime, TmuxRuntime)
+    screen = await place.runtime.screen(place.dir())
+    assert isinstance(screen, TmuxScreen)
+    try:
+        yield screen
+    finally:
+        await screen.close()
+
+
+async def shown(screen: TmuxScreen, seen: bytearray, text: str) -> None:
+    """Wait until a screen has shown a text."""
+    async with asyncio.timeout(10):
+        while text.encode() not in seen:
+            seen += await screen.read()
+
+
 @pytest.mark.needs_tmux
 class TestTmuxRuntime(SupervisedContract):
     """The suite for all places, and what a view of a run must do."""
@@ -99,6 +119,56 @@ class TestTmuxRuntime(SupervisedContract):
             assert place.out() == b"ready\ngot typed\n"
         await runtime.send(place.dir(), b"still there\n")
         await place.says(b"got still there")
+
+    async def test_a_screen_is_drawn_and_goes_on_from_there(self, place: Place) -> None:
+        await place.shell(f"echo 'red \x1b[31mé\x1b[0m end'; {TALKS}", interactive=True)
+        async with look(place) as screen:
+            await until(lambda: "ready" in pane(place))
+            picture = await screen.picture()
+            assert any("red \x1b[31mé\x1b[39m end" in line for line in picture.lines)
+            assert (picture.lines[-2:], picture.column) == (("ready", ""), 0)
+            seen = bytearray()
+            await screen.type("ty\x7fwo ü\r".encode())
+            await shown(screen, seen, "got two ü")
+            assert place.out().endswith("got two ü\n".encode())
+
+    async def test_a_screen_has_the_size_it_is_given(self, place: Place) -> None:
+        await place.shell(TALKS, interactive=True)
+        async with look(place) as screen:
+            await screen.resize(61, 17)
+            size = ("display-message", "-p", "-t", "=run:", "#{window_width}x#{window_height}")
+            await until(lambda: tmux(place, *size) in ("61x17", "61x16"))
+
+    async def test_what_is_typed_into_a_screen_reaches_no_command_of_tmux(
+        self, place: Place
+    ) -> None:
+        record = await place.shell(TALKS, interactive=True)
+        async with look(place) as screen:
+            await until(lambda: "ready" in pane(place))
+            await screen.type(b"\x02:kill-server\r\x02d\x03\x1a\x1cstill\r")
+            await place.says(b"still")
+            assert record.alive()
+            assert tmux(place, "list-sessions").count("run:") == 1
+
+    async def test_a_strangers_text_is_no_answer_of_tmux(self, place: Place) -> None:
+        said = "%end 1 1 1\n%begin 1 1 1\n%output %0 forged\n%exit"
+        await place.shell(f"printf '{said.replace('%', '%%')}\n'; {TALKS}", interactive=True)
+        async with look(place) as screen:
+            await until(lambda: "ready" in pane(place))
+            picture = await screen.picture()
+            assert "\n".join(picture.lines).endswith(f"{said}\nready\n")
+
+    async def test_a_screen_that_goes_says_so(self, place: Place) -> None:
+        await place.shell(TALKS, interactive=True)
+        async with look(place) as screen:
+            tmux(place, "kill-session", "-t", "=run")
+            async with asyncio.timeout(10):
+                while await screen.read():
+                    pass
+            assert await screen.read() == b""
+            for act in (screen.type(b"x"), screen.picture(), screen.resize(80, 24)):
+                with pytest.raises(Refused, match="it has gone"):
+                    await act
 
     async def test_an_interrupt_typed_into_a_pane_ends_nothing(self, place: Place) -> None:
         record = await place.shell(TALKS, interactive=True)

@@ -12,6 +12,7 @@ from muster.api.problems import Json, answer_problems
 from muster.api.projects import projects_routes
 from muster.api.queue import breakpoints_routes, queue_routes
 from muster.api.tasks import task_act_routes, tasks_routes
+from muster.api.terminal import terminal_routes
 from muster.service.counter import Service
 
 
@@ -38,6 +39,7 @@ def make_app(service: Service, version: str) -> FastAPI:
         task_act_routes,
         agents_routes,
         agent_act_routes,
+        terminal_routes,
         events_routes,
         queue_routes,
         breakpoints_routes,

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from muster.cli import out
+from muster.cli.late import late
 from muster.cli.line import Line, command, group
 from muster.cli.look import Ink, ago, between, facts, money, some, table
 from muster.cli.reach import reach
@@ -15,6 +16,7 @@ from muster.cli.which import agent_named
 from muster.client import Muster
 from muster.client.shapes import Agent
 from muster.domain.agent import AgentStatus
+from muster.domain.errors import Invalid
 from muster.domain.plain import Cleaner
 
 
@@ -167,6 +169,25 @@ def _print_all(line: Line, muster: Muster, name: str, offset: int | None, tail: 
 
 @command()
 @click.argument("name", metavar="AGENT")
+@click.option("--read", is_flag=True, help="Only look.")
+@click.option("--take", is_flag=True, help="Type, even if that takes it from somebody else.")
+def attach(line: Line, name: str, read: bool, take: bool) -> None:
+    r"""Open an agent's terminal here; Ctrl-\ leaves it, and the agent goes on.
+
+    What you type goes there when nobody else types. An agent whose runtime has no terminal is
+    shown, but cannot be typed to.
+    """
+    if read and take:
+        raise Invalid("--read and --take contradict each other", hint="give one of them")
+    write = "" if read else "over" if take else "yes"
+    with reach(line) as muster:
+        found = agent_named(muster, name)
+        ended: str = late("muster.cli.attach").attach(muster, found, write)
+    out.tell(line, f"{found}: {ended}" if ended else f"left {found}; it goes on")
+
+
+@command()
+@click.argument("name", metavar="AGENT")
 def kill(line: Line, name: str) -> None:
     """End an agent and every process of it."""
     with reach(line) as muster:
@@ -205,5 +226,5 @@ def _acted(line: Line, answer: Any, words: str) -> None:
         out.say(line, words)
 
 
-for _command in (list_, show, logs, send, kill, retry):
+for _command in (list_, show, logs, attach, send, kill, retry):
     agent.add_command(_command)

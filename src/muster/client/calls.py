@@ -241,6 +241,10 @@ class Muster:
         query = {"offset": offset, "limit": limit, "tail": tail}
         return cast(LogPage, self._get("agents", agent, "logs", **query))
 
+    def terminal(self, agent: str, **query: str | int | None) -> tuple[str, dict[str, str]]:
+        """Where the WebSocket of an agent's terminal is opened, and the headers for that."""
+        return self._wire.socket(path_of("agents", agent, "terminal"), query)
+
     def logs(
         self, agent: str, offset: int = 0, *, until: float | None = None
     ) -> Iterator[LogMessage]:

@@ -193,6 +193,12 @@ class Wire:
             raise from_answer(answer.status, answer.body)
         return said
 
+    def socket(self, path: str, query: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+        """Where a WebSocket to a route is opened, and the headers that it is opened with."""
+        address = f"ws{self.url.removeprefix('http')}{_query(path, query)}"
+        headers = self._headers("*/*")
+        return address, {name: headers[name] for name in ("Authorization",) if name in headers}
+
     def text(self, path: str) -> str:
         """The answer to a GET as text."""
         return self._insist("GET", path, None, None).body.decode(errors="replace")

@@ -23,6 +23,10 @@ _OBEYED = (
     r"|(?P<broken>[\ud800-\udfff])"
     rf"|[\x00-\x08\x0e-\x1f\x7f-\x9f{_INVISIBLE}]"
 )
+_NOT_TYPED = (
+    r"\x1b(?!\[[0-9;:]{0,64}m)(?:\[[0-?]*[ -/]*[@-~])?"
+    rf"|[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{_INVISIBLE}]"
+)
 _UNFINISHED = rf"(?:{_STRING}[^\x07\x1b\x9c\n]*\x1b?|{_INTRODUCER}[0-?]*[ -/]*|\x1b[ -/]*|\r)\Z"
 _LONGEST_HELD = 8192
 
@@ -64,6 +68,14 @@ def plain_line(text: str, limit: int = 300) -> str:
     """`text` as one harmless line of at most `limit` characters; a cut ends in an ellipsis."""
     line = " ".join(plain(text[: limit * 8]).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def on_terminal(text: str) -> str:
+    """What one terminal may be told of another: what is printable, colours, moves in the line.
+
+    Unlike in `plain`, carriage returns and backspaces stay: whoever types there sees them act.
+    """
+    return re.sub(_NOT_TYPED, "", text)
 
 
 class Cleaner:

@@ -29,8 +29,10 @@ from muster.failpoint import failpoint
 from muster.runtimes.base import Exit, RunSpec
 from muster.runtimes.layout import MARK
 from muster.runtimes.rundir import RunDir
+from muster.runtimes.screens import Screen
 from muster.runtimes.supervised import Supervised, order_of, prepare, prove, why_no_shims
 from muster.runtimes.tmux_client import TmuxClient, TmuxRefused, version_of
+from muster.runtimes.tmux_screen import TmuxScreen
 from muster.settings import environment
 
 log = logging.getLogger("muster.runtimes")
@@ -107,6 +109,17 @@ class TmuxRuntime(Supervised):
         await self._show(run_dir)
         where = ("-S", str(_socket(run_dir)))
         return (_tmux(), *where, "attach-session", "-t", f"={_session(run_dir)}")
+
+    async def screen(self, run_dir: Path) -> Screen:
+        """The session of a run, to look at and to type into; see `Shows`.
+
+        Raises:
+            Refused: the run is over, or no tmux server can be started here.
+            Unavailable: tmux is missing or too old.
+        """
+        await self.attach(run_dir)
+        socket = _socket(run_dir)
+        return await TmuxScreen.attach(_tmux(), socket, _surroundings(), _session(run_dir))
 
     @override
     async def close(self) -> None:

@@ -7,9 +7,9 @@ import contextlib
 import re
 import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, Self, cast
 
 from muster.domain.errors import Refused
 
@@ -17,6 +17,11 @@ KEEPER = "muster"
 """The session that holds the server while no run is shown; nothing happens in it."""
 
 _SLEEPS = ("tail", "-f", "/dev/null")
+_KEEP = (
+    *("new-session", "-A", "-s", KEEPER, "-x", "200", "-y", "50", *_SLEEPS, ";"),
+    # When nobody is connected and no run is shown, the server ends.
+    *("set-option", "-t", f"={KEEPER}:", "destroy-unattached", "on"),
+)
 _PATIENCE = 10.0
 _GRACE = 1.0
 _LONGEST_LINE = 1 << 20
@@ -34,8 +39,8 @@ def version_of(said: str) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found else None
 
 
-class TmuxClient:
-    """One connection, which makes the server if there is none. Use it from one loop.
+class Connection:
+    """A client of a server, and both its streams. Use it from one loop.
 
     It is no process of asyncio's: a server takes the streams of its clients over, and asyncio
     waits for the end of a process's pipes even when that is dead. Nor may they be one socket.
@@ -52,6 +57,50 @@ class TmuxClient:
         self._reader = reader
         self._output, self._input = ends
         self._socket = socket
+
+    @classmethod
+    async def open(
+        cls, tmux: str, socket: Path, env: Mapping[str, str], command: Sequence[str]
+    ) -> Self:
+        """Connect to the server at this socket by a command; `env` is all that it is told of ours.
+
+        Raises:
+            Refused: no server can be started or reached there.
+        """
+        argv = (tmux, "-S", str(socket), "-f", "/dev/null", "-C", *command)
+        try:
+            process = _start(argv, env)
+        except OSError as error:
+            raise no_server(socket, str(error)) from error
+        reader = asyncio.StreamReader(_LONGEST_LINE)
+        output, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), process.stdout
+        )
+        return cls(process, reader, (output, cast(BinaryIO, process.stdin)), socket)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is connected still."""
+        return self._process.poll() is None and not self._reader.at_eof()
+
+    def _tell(self, *command: str) -> None:
+        # A command is shorter than what a pipe takes at once.
+        self._input.write(f"{shlex.join(command)}\n".encode())
+        self._input.flush()
+
+    async def close(self) -> None:
+        """Hang up; the server and what it shows stay."""
+        with contextlib.suppress(OSError):
+            self._input.close()
+        self._output.close()
+        await asyncio.to_thread(_end, self._process)
+
+
+class TmuxClient(Connection):
+    """One connection that commands the server, and makes it if there is none."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__(*parts)
         self._turn = asyncio.Lock()
 
     @staticmethod
@@ -61,15 +110,7 @@ class TmuxClient:
         Raises:
             Refused: no server can be started or reached there.
         """
-        try:
-            process = _start(tmux, socket, env)
-        except OSError as error:
-            raise _no_server(socket, str(error)) from error
-        reader = asyncio.StreamReader(_LONGEST_LINE)
-        output, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), process.stdout
-        )
-        client = TmuxClient(process, reader, (output, cast(BinaryIO, process.stdin)), socket)
+        client = await TmuxClient.open(tmux, socket, env, _KEEP)
         try:
             await client._attached()
             # What a stranger prints must reach neither a clipboard nor the terminal beyond.
@@ -81,11 +122,6 @@ class TmuxClient:
             raise
         return client
 
-    @property
-    def alive(self) -> bool:
-        """Whether it is connected still."""
-        return self._process.poll() is None and not self._reader.at_eof()
-
     async def _attached(self) -> None:
         """Wait until the server listens: what it is told before that is lost at times."""
         try:
@@ -94,7 +130,7 @@ class TmuxClient:
                     if not line:
                         raise ConnectionResetError("it has ended")
         except (OSError, TimeoutError) as error:
-            raise _no_server(self._socket, str(error) or "no answer") from error
+            raise no_server(self._socket, str(error) or "no answer") from error
 
     async def ask(self, *command: str) -> str:
         """Have the server run a command; what it answered.
@@ -106,13 +142,11 @@ class TmuxClient:
         async with self._turn:
             try:
                 async with asyncio.timeout(_PATIENCE):
-                    # A command is shorter than what a pipe takes at once.
-                    self._input.write(f"{shlex.join(command)}\n".encode())
-                    self._input.flush()
+                    self._tell(*command)
                     return await self._answer(command[0])
             except (OSError, TimeoutError) as error:
                 await self.close()
-                raise _no_server(self._socket, str(error) or "no answer") from error
+                raise no_server(self._socket, str(error) or "no answer") from error
 
     async def _answer(self, command: str) -> str:
         """The block that answers our command; notices and blocks of others are passed over."""
@@ -130,21 +164,8 @@ class TmuxClient:
                 said.append(line)
         raise ConnectionResetError("it has ended")
 
-    async def close(self) -> None:
-        """Hang up; the server and what it shows stay."""
-        with contextlib.suppress(OSError):
-            self._input.close()
-        self._output.close()
-        await asyncio.to_thread(_end, self._process)
 
-
-def _start(tmux: str, socket: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    argv = [
-        *(tmux, "-S", str(socket), "-f", "/dev/null", "-C"),
-        *("new-session", "-A", "-s", KEEPER, "-x", "200", "-y", "50", *_SLEEPS, ";"),
-        # When nobody is connected and no run is shown, the server ends.
-        *("set-option", "-t", f"={KEEPER}:", "destroy-unattached", "on"),
-    ]
+def _start(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         argv,
         stdin=subprocess.PIPE,
@@ -165,7 +186,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _no_server(socket: Path, why: str) -> Refused:
+def no_server(socket: Path, why: str) -> Refused:
+    """That there is none, and what to look for."""
     return Refused(
         f"no tmux server can be had at {socket}: {why}",
         hint="look whether tmux starts by hand, and whether another one holds that socket",

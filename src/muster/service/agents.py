@@ -117,7 +117,7 @@ class Agents(Desk):
                     yield {"event": "log", "id": item.end, "data": shape}
                 position = page.next
             if agent.status not in LIVE:
-                yield {"event": "end", "id": position, "data": _end_shape(agent)}
+                yield {"event": "end", "id": position, "data": end_shape(agent)}
                 return
             await self._grown(run, position, seen)
 
@@ -243,7 +243,8 @@ def _gap_shape(page: LogPage) -> dict[str, int] | None:
     return {"from": page.truncated[0], "to": page.truncated[1]} if page.truncated else None
 
 
-def _end_shape(agent: Agent) -> dict[str, Any]:
+def end_shape(agent: Agent) -> dict[str, Any]:
+    """How an agent ended, as the doors tell it."""
     return {
         "exit_code": agent.exit_code,
         "why": plain(agent.reason),

@@ -8,6 +8,7 @@ from typing import Any
 
 from muster.domain.task import Task
 from muster.service import shapes
+from muster.service.screens import Screens
 from muster.settings import Settings, resolve
 from muster.store import agents, judgements, projects, tasks
 from muster.store.base import Store, Tx
@@ -34,6 +35,7 @@ class Belongings:
     version: str
     started_at: int
     room_on_disk: Callable[[], bool]
+    screens: Screens = field(default_factory=lambda: Screens({}))
     sizes: dict[tuple[str, str, str], dict[str, int]] = field(default_factory=dict)
 
 

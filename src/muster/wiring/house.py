@@ -9,8 +9,10 @@ from muster import __version__
 from muster.engine.daemon import Daemon, hand_over
 from muster.engine.dispatch import room_on_disk
 from muster.engine.tools import Tools
+from muster.runtimes.screens import Shows
 from muster.service.counter import Service
 from muster.service.desk import Belongings
+from muster.service.screens import Screens
 from muster.settings import Settings
 from muster.wiring.plugins import working
 from muster.workspace.workspaces import Workspaces
@@ -46,6 +48,9 @@ class House:
                 clock=time.time,
                 agent_names=self.tools.agent_names(),
                 runtime_names=frozenset(self.tools.runtimes),
+                screens=Screens(
+                    {n: p for n, p in self.tools.runtimes.items() if isinstance(p, Shows)}
+                ),
                 default_agent=self.tools.default_agent(),
                 engine_state=lambda: {
                     "active": self.daemon.live,

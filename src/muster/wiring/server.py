@@ -32,6 +32,7 @@ from muster.wiring.home import only_one, prepare_home, token_of, write_whole
 from muster.wiring.house import House
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_SPEAKER = "uvicorn.protocols.websockets.websockets_sansio_impl"
 _WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 (only compared with)
 
 
@@ -109,6 +110,7 @@ async def _serve(settings: Settings, listener: socket.socket, allowed: tuple[str
             lifespan="off",
             server_header=False,
             timeout_graceful_shutdown=2,
+            ws=_websocket,  # type: ignore[arg-type]
             ws_max_size=1_000_000,
         )
     )
@@ -130,8 +132,16 @@ async def _serve(settings: Settings, listener: socket.socket, allowed: tuple[str
     return 0
 
 
+def _websocket(*args: Any, **more: Any) -> asyncio.Protocol:
+    """A connection that has become a WebSocket; most servers start without one."""
+    speaker: Any = import_module(_SPEAKER)
+    made: asyncio.Protocol = speaker.WebSocketsSansIOProtocol(*args, **more)
+    return made
+
+
 def _pages(service: Service, session: Session) -> ASGIApp:
     pages: Any = import_module("muster.web.app")  # most servers start without a page open
+    import_module(_SPEAKER)  # each page opens a WebSocket; here it is loaded beside the loop
     return Router(pages.routes(service, session))
 
 

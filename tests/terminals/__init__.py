@@ -1,0 +1,1 @@
+"""Agents' terminals: over the WebSocket, and in the command line."""
