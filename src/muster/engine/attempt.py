@@ -16,7 +16,7 @@ from muster.domain.task import Stage, Task
 from muster.engine.closing import close_aside
 from muster.engine.follow import Follower
 from muster.engine.reach import reach_of
-from muster.engine.resume import make_home, moved, put, stopped_before
+from muster.engine.resume import catch_up, make_home, moved, put, stopped_before
 from muster.engine.setup import ensure_layer
 from muster.engine.tools import Job, Tools, in_thread, job_and_agent, job_of
 from muster.engine.watch import Watch
@@ -90,6 +90,8 @@ async def run(tools: Tools, task: Task) -> Task:
             if door
             else asyncio.sleep(0),
         )
+    else:
+        await catch_up(runtime, run_dir)
     failpoint("run.after_spawn")
     # Written beside the watch: nobody has to wait for it, and what it says is true by now.
     told = asyncio.ensure_future(_started(tools, task, agent, workspace))
