@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +15,7 @@ from matrix.cell import KILLS, try_cell
 from matrix.places import COLUMNS
 from matrix.programs import ROWS
 
+TESTS = Path(__file__).resolve().parents[1]
 LONG = os.environ.get("MUSTER_LONG", "") not in {"", "0"}
 ONE_KILL = KILLS[:1]
 SHORT = {
@@ -34,6 +39,22 @@ def _cell(program: str, place: str) -> Any:
 def test_the_short_form_has_every_program_and_every_place():
     assert {program for program, _ in SHORT} == set(ROWS)
     assert {place for _, place in SHORT} == set(COLUMNS)
+
+
+@pytest.mark.parametrize("required", ["", "all"])
+def test_a_program_that_is_not_there_is_a_named_skip_or_where_it_is_required_a_failure(
+    required: str, tmp_path: Path
+):
+    env = {"PATH": str(tmp_path), "PYTHONPATH": f"{TESTS}:{TESTS.parent}"}
+    line = (sys.executable, "-m", "matrix", "--only", "codex", "--place", "process", "--json")
+    done = subprocess.run(
+        line, env=env | {"MUSTER_REQUIRE": required}, capture_output=True, text=True
+    )
+    (seen,) = json.loads(done.stdout)
+    why = seen["faults"]["setup"] if required else seen["skipped"]
+    assert why == "no codex on PATH; to enable: scripts/ci-setup codex"
+    assert (done.returncode, seen["good"]) == (1 if required else 0, False)
+    assert why in done.stderr
 
 
 @pytest.mark.timeout(400)
