@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -22,6 +23,8 @@ def main() -> int:
     parser.add_argument("--place", action="append", choices=list(COLUMNS), metavar="PLACE")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    # Asked to end, it takes down what it started all the same.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     cells = [
         (program, COLUMNS[place])
         for place in given.place or COLUMNS

@@ -239,6 +239,19 @@ class TestSshRuntime(RuntimeContract):
         assert (first, second) == (f"at first {there}/a", f"then {there}")
         assert there.startswith(str(self.sshd.far))
 
+    async def test_this_side_knows_what_a_run_was_told_as_soon_as_it_has_caught_up(
+        self, place: Place
+    ) -> None:
+        record = await place.shell("cat", stdin=b"one\n", interactive=True)
+        await place.runtime.send(record.path, b"two\n")
+        await place.runtime.close()
+        fresh = self.make_runtime()
+        await fresh.catch_up(record.path)
+        assert record.told() == b"one\ntwo\n"
+        await fresh.end_input(record.path)
+        assert (await place.end(runtime=fresh)).code == 0
+        await fresh.close()
+
     async def test_folders_come_back_though_this_side_was_replaced_meanwhile(
         self, place: Place, tmp_path: Path
     ) -> None:

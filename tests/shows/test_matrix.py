@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from matrix.cell import try_cell
+from matrix.cell import KILLS, try_cell
 from matrix.places import COLUMNS
 from matrix.programs import ROWS
 
+TESTS = Path(__file__).resolve().parents[1]
+LONG = os.environ.get("MUSTER_LONG", "") not in {"", "0"}
+ONE_KILL = KILLS[:1]
 SHORT = {
-    ("claude", "docker"),
-    ("codex", "sandbox"),
-    ("gemini", "tmux"),
-    ("opencode", "sandbox"),
-    ("qwen", "ssh"),
-    ("aider", "process"),
+    ("claude", "docker"): KILLS,
+    ("codex", "sandbox"): KILLS,
+    ("gemini", "tmux"): ONE_KILL,
+    ("opencode", "sandbox"): ONE_KILL,
+    ("qwen", "ssh"): ONE_KILL,
+    ("aider", "process"): ONE_KILL,
 }
-"""Each program and each place at least once."""
+"""Each program and each place at least once, and each way to go on after a kill."""
 
 
 def _cell(program: str, place: str) -> Any:
@@ -33,6 +41,22 @@ def test_the_short_form_has_every_program_and_every_place():
     assert {place for _, place in SHORT} == set(COLUMNS)
 
 
+@pytest.mark.parametrize("required", ["", "all"])
+def test_a_program_that_is_not_there_is_a_named_skip_or_where_it_is_required_a_failure(
+    required: str, tmp_path: Path
+):
+    env = {"PATH": str(tmp_path), "PYTHONPATH": f"{TESTS}:{TESTS.parent}"}
+    line = (sys.executable, "-m", "matrix", "--only", "codex", "--place", "process", "--json")
+    done = subprocess.run(
+        line, env=env | {"MUSTER_REQUIRE": required}, capture_output=True, text=True
+    )
+    (seen,) = json.loads(done.stdout)
+    why = seen["faults"]["setup"] if required else seen["skipped"]
+    assert why == "no codex on PATH; to enable: scripts/ci-setup codex"
+    assert (done.returncode, seen["good"]) == (1 if required else 0, False)
+    assert why in done.stderr
+
+
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     ("program", "place"), [_cell(program, place) for place in COLUMNS for program in ROWS]
@@ -40,5 +64,6 @@ def test_the_short_form_has_every_program_and_every_place():
 def test_it_does_its_work_and_goes_on_though_the_server_or_itself_is_killed(
     program: str, place: str
 ):
-    seen = try_cell(program, COLUMNS[place], print)
+    kills = KILLS if LONG else SHORT[program, place]
+    seen = try_cell(program, COLUMNS[place], print, kills)
     assert seen.good, seen.faults

@@ -18,7 +18,7 @@ from muster.domain.task import Stage, Task
 from muster.engine.closing import close_aside
 from muster.engine.follow import Follower
 from muster.engine.reach import reach_of
-from muster.engine.resume import make_home, moved, put, stopped_before
+from muster.engine.resume import catch_up, make_home, moved, put, stopped_before
 from muster.engine.setup import ensure_layer
 from muster.engine.tools import (
     Job,
@@ -115,6 +115,8 @@ async def run(tools: Tools, task: Task) -> Task:
             _admit(tools, task, agent, door),
         )
         await runtime.start(spec, run_dir)
+    else:
+        await catch_up(runtime, run_dir)
     failpoint("run.after_spawn")
     # Written beside the watch: nobody has to wait for it, and what it says is true by now.
     told = asyncio.ensure_future(_started(tools, task, agent, workspace))

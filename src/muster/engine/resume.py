@@ -26,6 +26,10 @@ class Carries(Protocol):
 
     carries: bool
 
+    async def catch_up(self, run_dir: Path) -> None:
+        """Return when all that is known of a run there is known here."""
+        ...
+
 
 _STOPPED = frozenset({Outcome.CRASHED, Outcome.RATE_LIMITED})
 
@@ -52,6 +56,12 @@ async def stopped_before(tools: Tools, task: Task, driver: Driver, runtime: str)
 def moved(runtime: Runtime) -> tuple[str, ...]:
     """What a session that goes on here finds at another path than where it was begun."""
     return ("workspace", "home") if isinstance(runtime, Carries) else ("workspace",)
+
+
+async def catch_up(runtime: Runtime, run_dir: Path) -> None:
+    """Before a run that goes on is followed again: know all that it was told, to tell it once."""
+    if isinstance(runtime, Carries):
+        await runtime.catch_up(run_dir)
 
 
 def make_home(home: Path) -> None:

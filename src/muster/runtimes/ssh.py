@@ -150,6 +150,20 @@ class SshRuntime:
             if on_output is not None:
                 watched.listeners.remove(on_output)
 
+    async def catch_up(self, run_dir: Path) -> None:
+        """Return when all that was there is here: who goes on must know what the run was told.
+
+        A host that does not answer is waited for.
+        """
+        pause, grew = _FIRST_PAUSE, True
+        while grew and RunDir(run_dir).exit() is None:
+            try:
+                _, grew = await self._look(run_dir, 0.0)
+            except (Unreachable, Lost) as error:
+                log.info("the run in %s is not in reach: %s", run_dir, error)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+
     async def send(self, run_dir: Path, data: bytes) -> None:
         """Write to the standard input of an interactive run, at most once.
 
@@ -254,7 +268,7 @@ class SshRuntime:
         if not have:
             twin.keep(told["documents"])
         self._cpu[run_dir] = float(told["cpu"])
-        if grew:
+        if grew and run_dir in self._watched:
             for listener in list(self._watched[run_dir].listeners):
                 listener()
         return told, grew
