@@ -304,6 +304,26 @@ def test_a_word_that_came_too_late_for_its_turn_begins_the_next(tmp_path):
     assert not session.finished
 
 
+@pytest.mark.parametrize(
+    ("params", "subject"),
+    [
+        ({"command": "/bin/bash -lc 'npm test'"}, "npm test"),
+        ({"command": "/bin/bash -lc 'a b' c"}, "/bin/bash -lc 'a b' c"),
+        ({"command": "it's"}, "it's"),
+        ({"command": "sh -c 'rm -r x'", "cwd": "{tree}/src"}, "rm -r x"),
+        ({"command": "sh -c 'rm -r x'", "cwd": "{tree}/../.."}, None),
+        ({"command": "sh -c 'rm -r x'", "cwd": "/"}, None),
+    ],
+)
+def test_rules_judge_a_command_as_it_was_typed_and_only_in_the_workspace(tmp_path, params, subject):
+    session = begun(tmp_path)
+    tree = str(job_with(tmp_path, "codex").workspace)
+    given = {name: value.replace("{tree}", tree) for name, value in params.items()}
+    asked = rpc(id=3, method="item/commandExecution/requestApproval", params=given)
+    (fact,) = session.feed(asked)
+    assert fact.data["subject"] == subject
+
+
 TOO_LATE = rpc(id="steer-2", error={"code": -32600, "message": "no active turn"})
 TAKEN = rpc(id="steer-2", result={})
 

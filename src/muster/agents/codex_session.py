@@ -223,7 +223,11 @@ class CodexSession(JsonRpc):
         words = codex_items.summary(item, self._root)[1]
         words = words or one_line(f"{tool} {word(params.get('command'))}")
         data = {"id": number, "tool": tool, "summary": words, "input": small(given)}
-        data["subject"] = subject(given, self._root)
+        # Elsewhere the same words do something else: no rule was meant for that.
+        cwd = word(params.get("cwd"))
+        here = f"{cwd or self._root}/".startswith(self._root) and ".." not in cwd
+        plain = {**given, "command": codex_items.typed(word(params.get("command")))}
+        data["subject"] = subject(plain, self._root) if here else None
         yield Fact("permission", {**data, "options": ["allow", "allow_session", "deny"]})
 
     # --- parts ------------------------------------------------------------------------------------
