@@ -304,6 +304,46 @@ def test_a_word_that_came_too_late_for_its_turn_begins_the_next(tmp_path):
     assert not session.finished
 
 
+@pytest.mark.parametrize(
+    ("params", "subject"),
+    [
+        ({"command": "/bin/bash -lc 'npm test'"}, "npm test"),
+        ({"command": "/bin/bash -lc 'a b' c"}, "/bin/bash -lc 'a b' c"),
+        ({"command": "it's"}, "it's"),
+        ({"command": "sh -c 'rm -r x'", "cwd": "{tree}/src"}, "rm -r x"),
+        ({"command": "sh -c 'rm -r x'", "cwd": "{tree}/../.."}, None),
+        ({"command": "sh -c 'rm -r x'", "cwd": "/"}, None),
+    ],
+)
+def test_rules_judge_a_command_as_it_was_typed_and_only_in_the_workspace(tmp_path, params, subject):
+    session = begun(tmp_path)
+    tree = str(job_with(tmp_path, "codex").workspace)
+    given = {name: value.replace("{tree}", tree) for name, value in params.items()}
+    asked = rpc(id=3, method="item/commandExecution/requestApproval", params=given)
+    (fact,) = session.feed(asked)
+    assert fact.data["subject"] == subject
+
+
+TOO_LATE = rpc(id="steer-2", error={"code": -32600, "message": "no active turn"})
+TAKEN = rpc(id="steer-2", result={})
+
+
+@pytest.mark.parametrize("record_first", [True, False])
+@pytest.mark.parametrize("answer", [TOO_LATE, TAKEN, b""], ids=["too late", "taken", "unanswered"])
+def test_a_word_is_known_again_whichever_is_read_first(tmp_path, answer, record_first):
+    said = begun(tmp_path).say("Mind the gap.")
+    again = begun(tmp_path)
+    if record_first:
+        again.sent(said)
+    again.feed(answer + over("completed"))
+    if not record_first:
+        again.sent(said)
+    assert again.words == 1
+    due = again.replies()
+    assert (b"Mind the gap." in due) is (answer == TOO_LATE)
+    assert again.finished is (answer == TAKEN)
+
+
 def test_codex_cannot_be_given_another_command_than_it_asked_for(tmp_path):
     session = begun(tmp_path)
     params = {"command": "ls", "itemId": "i"}

@@ -127,6 +127,7 @@ class TwoWayDriverContract(StructuredDriverContract):
                 assert fresh.replies() == b""
                 assert list(fresh.waiting) == list(session.waiting)
                 assert fresh.finished is session.finished
+                assert fresh.words == session.words
 
     def test_what_a_restart_left_unsaid_is_said_after_it(self, driver, job, session, recording):
         seen = b""
@@ -180,6 +181,7 @@ class TwoWayDriverContract(StructuredDriverContract):
         assert is_small_and_plain(fact)
         assert fact.data["tool"]
         assert self.changed in fact.data["summary"]
+        assert self.changed in fact.data["subject"]
         assert {"allow", "deny"} <= set(fact.data["options"])
         assert list(session.waiting) == [fact.data["id"]]
         assert session.replies() == b""
@@ -233,6 +235,7 @@ class TwoWayDriverContract(StructuredDriverContract):
         fresh.feed(out)
         fresh.sent(written)
         assert not fresh.finished
+        assert fresh.words == session.words == 1
         assert fresh.replies() == b""
 
     # --- strangers --------------------------------------------------------------------------------

@@ -35,15 +35,19 @@ for line in sys.stdin:
         call = {"toolCallId": "c", "kind": "execute", "rawInput": {"command": COMMAND}}
         params = {"sessionId": "s-1", "toolCall": call, "options": options}
         say({"jsonrpc": "2.0", "id": 7, "method": "session/request_permission", "params": params})
+        done = {"sessionUpdate": "tool_call_update", "toolCallId": "c", "status": "failed"}
+        if QUIET:
+            say({"jsonrpc": "2.0", "method": "session/update", "params": {"update": done}})
     elif number == 7:
         if ENDS:
             say({"jsonrpc": "2.0", "id": prompt, "result": {"stopReason": "end_turn"}})
 """
 
 
-def asking(command: str = "make it", *, ends: bool = True, **more: object) -> dict:
-    """An own agent that asks once, for a command."""
-    script = AGENT.replace("COMMAND", repr(command)).replace("ENDS", str(ends))
+def asking(*, ends: bool = True, quiet: bool = False, **more: object) -> dict:
+    """An own agent that asks once, for a command; a quiet one has no tool at work meanwhile."""
+    script = AGENT.replace("COMMAND", "'make it'").replace("ENDS", str(ends))
+    script = script.replace("QUIET", str(quiet))
     return {"driver": "acp", "command": [sys.executable, "-c", script], **more}
 
 
@@ -88,6 +92,9 @@ async def test_an_answer_outlives_restarts_before_and_after_it_is_given(tmp_path
         item = await request_of(place)
         await place.restart()
         assert (await request_of(place))["id"] == item["id"]
+        # What a person was asked stays theirs, though a rule would answer it by now.
+        rules = {"permission_rules": ["allow execute"]}
+        await place.service.change_project("repo", {"settings": rules})
         await place.house.stop()
         await resolve_beside(place, item["id"], "deny", "not now")
         place.house = House(place.settings)
@@ -190,12 +197,13 @@ async def test_a_cancelled_run_closes_what_it_asked(tmp_path):
 
 
 async def test_waiting_for_a_person_is_neither_idle_nor_worked_time(tmp_path):
-    agents = {"asks": asking(timeout_minutes=0.03)}
+    agents = {"asks": asking(quiet=True, timeout_minutes=0.1)}
     async with town(tmp_path, agents, test_command="true", permissions="ask") as place:
-        place.house.tools.idle_seconds = 1.0
         made = await place.submit("asks", type="chore")
         item = await request_of(place)
-        await asyncio.sleep(5.0)
+        place.house.tools.idle_seconds = 1.0
+        await asyncio.sleep(7.0)
+        place.house.tools.idle_seconds = 120.0
         await place.service.resolve_breakpoint(item["id"], "allow")
         task = await place.until(made["id"])
         assert task["status"] == "completed", task["reason"]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 
+import pytest
+
 from engine.houses import town
+from muster.wiring.house import House
 
 AGENT = """
 import json, pathlib, sys, time
@@ -77,3 +80,24 @@ async def test_a_conversation_goes_on_after_a_restart_and_nothing_is_said_twice(
         assert task["attempt"] == 1
         said = (place.repo / "told.txt").read_text().split()
         assert said == ["initialize", "session/new", "session/prompt"]
+
+
+@pytest.mark.long
+async def test_a_program_that_was_done_while_nobody_listened_is_not_late(tmp_path):
+    agents = {"speaks": {**speaking(pause=1.0), "timeout_minutes": 0.2}}
+    async with town(tmp_path, agents, test_command="true", max_attempts=1) as place:
+        made = await place.submit("speaks", type="chore")
+        spaces = place.home / "workspaces" / "spaces"
+        async with asyncio.timeout(20):
+            while not list(spaces.glob("*/tree/begun")):
+                await asyncio.sleep(0.05)
+        (agent,) = (await place.service.active_agents())["items"]
+        await place.house.stop()
+        async with asyncio.timeout(40):
+            while not (place.run_dir(agent["id"]) / "exit.json").exists():
+                await asyncio.sleep(0.1)
+        place.house = House(place.settings)
+        await place.house.start()
+        task = await place.until(made["id"])
+        assert task["status"] == "completed", task["reason"]
+        assert task["agents"][0]["outcome"] == "completed"

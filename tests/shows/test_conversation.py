@@ -1,4 +1,4 @@
-"""A conversation with the real Claude Code under a real server: it asks, is told, and survives."""
+"""A conversation with the real Claude Code: it asks, is answered and told, through kills."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ Shapes of version 2 of the app-server's protocol, as 0.169.0 generates and print
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -100,3 +101,13 @@ def http_status(info: Any) -> int | None:
         return named.get(info)
     inner = next(iter(mapping(info).values()), None)
     return count(mapping(inner).get("httpStatusCode")) or None
+
+
+def typed(command: str) -> str:
+    """A command as the model typed it, without the shell that Codex puts before it."""
+    try:
+        parts = shlex.split(command)
+    except ValueError:
+        return command
+    shell = len(parts) == 3 and parts[0].endswith("sh") and parts[1] in {"-c", "-lc"}
+    return parts[2] if shell else command

@@ -67,7 +67,7 @@ class CodexSession(JsonRpc):
         self._over_turns = 0
         self._told = 1
         self._words: dict[int, str] = {}
-        self._unsure: set[int] = set()
+        self._settled: set[int] = set()
         self._items: dict[str, Mapping[str, Any]] = {}
         self._used: dict[str, Usage] = {}
         self._before = start.before
@@ -89,7 +89,8 @@ class CodexSession(JsonRpc):
     def finished(self) -> bool:
         """Whether all turns that were asked for are over, or none can be."""
         broken = self._ending is not None and not self._thread
-        return broken or (self._over_turns >= len(self._turns) and not self._unsure)
+        heard = self._settled.issuperset(self._words)
+        return broken or (self._over_turns >= len(self._turns) and heard)
 
     def answer(self, request_id: str, answer: Answer) -> bytes:
         """Allow or deny a command, a change of files, or more rights."""
@@ -120,7 +121,6 @@ class CodexSession(JsonRpc):
         self._told += 1
         if not self.finished:
             self._words[self._told] = text
-            self._unsure.add(self._told)
             return self._steer(f"steer-{self._told}", text)
         self._turns.add(self._told)
         return self._write_request(f"turn-{self._told}", "turn/start", self._input(text))
@@ -164,19 +164,17 @@ class CodexSession(JsonRpc):
         elif number.startswith("turn-"):
             self._turn = word(deep(result, "turn", "id")) or self._turn
         elif number.startswith("steer-"):
-            self._unsure -= {n for n in self._unsure if number == f"steer-{n}"}
+            self._settled.add(_word_in(number))
 
     @override
     def _failed(self, number: str, error: Message) -> Iterator[Fact]:
         said = readable(word(error.get("message")))
         yield Fact("error", {"text": said})
-        kind, _, rest = number.partition("-")
-        if kind == "steer" and rest.isdecimal():
+        if told := _word_in(number):
             # The turn was over before it heard the word: the word begins the next one.
-            told = int(rest[:6])
-            self._unsure.discard(told)
+            self._settled.add(told)
             self._turns.add(told)
-            self._owe_request(f"turn-{told}", "turn/start", self._input(self._words.get(told, "")))
+            self._owe_word(told)
         elif number.startswith("turn-") or number in {"initialize", "thread"}:
             self._ending = service_errors.ending(said, None, self._clock())
             self._over_turns += number.startswith("turn-")
@@ -226,7 +224,11 @@ class CodexSession(JsonRpc):
         words = codex_items.summary(item, self._root)[1]
         words = words or one_line(f"{tool} {word(params.get('command'))}")
         data = {"id": number, "tool": tool, "summary": words, "input": small(given)}
-        data["subject"] = subject(given, self._root)
+        # Elsewhere the same words do something else: no rule was meant for that.
+        cwd = word(params.get("cwd"))
+        here = f"{cwd or self._root}/".startswith(self._root) and ".." not in cwd
+        plain = {**given, "command": codex_items.typed(word(params.get("command")))}
+        data["subject"] = subject(plain, self._root) if here else None
         yield Fact("permission", {**data, "options": ["allow", "allow_session", "deny"]})
 
     # --- parts ------------------------------------------------------------------------------------
@@ -245,7 +247,13 @@ class CodexSession(JsonRpc):
             parts = deep(message, "params", "input")
             first = mapping(parts[0]) if isinstance(parts, list) and parts else {}
             self._words[number] = word(first.get("text"))
-            self._unsure.add(number)
+            if number in self._turns:
+                self._owe_word(number)
+
+    def _owe_word(self, number: int) -> None:
+        """Begin a turn with a word that could not be said into the one before."""
+        text = self._words.get(number, "")
+        self._owe_request(f"turn-{number}", "turn/start", self._input(text))
 
     def _fresh(self, kind: str) -> str:
         number = 1
@@ -348,3 +356,9 @@ class CodexSession(JsonRpc):
                 "priced": cost is not None,
             },
         )
+
+
+def _word_in(number: str) -> int:
+    """The number of the word in a request to steer; 0 for any other request."""
+    kind, _, rest = number.partition("-")
+    return int(rest[:6]) if kind == "steer" and rest.isdecimal() else 0

@@ -166,6 +166,11 @@ class Watch:
             return False
         return True
 
+    def _only_waited(self, exit_: Exit) -> bool:
+        """Whether it was done when its time was over, and nobody was there to let it end."""
+        done = isinstance(self.reader, Session) and self.reader.finished
+        return done and exit_.why is Why.TIMEOUT and not self.follower.stopped
+
     def _ending(self, exit_: Exit) -> Ending:
         """Why muster ended it, else why its place did, else the program's own account."""
         spent = f"${self.usage.cost_usd:.2f} of ${self.budget or 0.0:.2f}"
@@ -178,7 +183,7 @@ class Watch:
                 f"said nothing for {self.tools.idle_seconds:.0f} s and did nothing",
             ),
         }
-        closed = self.follower.stopped == "closed"
+        closed = self.follower.stopped == "closed" or self._only_waited(exit_)
         own = self.reader.end(exit_.code, "closed" if closed else str(exit_.why))
         if closed:
             return own

@@ -21,14 +21,13 @@ RULED = "permission.ruled"
 
 
 def put(tx: Tx, task: Task, agent_id: str, new: NewBreakpoint) -> None:
-    """Ask a person about a request, unless that was done before.
+    """Ask a person about a request.
 
     Raises:
         Stale: the attempt is no longer the task's current one.
     """
     update_agent(tx, task, agent_id, {})
-    if new.evidence["request"] not in of_agent(tx, task.id, agent_id):
-        judgements.raise_breakpoint(tx, task, new)
+    judgements.raise_breakpoint(tx, task, new)
 
 
 def rule(tx: Tx, task: Task, agent_id: str, payload: Mapping[str, Any]) -> None:
