@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -113,11 +113,13 @@ class Street:
 
 
 @asynccontextmanager
-async def street(root: Path, **project: Any) -> AsyncIterator[Street]:
-    """A street with one house."""
+async def street(
+    root: Path, more: Mapping[str, Mapping[str, Any]] = {}, **project: Any
+) -> AsyncIterator[Street]:
+    """A street with one house, whose agents are `holds` and `more`."""
     held = root / "held"
     held.mkdir()
-    agents = {"holds": shell(HOLDS, env={"HELD": str(held)})}
+    agents = {"holds": shell(HOLDS, env={"HELD": str(held)}), **more}
     given = {"autonomy": "confirm", "test_command": "true", **project}
     async with town(root, agents, **given) as place:
         made = Street(place, held)

@@ -44,7 +44,10 @@ class Job:
     together: some programs report totals of the session, and a run is only charged its own part.
     None says that it is not known. `fork` leaves the session to resume as it was. `two_way`: the
     engine will speak with the program, if its driver can. `ask`: it asks before what may do harm,
-    if it can; else it does all that its place lets it.
+    if it can; else it does all that its place lets it. `mcp_url` is where muster's own MCP server
+    answers, empty where the run cannot reach it. It opens to the token in the run's variable
+    MUSTER_TOKEN: a configuration names the variable. Who can only be told it by its value finds it
+    in `mcp_token`, which nobody knows any more after a restart.
     """
 
     run_id: str
@@ -63,6 +66,8 @@ class Job:
     two_way: bool = False
     ask: bool = False
     attempt: int = 1
+    mcp_url: str = ""
+    mcp_token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ Facts, measured with 2.1.329 on Linux:
     Two ways  `--input-format stream-json`; see `stream_json_session.py`. It ends when its standard
               input is closed. Asks over the same stream with `--permission-prompt-tool stdio`.
     Retries   10 with doubling delay unless CLAUDE_CODE_MAX_RETRIES says less.
+    MCP       `--mcp-config` with the text itself; `${NAME}` in it is the variable. `alwaysLoad`
+              shows the tools at once, else a search brings them; `--allowedTools` allows their use.
     Root      refuses `--dangerously-skip-permissions` unless IS_SANDBOX=1.
 
 A repository is a stranger: by default its `.claude/settings.json` runs hooks, sets variables and an
@@ -36,6 +38,7 @@ way the program passes its variables on to every command that it runs.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -122,7 +125,7 @@ class ClaudeDriver:
         argv = (
             *(path, "-p", "--output-format", "stream-json", "--verbose"),
             *_conversation(job),
-            *("--strict-mcp-config", "--setting-sources", "user"),
+            *("--strict-mcp-config", *_server(job), "--setting-sources", "user"),
             *("--add-dir", str(job.workspace), "--disallowedTools", ",".join(_WITHOUT)),
             *_instructions(job.workspace),
             *_of_the_job(job),
@@ -208,6 +211,16 @@ def _instructions(workspace: Path) -> tuple[str, ...]:
     if any((workspace / name).exists() for name in own) or page.is_symlink() or not page.is_file():
         return ()
     return ("--append-system-prompt-file", str(page))
+
+
+def _server(job: Job) -> tuple[str, ...]:
+    """Muster's own MCP server, its tools shown from the start and allowed without a question."""
+    if not job.mcp_url:
+        return ()
+    bearer = {"Authorization": "Bearer ${MUSTER_TOKEN}"}
+    server = {"type": "http", "url": job.mcp_url, "headers": bearer, "alwaysLoad": True}
+    config = json.dumps({"mcpServers": {"muster": server}})
+    return ("--mcp-config", config, "--allowedTools", "mcp__muster")
 
 
 def _of_the_job(job: Job) -> list[str]:

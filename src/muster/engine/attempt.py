@@ -21,7 +21,7 @@ from muster.engine.tools import Job, Tools, in_thread, job_and_agent, job_of
 from muster.engine.watch import Watch
 from muster.failpoint import failpoint
 from muster.knowledge.brief import brief
-from muster.runtimes.base import Exit, Limits, RunSpec
+from muster.runtimes.base import Exit, Limits, RunSpec, Runtime
 from muster.runtimes.rundir import RunDir
 from muster.store import agent_tokens
 from muster.store import agents as agent_verbs
@@ -31,6 +31,7 @@ from muster.vault import environment, secrets_in
 from muster.workspace.base import Workspace
 
 _SHORTEST_SECRET = 6
+_NO_DOOR: Mapping[str, str] = {}
 
 
 async def prepare(tools: Tools, task: Task) -> Task:
@@ -74,11 +75,12 @@ async def run(tools: Tools, task: Task) -> Task:
     runtime = tools.runtime(agent.runtime)
     run_dir = tools.run_dir(agent.id)
     workspace = await in_thread(tools.workspaces.reopen, agent.id)
-    agent_job = _agent_job(tools, job, agent, workspace, options)
+    started = RunDir(run_dir).started()
+    door = {} if started else _door(tools, runtime)
+    agent_job = _agent_job(tools, job, agent, workspace, options, door)
     failpoint("run.before_spawn")
-    if not RunDir(run_dir).started():
+    if not started:
         # A run that goes on is not launched again: its agent may have changed what a launch reads.
-        door = _door(tools)
         spec = await in_thread(_spec, tools, job, driver, agent_job, workspace, door)
         # Both at once: nobody can knock before the program has begun.
         await asyncio.gather(
@@ -100,9 +102,14 @@ async def run(tools: Tools, task: Task) -> Task:
     return await _ended(tools, task, watch, ending, exit_)
 
 
-def _door(tools: Tools) -> dict[str, str]:
-    """Where the agent reaches muster, with a fresh token that opens its own task only."""
-    return {"MUSTER_URL": tools.url, "MUSTER_TOKEN": new_token()} if tools.url else {}
+def _door(tools: Tools, runtime: Runtime) -> dict[str, str]:
+    """Where the agent reaches muster, with a fresh token that opens its own task only.
+
+    Nothing on another machine: whoever listens at the address there is a stranger.
+    """
+    if not tools.url or not runtime.here:
+        return {}
+    return {"MUSTER_URL": tools.url, "MUSTER_TOKEN": new_token()}
 
 
 async def _started(tools: Tools, task: Task, agent: Agent, workspace: Workspace) -> None:
@@ -211,7 +218,12 @@ def _private(tools: Tools, agent_id: str) -> Path:
 
 
 def _agent_job(
-    tools: Tools, job: Job, agent: Agent, workspace: Workspace, options: dict[str, Any]
+    tools: Tools,
+    job: Job,
+    agent: Agent,
+    workspace: Workspace,
+    options: dict[str, Any],
+    door: Mapping[str, str] = _NO_DOOR,
 ) -> AgentJob:
     folder = _private(tools, agent.id)
     prompt_file = folder / "prompt.md"
@@ -228,6 +240,8 @@ def _agent_job(
         model=job.task.model or options.get("model") or job.settings.model,
         budget_usd=_budget(job, options),
         attempt=job.task.attempt,
+        mcp_url=f"{door['MUSTER_URL']}/mcp" if door else "",
+        mcp_token=door.get("MUSTER_TOKEN", ""),
     )
 
 

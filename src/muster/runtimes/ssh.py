@@ -63,6 +63,8 @@ class _Watched:
 class SshRuntime:
     """Runs programs on one other machine."""
 
+    here = False
+
     def __init__(self, host: Host | None = None, name: str = NAME) -> None:
         self.name = name
         self._host = host
