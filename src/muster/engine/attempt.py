@@ -15,6 +15,8 @@ from muster.domain.ids import new_agent_id, new_token
 from muster.domain.task import Stage, Task
 from muster.engine.closing import close_aside
 from muster.engine.follow import Follower
+from muster.engine.mailbox import Mailbox
+from muster.engine.post import delivered
 from muster.engine.reach import reach_of
 from muster.engine.setup import ensure_layer
 from muster.engine.tools import Job, Tools, in_thread, job_and_agent, job_of
@@ -31,6 +33,7 @@ from muster.vault import environment, secrets_in
 from muster.workspace.base import Workspace
 
 _SHORTEST_SECRET = 6
+_MAILBOX = "mailbox"
 _NO_DOOR: Mapping[str, str] = {}
 
 
@@ -95,8 +98,10 @@ async def run(tools: Tools, task: Task) -> Task:
     follower = Follower(runtime, run_dir, tools.wish(task.id))
     reader = driver.reader(agent_job)
     watch = Watch(tools, task, agent, driver, reader, follower, agent_job.budget_usd)
+    mailbox = Mailbox(_private(tools, agent.id) / _MAILBOX, task.label)
     try:
-        ending, exit_ = await watch.until_over()
+        async with delivered(tools, task, agent, mailbox):
+            ending, exit_ = await watch.until_over()
     finally:
         await told
     return await _ended(tools, task, watch, ending, exit_)
@@ -185,10 +190,18 @@ async def _base_commit(tools: Tools, job: Job) -> str:
 
 async def _open(tools: Tools, job: Job, agent: Agent, base: str) -> Workspace:
     layer = await ensure_layer(tools, job, base, tools.run_dir(agent.id))
-    return await in_thread(_furnish, tools, job, agent, base, layer)
+    prompt = brief(job.task, job.project, job.task.feedback)
+    mailbox = Mailbox(_private(tools, agent.id) / _MAILBOX, job.task.label)
+    workspace, _ = await asyncio.gather(
+        in_thread(_furnish, tools, job, agent, base, layer, prompt),
+        in_thread(mailbox.furnish, prompt),
+    )
+    return workspace
 
 
-def _furnish(tools: Tools, job: Job, agent: Agent, base: str, layer: str | None) -> Workspace:
+def _furnish(
+    tools: Tools, job: Job, agent: Agent, base: str, layer: str | None, prompt: str
+) -> Workspace:
     """The workspace, and beside it the agent's home with the prompt."""
     commit = job.task.result_commit or base
     if tools.workspaces.exists(agent.id):
@@ -208,7 +221,7 @@ def _furnish(tools: Tools, job: Job, agent: Agent, base: str, layer: str | None)
     folder = _private(tools, agent.id)
     (folder / "home" / "tmp").mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / "prompt.md"
-    path.write_text(brief(job.task, job.project, job.task.feedback), "utf-8", "replace")
+    path.write_text(prompt, "utf-8", "replace")
     return workspace
 
 
@@ -271,6 +284,7 @@ def _spec(
         {
             "MUSTER_TASK": job.task.label,
             "MUSTER_ATTEMPT": str(job.task.attempt),
+            "MUSTER_MAILBOX": str(agent_job.home.parent / _MAILBOX),
             "MUSTER_PORT_BASE": str(first),
             "MUSTER_PORT_COUNT": str(count),
             "GIT_AUTHOR_NAME": job.settings.git_user_name,

@@ -35,7 +35,10 @@ _WAY_BACK = """\
 
 - If the tools of the MCP server `muster` are among yours (some programs show them only to a search\
  for tools): say now and then by `report_progress` what you do, let a person decide by `ask_person`\
- what only a person can, and hand in your result by `finish` at the end."""
+ what only a person can, and hand in your result by `finish` at the end.
+- Else you can say it in files of the folder that MUSTER_MAILBOX names: `status/{label}.json` holds\
+ {{"text": what you do}}, `results/{label}.json` {{"task_id": "{label}", "status": "completed" or\
+ "failed", "output": what you did}}. Write a file under another ending, then rename it."""
 
 
 def brief(
@@ -56,7 +59,7 @@ def brief(
         task.description.strip("\n"),
         _working(task, project),
         _judged(task, project),
-        _WAY_BACK,
+        _WAY_BACK.format(label=task.label),
     ]
     if feedback:
         parts += _refused(feedback, max(0, int(budget_tokens * CHARACTERS_PER_TOKEN)))

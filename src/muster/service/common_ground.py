@@ -10,9 +10,9 @@ from muster.domain.agent import Agent
 from muster.domain.errors import Conflict, Invalid
 from muster.domain.guard import relative_path
 from muster.domain.task import Task
+from muster.domain.telling import text
 from muster.service import shapes
 from muster.service.desk import Desk
-from muster.service.requests import text
 from muster.store import agent_tokens, keys, locks, projects
 from muster.store.base import Tx
 from muster.store.locks import Lock
