@@ -123,7 +123,12 @@ class DriverContract:
 
     def test_the_token_of_musters_own_server_is_only_in_its_variable(self, driver, job):
         launch = driver.launch(
-            replace(job, mcp_url="http://127.0.0.1:1/mcp", mcp_token="hush-hush")
+            replace(
+                job,
+                mcp_url="http://127.0.0.1:1/mcp",
+                hooks_url="http://127.0.0.1:1/hooks",
+                mcp_token="hush-hush",
+            )
         )
         everything = " ".join([*launch.argv, *launch.env.values(), *launch.files.values()])
         assert "hush-hush" not in everything + launch.stdin.decode() + repr(

@@ -21,6 +21,7 @@ from engine.houses import Town, shell, town
 from muster.api.app import make_app
 from muster.gate import Gate, Session
 from muster.mcp.door import mcp_route
+from muster.mcp.hooks import hooks_route
 
 TOKEN = "t" * 43
 HOLDS = (
@@ -48,7 +49,7 @@ class Street:
         self._port = listener.getsockname()[1]
         service = self.place.service
         app = make_app(service, "0")
-        app.router.routes.append(mcp_route(service, "0"))
+        app.router.routes += [mcp_route(service, "0"), hooks_route(service)]
         gate = Gate(app, TOKEN, Session(TOKEN), (), self._port, service.agent_of_token)
         self.place.house.tools.url = self.url
         config = uvicorn.Config(

@@ -47,7 +47,8 @@ class Job:
     if it can; else it does all that its place lets it. `mcp_url` is where muster's own MCP server
     answers, empty where the run cannot reach it. It opens to the token in the run's variable
     MUSTER_TOKEN: a configuration names the variable. Who can only be told it by its value finds it
-    in `mcp_token`, which nobody knows any more after a restart.
+    in `mcp_token`, which nobody knows any more after a restart. `hooks_url` answers hooks, to the
+    same token.
     """
 
     run_id: str
@@ -67,6 +68,7 @@ class Job:
     ask: bool = False
     attempt: int = 1
     mcp_url: str = ""
+    hooks_url: str = ""
     mcp_token: str = field(default="", repr=False)
 
 

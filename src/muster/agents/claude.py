@@ -18,6 +18,8 @@ Facts, measured with 2.1.329 on Linux:
     Retries   10 with doubling delay unless CLAUDE_CODE_MAX_RETRIES says less.
     MCP       `--mcp-config` with the text itself; `${NAME}` in it is the variable. `alwaysLoad`
               shows the tools at once, else a search brings them; `--allowedTools` allows their use.
+    Hooks     `--settings` with the text itself; one of type "http" starts no process, its headers
+              name variables. What does not answer decides nothing. `mcp/hooks.py` answers.
     Root      refuses `--dangerously-skip-permissions` unless IS_SANDBOX=1.
 
 A repository is a stranger: by default its `.claude/settings.json` runs hooks, sets variables and an
@@ -220,7 +222,22 @@ def _server(job: Job) -> tuple[str, ...]:
     bearer = {"Authorization": "Bearer ${MUSTER_TOKEN}"}
     server = {"type": "http", "url": job.mcp_url, "headers": bearer, "alwaysLoad": True}
     config = json.dumps({"mcpServers": {"muster": server}})
-    return ("--mcp-config", config, "--allowedTools", "mcp__muster")
+    return ("--mcp-config", config, "--allowedTools", "mcp__muster", *_hooks(job))
+
+
+def _hooks(job: Job) -> tuple[str, ...]:
+    """Before a file is changed muster is asked whether another agent has locked it."""
+    if not job.hooks_url or "--settings" in options.words(job.options, "args"):
+        return ()
+    hook = {
+        "type": "http",
+        "url": job.hooks_url,
+        "headers": {"Authorization": "Bearer $MUSTER_TOKEN"},
+        "allowedEnvVars": ["MUSTER_TOKEN"],
+        "timeout": 5,
+    }
+    before = [{"matcher": "Edit|Write|MultiEdit|NotebookEdit", "hooks": [hook]}]
+    return ("--settings", json.dumps({"hooks": {"PreToolUse": before}}))
 
 
 def _of_the_job(job: Job) -> list[str]:

@@ -254,6 +254,7 @@ def _agent_job(
         budget_usd=_budget(job, options),
         attempt=job.task.attempt,
         mcp_url=f"{door['MUSTER_URL']}/mcp" if door else "",
+        hooks_url=f"{door['MUSTER_URL']}/hooks" if door else "",
         mcp_token=door.get("MUSTER_TOKEN", ""),
     )
 
