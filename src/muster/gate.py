@@ -26,7 +26,9 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 OPEN = frozenset({"/api/health", "/login", "/favicon.svg", "/favicon.ico"})
 OPEN_BELOW = ("/static/",)
 AGENTS_DOOR = "/mcp"
-"""The one path that an agent's own token opens; it takes no web session."""
+AGENTS_HOOKS = "/hooks"
+AGENTS_DOORS = frozenset({AGENTS_DOOR, AGENTS_HOOKS})
+"""The paths that an agent's own token opens; they take no web session."""
 CALLER = "muster.agent"
 """Where the scope names the agent that calls; absent when a person does."""
 COOKIE = "muster_session"
@@ -147,14 +149,14 @@ class Gate:
     async def _check_token(self, scope: Scope, given: str) -> None:
         if hmac.compare_digest(given.encode("utf-8", "replace"), self._token):
             return
-        if scope["type"] == "http" and scope["path"] == AGENTS_DOOR:
+        if scope["type"] == "http" and scope["path"] in AGENTS_DOORS:
             agent = await self._agent_of(given)
             if agent is not None:
                 scope[CALLER] = agent
                 return
         raise NotSignedIn(
             "the token is not right, or its agent's attempt is over",
-            hint="the file 'token' in MUSTER_HOME has a person's; an agent's opens only /mcp",
+            hint="the file 'token' in MUSTER_HOME has a person's; an agent's opens /mcp and /hooks",
         )
 
     def _check_origin(self, scope: Scope, headers: dict[str, str]) -> None:
@@ -180,7 +182,7 @@ class Gate:
         if kind.lower() == "bearer":
             await self._check_token(scope, given.strip())
             return
-        if path == AGENTS_DOOR:
+        if path in AGENTS_DOORS:
             raise NotSignedIn(
                 "this door takes a token and no web session", hint="send Authorization: Bearer …"
             )

@@ -121,6 +121,20 @@ class DriverContract:
         everything = " ".join([*launch.argv, *launch.env.values(), *launch.files.values()])
         assert "hush-hush" not in everything + launch.stdin.decode()
 
+    def test_the_token_of_musters_own_server_is_only_in_its_variable(self, driver, job):
+        launch = driver.launch(
+            replace(
+                job,
+                mcp_url="http://127.0.0.1:1/mcp",
+                hooks_url="http://127.0.0.1:1/hooks",
+                mcp_token="hush-hush",
+            )
+        )
+        everything = " ".join([*launch.argv, *launch.env.values(), *launch.files.values()])
+        assert "hush-hush" not in everything + launch.stdin.decode() + repr(
+            replace(job, mcp_token="hush-hush")
+        )
+
     def test_an_unknown_option_is_refused_by_name(self, driver, job):
         wrong = replace(job, options={**job.options, "comand": ["x"]})
         with pytest.raises(Invalid, match="comand"):

@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from engine.houses import Town, shell, town
 from muster.api.app import make_app
 from muster.gate import Gate, Session
 from muster.mcp.door import mcp_route
+from muster.mcp.hooks import hooks_route
 
 TOKEN = "t" * 43
 HOLDS = (
@@ -48,7 +49,7 @@ class Street:
         self._port = listener.getsockname()[1]
         service = self.place.service
         app = make_app(service, "0")
-        app.router.routes.append(mcp_route(service, "0"))
+        app.router.routes += [mcp_route(service, "0"), hooks_route(service)]
         gate = Gate(app, TOKEN, Session(TOKEN), (), self._port, service.agent_of_token)
         self.place.house.tools.url = self.url
         config = uvicorn.Config(
@@ -113,11 +114,13 @@ class Street:
 
 
 @asynccontextmanager
-async def street(root: Path, **project: Any) -> AsyncIterator[Street]:
-    """A street with one house."""
+async def street(
+    root: Path, more: Mapping[str, Mapping[str, Any]] = {}, **project: Any
+) -> AsyncIterator[Street]:
+    """A street with one house, whose agents are `holds` and `more`."""
     held = root / "held"
     held.mkdir()
-    agents = {"holds": shell(HOLDS, env={"HELD": str(held)})}
+    agents = {"holds": shell(HOLDS, env={"HELD": str(held)}), **more}
     given = {"autonomy": "confirm", "test_command": "true", **project}
     async with town(root, agents, **given) as place:
         made = Street(place, held)

@@ -55,10 +55,13 @@ def message(step: Step, body: Mapping[str, Any]) -> dict[str, Any]:
         for tool in body.get("tools", [])
         if tool.get("type") == "function"
     ]
+    found = _found(body)
+    offered += [{"name": name, "input_schema": {}} for name in found]
     seed = common.seed(step, body)
     by_patch = any(tool.get("name") == "apply_patch" for tool in body.get("tools", []))
     written = [c for c in step.get("tools", []) if by_patch and c["tool"] == "write"]
-    others = [call for call in step.get("tools", []) if call not in written]
+    sought = [call for call in step.get("tools", []) if call["tool"] == "search"]
+    others = [call for call in step.get("tools", []) if call not in written + sought]
     texts, calls = common.parts({**step, "tools": others}, body, offered, "")
     output: list[dict[str, Any]] = [
         {
@@ -75,11 +78,22 @@ def message(step: Step, body: Mapping[str, Any]) -> dict[str, Any]:
             "type": "function_call",
             "id": f"fc_{number}",
             "call_id": number,
-            "name": name,
+            "name": name.rpartition("/")[2],
+            **({"namespace": found[name]} if name in found else {}),
             "arguments": json.dumps(given),
             "status": "completed",
         }
         for number, name, given in calls
+    ]
+    output += [
+        {
+            "type": "tool_search_call",
+            "call_id": f"search_{seed[:20]}{number}",
+            "execution": "client",
+            "arguments": {"query": call["query"]},
+            "status": "completed",
+        }
+        for number, call in enumerate(sought)
     ]
     output += [
         {
@@ -107,6 +121,22 @@ def message(step: Step, body: Mapping[str, Any]) -> dict[str, Any]:
             "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": sum(tokens),
         },
+    }
+
+
+def _found(body: Mapping[str, Any]) -> dict[str, str]:
+    """The tools that an earlier search brought, as NAMESPACE/NAME, with their namespace."""
+    given = body.get("input", [])
+    brought = [
+        space
+        for item in (given if isinstance(given, list) else [])
+        if item.get("type") == "tool_search_output"
+        for space in item.get("tools", [])
+    ]
+    return {
+        f"{space['name']}/{tool['name']}": space["name"]
+        for space in brought
+        for tool in space.get("tools", [])
     }
 
 

@@ -7,7 +7,9 @@ a retry gets the same answer, and parallel or resumed conversations do not distu
 A step may hold:
     text         what the model says
     tools        calls: {tool: write, path, content} | {tool: edit, path, old, new} |
-                 {tool: bash, command} | {tool: read, path}
+                 {tool: bash, command} | {tool: read, path} |
+                 {tool: call, name, input}: the offered tool whose name ends so |
+                 {tool: search, query}: for tools that are only offered once they are sought
     status       an HTTP error instead of an answer (401, 429, 529, …), `message` its text
     headers      more response headers, for example the rate limit ones
     delay        seconds before anything is sent
@@ -91,6 +93,9 @@ def as_offered(
     A tool fits when it has all properties that the call needs and requires no others, but for
     words about the call and switches. Where there is only a shell, it writes the files.
     """
+    if call["tool"] == "call":
+        named = (tool["name"] for tool in tools if tool["name"].endswith(call["name"]))
+        return next(((name, dict(call["input"])) for name in named), None)
     for tool in (tool for tool in tools if "image" not in tool["name"]):
         schema = tool.get("input_schema", {})
         properties = schema.get("properties", {})

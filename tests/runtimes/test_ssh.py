@@ -304,12 +304,18 @@ def test_an_address_is_read() -> None:
 async def test_a_task_is_done_over_there_checked_there_and_merged_here(
     sshd: Sshd, tmp_path: Path
 ) -> None:
-    line = "pwd > where.txt; cp $MUSTER_PROMPT prompt.txt; git status --short | wc -l"
+    line = (
+        "pwd > where.txt; env | grep -o '^MUSTER_[TU][A-Z]*' | sort > told.txt;"
+        " cp $MUSTER_PROMPT prompt.txt; git status --short | wc -l"
+    )
     agents = {"far": {"driver": "command", "command": ["/bin/sh", "-c", line]}}
     async with town(tmp_path, agents, test_command="pwd | grep -q muster-far") as place:
         place.house.tools.runtimes["ssh:box"] = FarBox()  # type: ignore[index]
+        place.house.tools.url = "http://127.0.0.1:1"
         place.service._own.runtime_names |= {"ssh:box"}
         task = await place.do("far", "go far", type="chore", runtime="ssh:box")
         assert task["status"] == "completed", (task["reason"], task["breakpoint"], task["verdicts"])
         assert "muster-far" in git(place.repo, "show", "main:where.txt")
+        # Whoever listens over there at the address of our door is a stranger.
+        assert git(place.repo, "show", "main:told.txt") == "MUSTER_TASK"
         await place.house.tools.runtimes["ssh:box"].close()

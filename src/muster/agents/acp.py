@@ -10,6 +10,8 @@ Facts, of Gemini CLI 0.61.0, OpenCode 1.18.33 and Qwen Code 0.24.4 (see `acp_pre
               three goes on with a session that was begun in a folder that is gone.
     Errors    JSON-RPC errors, with the status of the service as their code (Gemini) or in words.
     Asking    `session/request_permission` with options of the agent's own; no edited input.
+    MCP       servers over HTTP are named in `session/new`, with their headers by value, where the
+              agent says that it takes them.
     Cost      some tell it; else the price table knows some models.
 
 Options: `preset` (a known agent), or `command` (argv that begins to speak ACP), with `env`,
@@ -114,8 +116,17 @@ class AcpDriver:
                 before=(job.resume_usage if resume else None) or Usage(),
                 end_code=preset.end_code,
                 pointer=pointer(job.workspace, *preset.pages),
+                servers=_servers(job),
             )
         )
+
+
+def _servers(job: Job) -> tuple[Mapping[str, Any], ...]:
+    """Muster's own MCP server; a session that begins only after a restart goes without."""
+    if not job.mcp_url or not job.mcp_token:
+        return ()
+    bearer = {"name": "Authorization", "value": f"Bearer {job.mcp_token}"}
+    return ({"type": "http", "name": "muster", "url": job.mcp_url, "headers": [bearer]},)
 
 
 def _preset(given: Mapping[str, Any]) -> AcpPreset:

@@ -15,7 +15,8 @@ A repository is a stranger: by themselves all three run the servers, hooks and p
 settings name, and gemini and qwen load its `.env`. They are told not to trust the folder (settings
 of the system, that go before all others), opencode to read no settings of the project; it loads the
 plugins of one all the same, so that a repository that holds any is refused. The repository's
-instructions are not read either then: the prompt points at them.
+instructions are not read either then: the prompt points at them. Gemini and Qwen do not connect to
+any MCP server then, muster's own included; OpenCode does.
 
 Texts may hold `{home}` (the run's own folder), `{person}` (the home of whoever runs muster) and
 `{model}`.

@@ -14,7 +14,7 @@ that asks for them all the same is told that they are not there.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +51,7 @@ class Start:
     `ask`: requests for permission wait for an answer, else they are allowed at once. `mode` is the
     one in which the agent asks, where that is not its first. `end_code` is the status that the
     program ends with when its standard input is closed. `pointer` is said after the prompt.
+    `servers` are MCP servers over HTTP, in the words of the protocol.
     """
 
     prompt: str
@@ -62,6 +63,7 @@ class Start:
     before: Usage = field(default_factory=Usage)
     end_code: int = 0
     pointer: str = ""
+    servers: Sequence[Mapping[str, Any]] = ()
 
 
 class AcpSession(JsonRpc):
@@ -165,7 +167,9 @@ class AcpSession(JsonRpc):
 
     def _greeted(self, result: Message) -> Iterator[Fact]:
         version = result.get("protocolVersion")
-        params: dict[str, Any] = {"cwd": self._start.workspace, "mcpServers": []}
+        by_http = deep(result, "agentCapabilities", "mcpCapabilities", "http") is True
+        servers = list(self._start.servers) if by_http else []
+        params: dict[str, Any] = {"cwd": self._start.workspace, "mcpServers": servers}
         if version != VERSION:
             said = f"the agent speaks version {one_line(str(version))} of ACP, muster {VERSION}"
             yield from self._break(Ending(Outcome.FAILED, said))

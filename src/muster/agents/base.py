@@ -46,7 +46,11 @@ class Job:
     what is not where it was when that session was begun ("workspace", "home"); where the program
     cannot find it any more, a new one is begun. `two_way`: the engine will speak with the program,
     if its driver can. `ask`: it asks before what may do harm, if it can; else it does all that its
-    place lets it.
+    place lets it. `mcp_url` is where muster's own MCP server
+    answers, empty where the run cannot reach it. It opens to the token in the run's variable
+    MUSTER_TOKEN: a configuration names the variable. Who can only be told it by its value finds it
+    in `mcp_token`, which nobody knows any more after a restart. `hooks_url` answers hooks, to the
+    same token.
     """
 
     run_id: str
@@ -66,6 +70,9 @@ class Job:
     two_way: bool = False
     ask: bool = False
     attempt: int = 1
+    mcp_url: str = ""
+    hooks_url: str = ""
+    mcp_token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,10 @@ Facts, measured with 2.1.329 on Linux:
               A run of three steps takes 1.4 s of processor time so, 1.3 s one way, and no longer;
               muster runs it so always, since else nobody could tell it anything.
     Retries   10 with doubling delay unless CLAUDE_CODE_MAX_RETRIES says less.
+    MCP       `--mcp-config` with the text itself; `${NAME}` in it is the variable. `alwaysLoad`
+              shows the tools at once, else a search brings them; `--allowedTools` allows their use.
+    Hooks     `--settings` with the text itself; one of type "http" starts no process, its headers
+              name variables. What does not answer decides nothing. `mcp/hooks.py` answers.
     Root      refuses `--dangerously-skip-permissions` unless IS_SANDBOX=1.
 
 A repository is a stranger: by default its `.claude/settings.json` runs hooks, sets variables and an
@@ -38,6 +42,7 @@ way the program passes its variables on to every command that it runs.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -124,7 +129,7 @@ class ClaudeDriver:
         argv = (
             *(path, "-p", "--output-format", "stream-json", "--verbose"),
             *_conversation(job),
-            *("--strict-mcp-config", "--setting-sources", "user"),
+            *("--strict-mcp-config", *_server(job), "--setting-sources", "user"),
             *("--add-dir", str(job.workspace), "--disallowedTools", ",".join(_WITHOUT)),
             *_instructions(job.workspace),
             *_of_the_job(job),
@@ -210,6 +215,31 @@ def _instructions(workspace: Path) -> tuple[str, ...]:
     if any((workspace / name).exists() for name in own) or page.is_symlink() or not page.is_file():
         return ()
     return ("--append-system-prompt-file", str(page))
+
+
+def _server(job: Job) -> tuple[str, ...]:
+    """Muster's own MCP server, its tools shown from the start and allowed without a question."""
+    if not job.mcp_url:
+        return ()
+    bearer = {"Authorization": "Bearer ${MUSTER_TOKEN}"}
+    server = {"type": "http", "url": job.mcp_url, "headers": bearer, "alwaysLoad": True}
+    config = json.dumps({"mcpServers": {"muster": server}})
+    return ("--mcp-config", config, "--allowedTools", "mcp__muster", *_hooks(job))
+
+
+def _hooks(job: Job) -> tuple[str, ...]:
+    """Before a file is changed muster is asked whether another agent has locked it."""
+    if not job.hooks_url or "--settings" in options.words(job.options, "args"):
+        return ()
+    hook = {
+        "type": "http",
+        "url": job.hooks_url,
+        "headers": {"Authorization": "Bearer $MUSTER_TOKEN"},
+        "allowedEnvVars": ["MUSTER_TOKEN"],
+        "timeout": 5,
+    }
+    before = [{"matcher": "Edit|Write|MultiEdit|NotebookEdit", "hooks": [hook]}]
+    return ("--settings", json.dumps({"hooks": {"PreToolUse": before}}))
 
 
 def _of_the_job(job: Job) -> list[str]:

@@ -16,6 +16,8 @@ Facts, measured with 0.169.0 on Linux:
               `retry-after` of an hour is waited for in silence.
     Asking    `approvalPolicy` "never" asks nothing; "untrusted" asks before every command that is
               not known to be harmless, "on-request" when the model wants out of the sandbox.
+    MCP       servers connect beside the first turn; the model finds their tools by `tool_search`
+              only. `bearer_token_env_var` names a variable. One that does not answer is no error.
     Cost      tokens only; the price table knows some models.
 
 Where muster contains the run, Codex's own sandbox is off (`danger-full-access`): a sandbox within a
@@ -58,6 +60,7 @@ _PASSED_ON = (
 _BASE_URL = "OPENAI_BASE_URL"
 _OFFICIAL = "https://api.openai.com/v1"
 _KNOWN = frozenset({"args", "env", "pass_env"})
+_TOOL_SECONDS = 330
 _THREAD = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 
@@ -102,7 +105,10 @@ class CodexDriver:
         else:
             home = login
         return Launch(
-            argv=(path, "app-server", "-c", _distrust(job), *options.words(job.options, "args")),
+            argv=(
+                *(path, "app-server", "-c", _distrust(job), *_server(job)),
+                *options.words(job.options, "args"),
+            ),
             env={**env, "CODEX_HOME": str(home), "PWD": str(job.workspace), **own},
             stdin=self.reader(job).opening(),
             interactive=True,
@@ -128,6 +134,17 @@ class CodexDriver:
 def _distrust(job: Job) -> str:
     """A setting by which the repository's own configuration is left alone."""
     return f'projects={{ {json.dumps(str(job.workspace))} = {{ trust_level = "untrusted" }} }}'
+
+
+def _server(job: Job) -> tuple[str, ...]:
+    """Muster's own MCP server; a call may wait for a person."""
+    if not job.mcp_url:
+        return ()
+    config = (
+        f'url = {json.dumps(job.mcp_url)}, bearer_token_env_var = "MUSTER_TOKEN",'
+        f' tool_timeout_sec = {_TOOL_SECONDS}, default_tools_approval_mode = "approve"'
+    )
+    return ("-c", f"mcp_servers.muster={{ {config} }}")
 
 
 def _thread(job: Job) -> dict[str, Any]:

@@ -43,6 +43,8 @@ KINDS: Mapping[str, str] = {
     "queue.stopped": "a listed task failed and holds the list",
     "lock.taken": "paths were locked against other agents",
     "lock.released": "paths were let go of",
+    "lock.kept": "an agent was kept from changing a path that another one has locked",
+    "mailbox.refused": "a file that an agent put into its mailbox was not taken",
     "network.refused": "a contained run asked for a place that it may not reach",
     "workspace.opened": "a workspace was made",
     "workspace.closed": "a workspace was removed, after its rescue ref was written",

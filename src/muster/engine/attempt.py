@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from muster.agents.base import Driver, Ending
-from muster.agents.base import Job as AgentJob
+from muster.agents.base import Ending
 from muster.domain.agent import Agent, AgentStatus, Outcome, Role, Usage
-from muster.domain.errors import Invalid
 from muster.domain.event import NewEvent
-from muster.domain.ids import new_agent_id, new_token
-from muster.domain.permission import Permissions
+from muster.domain.ids import new_agent_id
 from muster.domain.task import Stage, Task
 from muster.engine.closing import close_aside
 from muster.engine.follow import Follower
-from muster.engine.reach import reach_of
-from muster.engine.resume import catch_up, make_home, moved, put, stopped_before
+from muster.engine.order import (
+    agent_job,
+    door_to,
+    mailbox_of,
+    order_of,
+    permissions_of,
+    private,
+    seconds_of,
+)
+from muster.engine.post import delivered
+from muster.engine.resume import catch_up, make_home, stopped_before
 from muster.engine.setup import ensure_layer
 from muster.engine.tools import (
     Job,
@@ -32,19 +36,14 @@ from muster.engine.tools import (
 from muster.engine.watch import Watch
 from muster.failpoint import failpoint
 from muster.knowledge.brief import brief
-from muster.runtimes.base import Exit, Limits, RunSpec
+from muster.runtimes.base import Exit
 from muster.runtimes.rundir import RunDir
 from muster.store import agent_tokens, words
 from muster.store import agents as agent_verbs
 from muster.store.agents import EndedAgent, NewAgent
 from muster.store.base import Tx
 from muster.store.moves import Fence, Move, move
-from muster.vault import environment, secrets_in
 from muster.workspace.base import Workspace
-
-_SHORTEST_SECRET = 6
-_LONGEST_WAIT = 30 * 24 * 3600.0
-"""Seconds that a run may wait for people besides the time it is given to work."""
 
 
 async def prepare(tools: Tools, task: Task) -> Task:
@@ -57,7 +56,7 @@ async def prepare(tools: Tools, task: Task) -> Task:
         Role.CODING,
         driver.name,
         runtime.name,
-        _permissions(job, driver, options),
+        permissions_of(job, driver, options),
         driver.capabilities.two_way,
     )
     agent, base = await asyncio.gather(
@@ -67,7 +66,7 @@ async def prepare(tools: Tools, task: Task) -> Task:
         return await _cancelled(tools, task, agent)
     past = await stopped_before(tools, task, driver, runtime.name)
     workspace = await _open(tools, job, agent, base, past)
-    driver.launch(_agent_job(tools, job, agent, workspace, options, past))
+    driver.launch(agent_job(tools, job, agent, workspace, options, past))
     failpoint("attempt.prepared")
     return await tools.store.write(
         move,
@@ -105,13 +104,14 @@ async def run(tools: Tools, task: Task) -> Task:
     run_dir = tools.run_dir(agent.id)
     workspace = await in_thread(tools.workspaces.reopen, agent.id)
     past = await stopped_before(tools, task, driver, agent.runtime)
-    agent_job = _agent_job(tools, job, agent, workspace, options, past)
+    started = RunDir(run_dir).started()
+    door = {} if started else door_to(tools, runtime)
+    wanted = agent_job(tools, job, agent, workspace, options, past, door)
     failpoint("run.before_spawn")
-    if not RunDir(run_dir).started():
+    if not started:
         # A run that goes on is not launched again: its agent may have changed what a launch reads.
-        door = _door(tools)
         spec, _ = await asyncio.gather(
-            in_thread(_spec, tools, job, driver, agent_job, workspace, door),
+            in_thread(order_of, tools, job, driver, wanted, workspace, door),
             _admit(tools, task, agent, door),
         )
         await runtime.start(spec, run_dir)
@@ -121,20 +121,16 @@ async def run(tools: Tools, task: Task) -> Task:
     # Written beside the watch: nobody has to wait for it, and what it says is true by now.
     told = asyncio.ensure_future(_started(tools, task, agent, workspace))
     follower = Follower(runtime, run_dir, tools.wish(task.id))
-    reader = driver.reader(agent_job)
-    watch = Watch(tools, task, agent, driver, reader, follower, agent_job.budget_usd)
-    if agent_job.ask:
-        watch.seconds = _seconds(job, options)
+    reader = driver.reader(wanted)
+    watch = Watch(tools, task, agent, driver, reader, follower, wanted.budget_usd)
+    if wanted.ask:
+        watch.seconds = seconds_of(job, options)
     try:
-        ending, exit_ = await watch.until_over()
+        async with delivered(tools, task, agent, mailbox_of(tools, job, agent.id)):
+            ending, exit_ = await watch.until_over()
     finally:
         await told
     return await _ended(tools, task, watch, ending, exit_)
-
-
-def _door(tools: Tools) -> dict[str, str]:
-    """Where the agent reaches muster, with a fresh token that opens its own task only."""
-    return {"MUSTER_URL": tools.url, "MUSTER_TOKEN": new_token()} if tools.url else {}
 
 
 async def _admit(tools: Tools, task: Task, agent: Agent, door: dict[str, str]) -> None:
@@ -203,23 +199,6 @@ async def _cancelled(tools: Tools, task: Task, agent: Agent) -> Task:
     )
 
 
-def _permissions(job: Job, driver: Driver, options: Mapping[str, Any]) -> Permissions:
-    """Who answers the agent when it asks.
-
-    Raises:
-        Invalid: it is to ask, and cannot be made to.
-    """
-    wanted = Permissions(options.get("permissions") or job.settings.permissions)
-    can = driver.capabilities.two_way and driver.capabilities.permissions
-    if wanted is not Permissions.BYPASS and not can:
-        raise Invalid(
-            f"'{driver.name}' cannot be made to ask, and permissions = {wanted}",
-            hint="give the task to another agent, or let this one do all that its place allows:"
-            ' permissions = "bypass" in its [agents.NAME]',
-        )
-    return wanted
-
-
 async def _base_commit(tools: Tools, job: Job) -> str:
     """The target branch's head; a repeated attempt stays on the base its work stands on."""
     if job.task.result_commit and job.task.base_commit:
@@ -230,11 +209,23 @@ async def _base_commit(tools: Tools, job: Job) -> str:
 
 async def _open(tools: Tools, job: Job, agent: Agent, base: str, past: Agent | None) -> Workspace:
     layer = await ensure_layer(tools, job, base, tools.run_dir(agent.id))
-    return await in_thread(_furnish, tools, job, agent, base, layer, past)
+    prompt = brief(job.task, job.project, job.task.feedback)
+    mailbox = mailbox_of(tools, job, agent.id)
+    workspace, _ = await asyncio.gather(
+        in_thread(_furnish, tools, job, agent, base, layer, prompt, past),
+        in_thread(mailbox.furnish, prompt),
+    )
+    return workspace
 
 
 def _furnish(
-    tools: Tools, job: Job, agent: Agent, base: str, layer: str | None, past: Agent | None
+    tools: Tools,
+    job: Job,
+    agent: Agent,
+    base: str,
+    layer: str | None,
+    prompt: str,
+    past: Agent | None,
 ) -> Workspace:
     """The workspace, and beside it the agent's home with the prompt."""
     commit = job.task.result_commit or base
@@ -252,104 +243,9 @@ def _furnish(
         branch=job.task.branch,
         layer=layer,
     )
-    folder = _private(tools, agent.id)
+    folder = private(tools, agent.id)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    make_home(_private(tools, (past or agent).id) / "home")
+    make_home(private(tools, (past or agent).id) / "home")
     path = folder / "prompt.md"
-    path.write_text(brief(job.task, job.project, job.task.feedback), "utf-8", "replace")
+    path.write_text(prompt, "utf-8", "replace")
     return workspace
-
-
-def _private(tools: Tools, agent_id: str) -> Path:
-    """What belongs to an agent and is neither its workspace nor its run's record."""
-    return tools.run_dir(agent_id) / "agent"
-
-
-def _agent_job(
-    tools: Tools,
-    job: Job,
-    agent: Agent,
-    workspace: Workspace,
-    options: dict[str, Any],
-    past: Agent | None,
-) -> AgentJob:
-    folder = _private(tools, agent.id)
-    prompt_file = folder / "prompt.md"
-    return AgentJob(
-        run_id=agent.id,
-        # Not from the file: the agent may have put anything in its place.
-        prompt=brief(job.task, job.project, job.task.feedback),
-        workspace=workspace.tree,
-        home=_private(tools, (past or agent).id) / "home",
-        prompt_file=prompt_file,
-        result_file=folder / "result.json",
-        environ=tools.settings.environ,
-        options=options,
-        model=job.task.model or options.get("model") or job.settings.model,
-        budget_usd=_budget(job, options),
-        resume_session=past.session_id if past else None,
-        resume_usage=past.usage if past else None,
-        moved=moved(tools.runtime(agent.runtime)) if past else (),
-        attempt=job.task.attempt,
-        # As it was started: a setting that changed since does not change the program.
-        two_way=agent.hears is not None,
-        ask=agent.permissions is not Permissions.BYPASS,
-    )
-
-
-def _budget(job: Job, options: Mapping[str, Any]) -> float | None:
-    """The most a task may cost in US dollars: its own limit, else the agent's or the project's."""
-    limits = (job.task.budget_usd, options.get("budget_usd"), job.settings.budget_usd)
-    return next((float(limit) for limit in limits if limit is not None), None)
-
-
-def _seconds(job: Job, options: Mapping[str, Any]) -> float:
-    """How long the agent may work."""
-    own = options.get("timeout_minutes")
-    return 60 * float(job.task.timeout_minutes or own or job.settings.timeout_minutes)
-
-
-def _spec(
-    tools: Tools,
-    job: Job,
-    driver: Driver,
-    agent_job: AgentJob,
-    workspace: Workspace,
-    door: dict[str, str],
-) -> RunSpec:
-    launch = driver.launch(agent_job)
-    for path, text in launch.files.items():
-        put(agent_job.home, path, text)
-    first, count = workspace.ports
-    folders = (_private(tools, agent_job.run_id), agent_job.home.parent)
-    private = tuple(dict.fromkeys(map(str, folders)))
-    env = environment(
-        tools.settings.environ,
-        agent_job.home,
-        {
-            "MUSTER_TASK": job.task.label,
-            "MUSTER_ATTEMPT": str(job.task.attempt),
-            "MUSTER_PORT_BASE": str(first),
-            "MUSTER_PORT_COUNT": str(count),
-            "GIT_AUTHOR_NAME": job.settings.git_user_name,
-            "GIT_AUTHOR_EMAIL": job.settings.git_user_email,
-            "GIT_COMMITTER_NAME": job.settings.git_user_name,
-            "GIT_COMMITTER_EMAIL": job.settings.git_user_email,
-            **door,
-            **launch.env,
-        },
-    )
-    seconds = _seconds(job, agent_job.options) + (_LONGEST_WAIT if agent_job.ask else 0.0)
-    known = {s for s in launch.secrets if len(s) >= _SHORTEST_SECRET}
-    known |= {door["MUSTER_TOKEN"]} if door else set()
-    return RunSpec(
-        run_id=agent_job.run_id,
-        argv=launch.argv,
-        cwd=str(workspace.tree),
-        env=env,
-        stdin=launch.stdin,
-        interactive=launch.interactive,
-        limits=Limits(wall_seconds=seconds),
-        secrets=tuple(sorted(known | set(secrets_in(tools.settings.environ)))),
-        **reach_of(tools, job, workspace, private, env),
-    )

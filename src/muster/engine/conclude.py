@@ -99,7 +99,7 @@ def _first_look(
         agent.reason,
         changed,
         taken.nested,
-        _result_file(tools.run_dir(agent.id) / "agent" / "result.json"),
+        _result_file(tools.run_dir(agent.id) / "agent" / "result.json") or _handed_in(agent),
         job.task,
         added=added,
         test_paths=job.settings.test_paths,
@@ -116,6 +116,12 @@ def _result_file(path: Path) -> Mapping[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
+
+
+def _handed_in(agent: Agent) -> Mapping[str, Any] | None:
+    """What the agent said of its outcome by its tools or its mailbox, as a result file says it."""
+    said = agent.result
+    return None if said is None else {"status": said["status"], "output": said["summary"]}
 
 
 def _verdict(tools: Tools, job: Job, agent: Agent, findings: list[Finding]) -> Verdict:

@@ -15,6 +15,7 @@ from muster.domain.agent import Agent
 from muster.domain.errors import Invalid
 from muster.domain.project import Project, ProjectSettings
 from muster.domain.task import Autonomy, Task
+from muster.engine.hints import Hints
 from muster.runtimes.base import Runtime
 from muster.settings import Settings, resolve
 from muster.store import agents, projects
@@ -50,6 +51,7 @@ class Tools:
     idle_seconds: float = 120.0
     wishes: dict[str, asyncio.Event] = field(default_factory=dict)
     locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    hints: Hints = field(default_factory=Hints)
     _aside: set[asyncio.Task[None]] = field(default_factory=set)
 
     def wish(self, task_id: str) -> asyncio.Event:

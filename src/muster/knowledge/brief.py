@@ -30,6 +30,16 @@ _OWED: Mapping[TaskType, str] = {
     TaskType.CHORE: "Keep the behaviour as it is, unless the task says otherwise.",
 }
 
+_WAY_BACK = """\
+## How to reach muster
+
+- If the tools of the MCP server `muster` are among yours (some programs show them only to a search\
+ for tools): say now and then by `report_progress` what you do, let a person decide by `ask_person`\
+ what only a person can, and hand in your result by `finish` at the end.
+- Else you can say it in files of the folder that MUSTER_MAILBOX names: `status/{label}.json` holds\
+ {{"text": what you do}}, `results/{label}.json` {{"task_id": "{label}", "status": "completed" or\
+ "failed", "output": what you did}}. Write a file under another ending, then rename it."""
+
 
 def brief(
     task: Task,
@@ -49,6 +59,7 @@ def brief(
         task.description.strip("\n"),
         _working(task, project),
         _judged(task, project),
+        _WAY_BACK.format(label=task.label),
     ]
     if feedback:
         parts += _refused(feedback, max(0, int(budget_tokens * CHARACTERS_PER_TOKEN)))
@@ -65,7 +76,7 @@ def _working(task: Task, project: Project) -> str:
         "Work only in the current directory; it is a copy of the repository made for you alone.",
         "Leave your changes in the files. Do not commit, push, merge or switch branches: muster"
         " takes the changes when you end.",
-        "Nobody answers questions while you work. Decide for yourself, and say at the end what you"
+        "Nobody reads along to answer questions. Decide for yourself, and say at the end what you"
         " assumed.",
         "Leave .git, .gitattributes, .gitmodules and .muster alone, and start no program that"
         " outlives you.",

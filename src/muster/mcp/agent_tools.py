@@ -181,8 +181,8 @@ TOOLS = (
         "take_locks",
         "Lock paths",
         "Ask the project's other agents to leave these paths alone: all of them, or none when"
-        " another agent holds one. They end with your attempt at the latest. Nobody is stopped from"
-        " writing by them; they are an agreement.",
+        " another agent holds one. They end with your attempt at the latest. They are an agreement:"
+        " not every program is stopped from writing by them.",
         Locks,
         _take,
     ),

@@ -18,6 +18,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
+from starlette.requests import ClientDisconnect
 
 from muster.domain.errors import MusterError, NotFound
 from muster.gate import CALLER, App, Receive, Scope, Send
@@ -179,6 +180,11 @@ def _refusal(error: MusterError) -> MCPError:
     return MCPError(types.INVALID_PARAMS, f"{error.detail}. {error.hint}", error.problem())
 
 
+def _is_a_fault(record: logging.LogRecord) -> bool:
+    """Whether the SDK logs more than a client that hung up, as one does whose program ends."""
+    return record.exc_info is None or record.exc_info[0] is not ClientDisconnect
+
+
 def make_app(service: Service, version: str) -> App:
     """The server as an ASGI app, behind the gate."""
     desk = _Desk(service, Rates())
@@ -199,6 +205,7 @@ def make_app(service: Service, version: str) -> App:
 
     for_agents, for_people = server(AGENTS_GUIDE), server(PEOPLES_GUIDE)
     logging.getLogger("mcp").setLevel(logging.WARNING)
+    logging.getLogger("mcp.server.streamable_http").addFilter(_is_a_fault)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         manager = StreamableHTTPSessionManager(

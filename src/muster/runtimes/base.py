@@ -91,9 +91,13 @@ class Exit:
 
 
 class Runtime(Protocol):
-    """A place. All methods are safe to call again after any crash; a run directory names a run."""
+    """A place. All methods are safe to call again after any crash; a run directory names a run.
+
+    `here`: its programs may reach what listens on this machine's loopback, where they are let.
+    """
 
     name: str
+    here: bool
 
     def available(self) -> str:
         """An empty string when this place can be used here, else the reason why not."""

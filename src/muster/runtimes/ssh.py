@@ -63,7 +63,7 @@ class _Watched:
 class SshRuntime:
     """Runs programs on one other machine."""
 
-    carries = True
+    here = False
 
     def __init__(self, host: Host | None = None, name: str = NAME) -> None:
         self.name = name

@@ -62,6 +62,7 @@ def why_no_shims() -> str:
 class Supervised:
     """Runs programs under shims; `zygote` is the module that forks them."""
 
+    here = True
     zygote = "zygote"
 
     def __init__(self) -> None:

@@ -10,10 +10,10 @@ from muster.domain.agent import LIVE, Agent
 from muster.domain.errors import Conflict, Invalid, NotFound
 from muster.domain.plain import plain
 from muster.domain.task import ACTIVE, HOLDS_A_SLOT, Task
+from muster.domain.telling import text
 from muster.runtimes.rundir import LogPage, RunDir
 from muster.service import shapes
 from muster.service.desk import Desk
-from muster.service.requests import text
 from muster.store import agents, keys, tasks, words
 from muster.store.base import Tx
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os.path
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from muster.domain.agent import Agent
 from muster.domain.errors import Conflict, Invalid
+from muster.domain.event import NewEvent
 from muster.domain.guard import relative_path
 from muster.domain.task import Task
+from muster.domain.telling import text
 from muster.service import shapes
 from muster.service.desk import Desk
-from muster.service.requests import text
-from muster.store import agent_tokens, keys, locks, projects
+from muster.store import agent_tokens, events, keys, locks, projects
 from muster.store.base import Tx
 from muster.store.locks import Lock
 
@@ -93,6 +95,28 @@ class CommonGround(Desk):
 
         return await self._store.write(write)
 
+    async def kept_from(self, agent_id: str, path: str) -> str | None:
+        """Who else has locked a path that this agent is about to change, if somebody has."""
+        agent, _ = await self._store.read(agent_tokens.agent_at_work, agent_id)
+        own = _below(agent.workspace, path)
+        if own is None:
+            return None
+
+        def look(tx: Tx) -> str | None:
+            others = (lock for lock in locks.held(tx, agent.project_id))
+            return next(
+                (o.agent_id for o in others if o.agent_id != agent.id and locks.covers(o, own)),
+                None,
+            )
+
+        holder = await self._store.read(look)
+        if holder is not None:
+            shown = own.encode("utf-8", "replace").decode().replace("\x00", "")[:1000]
+            payload = {"path": shown, "by": holder}
+            told = NewEvent("lock.kept", agent.id, payload, agent.project_id, agent.task_id)
+            await self._store.write(events.append, told)
+        return holder
+
     async def list_locks(self, project: str) -> dict[str, Any]:
         """The locks of a project that count now."""
 
@@ -114,6 +138,15 @@ def _paths(given: Any) -> list[str]:
     if len(given) > MOST_PATHS:
         raise Invalid(f"more than {MOST_PATHS} paths at once", hint="lock a folder instead")
     return list(dict.fromkeys(relative_path(_path(path)) for path in given))
+
+
+def _below(workspace: str | None, path: str) -> str | None:
+    """A path as the repository has it, or None where it lies elsewhere."""
+    own = os.path.normpath(path)
+    if not own.startswith("/"):
+        return None if own.startswith("..") else own
+    root = f"{workspace}/" if workspace else ""
+    return own.removeprefix(root) if root and own.startswith(root) else None
 
 
 def _path(given: Any) -> str:

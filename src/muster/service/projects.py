@@ -10,9 +10,9 @@ from typing import Any
 
 from muster.domain.errors import Invalid, NotFound
 from muster.domain.guard import ref_name
+from muster.domain.telling import text
 from muster.service import shapes
 from muster.service.desk import Desk
-from muster.service.requests import text
 from muster.settings import (
     RUNS_CODE,
     parse_agents,

@@ -9,6 +9,7 @@ from typing import Any
 
 from muster.domain.errors import Invalid
 from muster.domain.task import DEFAULT_PRIORITY, PRIORITIES, Autonomy, TaskType
+from muster.domain.telling import text
 
 TITLE_LENGTH = 200
 DESCRIPTION_BYTES = 64_000_000
@@ -65,24 +66,6 @@ def task_request(body: Mapping[str, Any]) -> TaskRequest:
         timeout_minutes=_amount(body, "timeout_minutes"),
         paths=_paths(body),
     )
-
-
-def text(body: Mapping[str, Any], name: str, most_bytes: int) -> str:
-    """A text that must be there, is not blank and holds what UTF-8 can carry."""
-    value = body.get(name)
-    if not isinstance(value, str) or not value.strip():
-        raise Invalid(f"'{name}' is missing or empty", hint=f"send a text as '{name}'")
-    try:
-        size = len(value.encode())
-    except UnicodeEncodeError as error:
-        raise Invalid(f"'{name}' is not valid Unicode", hint="send it as UTF-8") from error
-    if size > most_bytes:
-        raise Invalid(
-            f"'{name}' has {size} bytes, more than {most_bytes}", hint="put large material in files"
-        )
-    if "\x00" in value:
-        raise Invalid(f"'{name}' holds a NUL character", hint="leave it out")
-    return value
 
 
 def _title(body: Mapping[str, Any], description: str) -> str:

@@ -265,6 +265,7 @@ _TOLD = {
     "task.wished": ("wait", "A person asked to {wish}"),
     "agent.starting": ("note", "Attempt {attempt} given to {driver} ({runtime})"),
     "workspace.opened": ("note", "Workspace made ({backend}) at {commit}"),
+    "mailbox.refused": ("fail", "Not taken from the mailbox: {file}. {why}"),
     "network.refused": ("fail", "Not reached: {host} {port}. {why}"),
     "agent.told": ("note", "{by} told the agent: {text}"),
     "permission.ruled": ("note", "By rule ({by}): {answer} {summary}"),

@@ -14,29 +14,25 @@ from typing import Any
 
 from muster.domain.agent import Agent
 from muster.domain.errors import Conflict, Invalid, NotFound
-from muster.domain.event import KINDS, NewEvent
+from muster.domain.event import NewEvent
 from muster.domain.project import Project
 from muster.domain.task import Autonomy, Task
+from muster.domain.telling import PROGRESS_BYTES, Telling
 from muster.domain.verdict import Answer, Breakpoint, BreakpointKind
 from muster.knowledge.brief import brief
 from muster.service import shapes
 from muster.service.requests import TaskRequest, task_request
 from muster.service.tasks import Tasks
-from muster.service.telling import Telling
 from muster.store import agent_tokens, agents, events, judgements, keys
 from muster.store.base import Tx
 from muster.store.judgements import NewBreakpoint
+from muster.vault import secrets_in
 
-PROGRESS_BYTES = 4_000
 QUESTION_BYTES = 8_000
-RESULT_BYTES = 256_000
-EVENT_BYTES = 64_000
 MOST_QUESTIONS = 5
 MOST_OPTIONS = 8
 MOST_PROPOSED = 20
 LONGEST_WAIT = 300.0
-RESULTS = ("completed", "failed", "blocked")
-_OF_MUSTER = frozenset(kind.split(".")[0] for kind in KINDS)
 _PROPOSED_KEYS = frozenset({"description", "title", "type", "paths", "after"})
 
 
@@ -95,20 +91,10 @@ class Voice(Tasks):
 
         It is the agent's word: the work is judged all the same, once its program has ended.
         """
-        status = body.get("status")
-        if status not in RESULTS:
-            raise Invalid(f"status {status!r} is not known", hint=f"one of {', '.join(RESULTS)}")
-        result = {
-            "status": status,
-            "summary": self._telling.words(body, "summary", QUESTION_BYTES),
-            "data": self._telling.document(body.get("data") or {}, "data", RESULT_BYTES),
-        }
+        result = self._telling.result(body)
 
         def write(tx: Tx, agent: Agent, task: Task) -> dict[str, Any]:
-            event = _of(
-                "agent.result", agent, {"status": status, "summary": result["summary"][:500]}
-            )
-            agents.update_agent(tx, task, agent.id, {"result": result}, (event,))
+            agents.hand_in(tx, task, agent.id, result)
             return {"kept": True, "next": "end your program now; then the work is checked"}
 
         return await self._said(agent_id, "result", key, body, write)
@@ -121,12 +107,7 @@ class Voice(Tasks):
         Raises:
             Invalid: the type is one of muster's own, which only muster may say.
         """
-        kind = self._telling.words(body, "type", 200)
-        if kind.split(".")[0] in _OF_MUSTER or "." not in kind or not kind.isascii():
-            raise Invalid(
-                f"an agent cannot say '{kind}'", hint="use a type of your own, as build.finished"
-            )
-        payload = self._telling.document(body.get("payload") or {}, "payload", EVENT_BYTES)
+        kind, payload = self._telling.own_event(body)
 
         def write(tx: Tx, agent: Agent, _task: Task) -> dict[str, Any]:
             return shapes.event_shape(events.append(tx, _of(kind, agent, payload)))
@@ -298,7 +279,7 @@ class Voice(Tasks):
 
     @cached_property
     def _telling(self) -> Telling:
-        return Telling(self._own.settings.environ)
+        return Telling(secrets_in(self._own.settings.environ))
 
 
 def _of(kind: str, agent: Agent, payload: Mapping[str, Any]) -> NewEvent:

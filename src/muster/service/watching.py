@@ -12,9 +12,9 @@ from sqlalchemy import func, select
 from muster.domain.errors import Conflict, Gone, Invalid, NotFound
 from muster.domain.event import KINDS, NewEvent
 from muster.domain.task import HOLDS_A_SLOT, STATUS_OF, TERMINAL, Stage
+from muster.domain.telling import text
 from muster.service import shapes
 from muster.service.desk import Desk
-from muster.service.requests import text
 from muster.service.tasks import start_move
 from muster.store import agents, events, judgements, keys, moves, projects, schema, tasks
 from muster.store.base import Tx

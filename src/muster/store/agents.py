@@ -144,6 +144,13 @@ def report(
     tx.conn.execute(_TOUCH, {"rev": rev, "ref": task.id})
 
 
+def hand_in(tx: Tx, task: Task, agent_id: str, result: Mapping[str, Any]) -> None:
+    """Keep what an agent says of its outcome (`Telling.result`); a later result replaces it."""
+    told = {"status": result["status"], "summary": result["summary"][:500]}
+    event = NewEvent("agent.result", agent_id, told, task.project_id, task.id)
+    update_agent(tx, task, agent_id, {"result": result}, (event,))
+
+
 def get_agent(tx: Tx, agent_id: str) -> Agent:
     """An agent by id.
 

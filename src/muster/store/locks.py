@@ -59,6 +59,11 @@ def overlap(one: str, other: str) -> bool:
     return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
 
 
+def covers(lock: Lock, path: str) -> bool:
+    """Whether a file is the locked path, or lies below it."""
+    return path == lock.path or path.startswith(f"{lock.path}/")
+
+
 def take(tx: Tx, agent: Agent, paths: Sequence[str], until: int) -> list[Lock]:
     """Lock all of these paths for an agent, or none; a path it holds already is held longer.
 

@@ -70,5 +70,6 @@ class House:
     async def stop(self) -> None:
         """Let go; running agents stay alive under their shims."""
         await self.daemon.stop()
+        self.tools.hints.close()
         await asyncio.to_thread(self.workspaces.rest)
         await self.store.close()

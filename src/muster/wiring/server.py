@@ -26,6 +26,7 @@ from muster.failpoint import arm
 from muster.gate import Gate, Session
 from muster.late import Late
 from muster.mcp.door import mcp_route
+from muster.mcp.hooks import hooks_route
 from muster.service.counter import Service
 from muster.settings import Settings, environment, load
 from muster.wiring.home import only_one, prepare_home, token_of, write_whole
@@ -100,7 +101,7 @@ async def _serve(settings: Settings, listener: socket.socket, allowed: tuple[str
     url = f"http://{'[::1]' if ':' in bound[0] else bound[0]}:{bound[1]}"
     session = Session(token)
     app = make_app(house.service, __version__)
-    app.router.routes.append(mcp_route(house.service, __version__))
+    app.router.routes += [mcp_route(house.service, __version__), hooks_route(house.service)]
     app.mount("/", Late(lambda: _pages(house.service, session)))
     server = uvicorn.Server(
         uvicorn.Config(

@@ -1,0 +1,198 @@
+"""The mailbox of one agent: folders in which it says something by files, and finds its task.
+
+    tasks/ID.json    {"id", "prompt"}: its task, put there before it starts
+    status/ID.json   {"text", "percent"}: what it does now, replaced as often as it likes
+    results/ID.json  {"task_id", "status", "output", "completed_at"}: the outcome in its own words
+    events/*.json    {"type", "payload"}: a fact of a kind of its own, taken away once it is kept
+    rejected/        what was none of these, with the reason beside it
+
+A file counts once it is renamed into place. All of it is a stranger's, the folders too: no link is
+followed, nothing but an ordinary file is read, and nothing is ever waited for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from muster.domain.errors import Invalid
+
+LARGEST = 300_000
+MOST = 500
+"""Files that are taken or refused in one run; then the mailbox is closed."""
+
+BOXES = ("status", "results", "events")
+_TASKS, _REJECTED, _END = "tasks", "rejected", ".json"
+_AT_ONCE, _MOST_LOOKED_AT = 20, 5000
+_SETTLED = 1.0
+"""Seconds after which a file that cannot be read is not being written any more."""
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A file of the mailbox: its document, or why there is none.
+
+    By its `stamp` it is told from another one of the same name.
+    """
+
+    box: str
+    name: str
+    stamp: tuple[int, int, int] = (0, 0, 0)
+    document: dict[str, Any] = field(default_factory=dict)
+    refused: str = ""
+
+
+@dataclass(slots=True)
+class Mailbox:
+    """The mailbox in `folder`, which belongs to an agent at work on the task `label`."""
+
+    folder: Path
+    label: str
+    _seen: dict[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)
+    _taken: int = 0
+
+    def furnish(self, prompt: str) -> None:
+        """Make the folders and put the task in."""
+        for name in (_TASKS, *BOXES):
+            (self.folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+        task = json.dumps({"id": self.label, "prompt": prompt})
+        (self.folder / _TASKS / f"{self.label}{_END}").write_text(task, "utf-8")
+
+    def closed(self) -> bool:
+        """Whether nothing more is taken in this run."""
+        return self._taken >= MOST
+
+    def empty(self) -> bool:
+        """Whether nothing at all lies in it."""
+        with contextlib.ExitStack() as stack:
+            mailbox = _folder(self.folder, None, stack)
+            for box in BOXES if mailbox is not None else ():
+                folder = _folder(box, mailbox, stack)
+                if folder is not None:
+                    with os.scandir(folder) as entries:
+                        if next(entries, None) is not None:
+                            return False
+        return True
+
+    def look(self, last: bool = False) -> list[Letter]:
+        """Some of what has come since the last look; with `last` nothing is waited for."""
+        found: list[Letter] = []
+        with contextlib.ExitStack() as stack:
+            mailbox = _folder(self.folder, None, stack)
+            for box in BOXES if mailbox is not None else ():
+                folder = _folder(box, mailbox, stack)
+                if folder is not None:
+                    found += self._look_into(box, folder, last)
+        return found
+
+    def done(self, letter: Letter) -> None:
+        """Take away an event that is kept."""
+        if letter.box == "events":
+            with self._at(letter.box) as folder, contextlib.suppress(OSError):
+                if folder is not None:
+                    os.unlink(letter.name, dir_fd=folder)
+
+    def reject(self, letter: Letter, why: str) -> None:
+        """Lay a file aside, with the reason beside it; one that cannot be moved is left there."""
+        with self._at(letter.box) as box, self._at(_REJECTED, make=True) as aside:
+            if box is None or aside is None:
+                return
+            name = f"{letter.box}-{letter.name}"
+            with contextlib.suppress(OSError):
+                os.rename(letter.name, name, src_dir_fd=box, dst_dir_fd=aside)
+                made = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+                handle = os.open(f"{name}.txt", made, 0o600, dir_fd=aside)
+                with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+                    file.write(f"{why}\n")
+
+    def _look_into(self, box: str, folder: int, last: bool) -> Iterator[Letter]:
+        with os.scandir(folder) as entries:
+            names = [e.name for e in islice(entries, _MOST_LOOKED_AT)]
+        begun = self._taken
+        for name in sorted(n for n in names if n.endswith(_END) and not n.startswith(".")):
+            if self.closed() or self._taken - begun >= _AT_ONCE:
+                return
+            letter = self._open(box, name, folder, last)
+            if letter is not None:
+                # A status only takes the place of the one before it.
+                self._taken += box != "status" or bool(letter.refused)
+                yield letter
+
+    def _open(self, box: str, name: str, folder: int, last: bool) -> Letter | None:
+        """A file that was not seen like this before; None also when it may not be whole yet."""
+        try:
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except OSError:
+            return None
+        stamp = (found.st_ino, found.st_mtime_ns, found.st_size)
+        if self._seen.get((box, name)) == stamp:
+            return None
+        try:
+            letter = Letter(box, name, stamp, self._document(box, name, folder, found.st_mode))
+        except OSError:  # it is gone, or not ours to read
+            return None
+        except Invalid as no:
+            # The clock of the machine is the one that files are told by.
+            if not last and abs(time.time() - found.st_mtime) < _SETTLED:
+                return None
+            letter = Letter(box, name, stamp, refused=no.detail)
+        self._seen[box, name] = stamp
+        return letter
+
+    def _document(self, box: str, name: str, folder: int, mode: int) -> dict[str, Any]:
+        if not stat.S_ISREG(mode):
+            raise Invalid("it is no ordinary file")
+        try:
+            data = _read(name, folder)
+            document = json.loads(data.decode("utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise Invalid("it is no JSON in UTF-8") from error
+        if not isinstance(document, dict):
+            raise Invalid("it is no JSON object")
+        own = self.label if box == "results" else None
+        if own is not None and document.get("task_id", own) != own:
+            raise Invalid(f"its task_id is not {own}, the task of this mailbox")
+        if box != "events" and name != f"{self.label}{_END}":
+            raise Invalid(f"it is not {self.label}{_END}, the name of this mailbox's task")
+        return document
+
+    @contextlib.contextmanager
+    def _at(self, box: str, *, make: bool = False) -> Iterator[int | None]:
+        with contextlib.ExitStack() as stack:
+            mailbox = _folder(self.folder, None, stack)
+            if make and mailbox is not None:
+                with contextlib.suppress(OSError):
+                    os.mkdir(box, 0o700, dir_fd=mailbox)
+            yield None if mailbox is None else _folder(box, mailbox, stack)
+
+
+def _folder(name: str | Path, within: int | None, stack: contextlib.ExitStack) -> int | None:
+    """A descriptor of a folder, closed with the stack; None when it is none."""
+    try:
+        handle = os.open(name, _FOLDER, dir_fd=within)
+    except OSError:
+        return None
+    stack.callback(os.close, handle)
+    return handle
+
+
+def _read(name: str, folder: int) -> bytes:
+    handle = os.open(name, _FILE, dir_fd=folder)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):  # it was another one a moment ago
+        os.close(handle)
+        raise Invalid("it is no ordinary file")
+    with os.fdopen(handle, "rb") as file:
+        data = file.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise Invalid(f"it has more than {LARGEST} bytes")
+    return data

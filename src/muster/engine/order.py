@@ -1,0 +1,165 @@
+"""What an agent's program is told and given: the job for its driver, the order for its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from muster.agents.base import Driver
+from muster.agents.base import Job as AgentJob
+from muster.domain.agent import Agent
+from muster.domain.errors import Invalid
+from muster.domain.ids import new_token
+from muster.domain.permission import Permissions
+from muster.engine.mailbox import Mailbox
+from muster.engine.reach import reach_of
+from muster.engine.resume import moved, put
+from muster.engine.tools import Job, Tools
+from muster.knowledge.brief import brief
+from muster.runtimes.base import Limits, RunSpec, Runtime
+from muster.vault import environment, secrets_in
+from muster.workspace.base import Workspace
+
+_SHORTEST_SECRET = 6
+_LONGEST_WAIT = 30 * 24 * 3600.0
+"""Seconds that a run may wait for people besides the time it is given to work."""
+_NO_DOOR: Mapping[str, str] = {}
+
+
+def permissions_of(job: Job, driver: Driver, options: Mapping[str, Any]) -> Permissions:
+    """Who answers the agent when it asks.
+
+    Raises:
+        Invalid: it is to ask, and cannot be made to.
+    """
+    wanted = Permissions(options.get("permissions") or job.settings.permissions)
+    can = driver.capabilities.two_way and driver.capabilities.permissions
+    if wanted is not Permissions.BYPASS and not can:
+        raise Invalid(
+            f"'{driver.name}' cannot be made to ask, and permissions = {wanted}",
+            hint="give the task to another agent, or let this one do all that its place allows:"
+            ' permissions = "bypass" in its [agents.NAME]',
+        )
+    return wanted
+
+
+def door_to(tools: Tools, runtime: Runtime) -> dict[str, str]:
+    """Where the agent reaches muster, with a fresh token that opens its own task only.
+
+    Nothing on another machine: whoever listens at the address there is a stranger.
+    """
+    if not tools.url or not runtime.here:
+        return {}
+    return {"MUSTER_URL": tools.url, "MUSTER_TOKEN": new_token()}
+
+
+def private(tools: Tools, agent_id: str) -> Path:
+    """What belongs to an agent and is neither its workspace nor its run's record."""
+    return tools.run_dir(agent_id) / "agent"
+
+
+def mailbox_of(tools: Tools, job: Job, agent_id: str) -> Mailbox:
+    """Where an agent says something by files."""
+    return Mailbox(private(tools, agent_id) / "mailbox", job.task.label)
+
+
+def agent_job(
+    tools: Tools,
+    job: Job,
+    agent: Agent,
+    workspace: Workspace,
+    options: dict[str, Any],
+    past: Agent | None,
+    door: Mapping[str, str] = _NO_DOOR,
+) -> AgentJob:
+    """The job as the driver hears of it; `past` is the agent whose session it goes on with."""
+    folder = private(tools, agent.id)
+    prompt_file = folder / "prompt.md"
+    return AgentJob(
+        run_id=agent.id,
+        # Not from the file: the agent may have put anything in its place.
+        prompt=brief(job.task, job.project, job.task.feedback),
+        workspace=workspace.tree,
+        home=private(tools, (past or agent).id) / "home",
+        prompt_file=prompt_file,
+        result_file=folder / "result.json",
+        environ=tools.settings.environ,
+        options=options,
+        model=job.task.model or options.get("model") or job.settings.model,
+        budget_usd=_budget(job, options),
+        resume_session=past.session_id if past else None,
+        resume_usage=past.usage if past else None,
+        moved=moved(tools.runtime(agent.runtime)) if past else (),
+        attempt=job.task.attempt,
+        mcp_url=f"{door['MUSTER_URL']}/mcp" if door else "",
+        hooks_url=f"{door['MUSTER_URL']}/hooks" if door else "",
+        mcp_token=door.get("MUSTER_TOKEN", ""),
+        # As it was started: a setting that changed since does not change the program.
+        two_way=agent.hears is not None,
+        ask=agent.permissions is not Permissions.BYPASS,
+    )
+
+
+def _budget(job: Job, options: Mapping[str, Any]) -> float | None:
+    """The most a task may cost in US dollars: its own limit, else the agent's or the project's."""
+    limits = (job.task.budget_usd, options.get("budget_usd"), job.settings.budget_usd)
+    return next((float(limit) for limit in limits if limit is not None), None)
+
+
+def seconds_of(job: Job, options: Mapping[str, Any]) -> float:
+    """How long the agent may work."""
+    own = options.get("timeout_minutes")
+    return 60 * float(job.task.timeout_minutes or own or job.settings.timeout_minutes)
+
+
+def order_of(
+    tools: Tools,
+    job: Job,
+    driver: Driver,
+    wanted: AgentJob,
+    workspace: Workspace,
+    door: dict[str, str],
+) -> RunSpec:
+    """The order for the place, with the files that the program is to find written.
+
+    Raises:
+        Invalid, Refused: as the driver's launch.
+    """
+    launch = driver.launch(wanted)
+    for path, text in launch.files.items():
+        put(wanted.home, path, text)
+    first, count = workspace.ports
+    folders = (private(tools, wanted.run_id), wanted.home.parent)
+    own = tuple(dict.fromkeys(map(str, folders)))
+    env = environment(
+        tools.settings.environ,
+        wanted.home,
+        {
+            "MUSTER_TASK": job.task.label,
+            "MUSTER_ATTEMPT": str(job.task.attempt),
+            "MUSTER_MAILBOX": str(mailbox_of(tools, job, wanted.run_id).folder),
+            "MUSTER_PORT_BASE": str(first),
+            "MUSTER_PORT_COUNT": str(count),
+            "GIT_AUTHOR_NAME": job.settings.git_user_name,
+            "GIT_AUTHOR_EMAIL": job.settings.git_user_email,
+            "GIT_COMMITTER_NAME": job.settings.git_user_name,
+            "GIT_COMMITTER_EMAIL": job.settings.git_user_email,
+            **door,
+            **launch.env,
+        },
+    )
+    seconds = seconds_of(job, wanted.options) + (_LONGEST_WAIT if wanted.ask else 0.0)
+    known = {s for s in launch.secrets if len(s) >= _SHORTEST_SECRET}
+    known |= {door["MUSTER_TOKEN"]} if door else set()
+    return RunSpec(
+        run_id=wanted.run_id,
+        argv=launch.argv,
+        cwd=str(workspace.tree),
+        env=env,
+        stdin=launch.stdin,
+        interactive=launch.interactive,
+        limits=Limits(wall_seconds=seconds),
+        secrets=tuple(sorted(known | set(secrets_in(tools.settings.environ)))),
+        **reach_of(tools, job, workspace, own, env),
+    )

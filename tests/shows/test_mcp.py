@@ -1,0 +1,160 @@
+"""The real programs use muster's own MCP server: what they say there is in muster's events."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.two_way_programs import PROGRAMS
+from engine.houses import git, make_repo
+from hostile.servers import muster, served, settings
+from model_server.server import ModelServer
+
+SCRIPT: list[dict[str, Any]] = [
+    {
+        "text": "I look around.",
+        "tools": [{"tool": "bash", "command": "sleep 4"}],
+    },
+    {
+        "text": "I tell.",
+        "tools": [
+            {
+                "tool": "call",
+                "name": "report_progress",
+                "input": {"text": "half way", "percent": 50},
+            }
+        ],
+    },
+    {"tools": [{"tool": "write", "path": "NOTES.md", "content": "Noted.\n"}]},
+    {
+        "tools": [
+            {
+                "tool": "call",
+                "name": "finish",
+                "input": {"status": "completed", "summary": "all of it"},
+            }
+        ]
+    },
+    {"text": "Done."},
+]
+HOLDS = """
+import json, os, time, urllib.request
+body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
+body["params"] = {"name": "take_locks", "arguments": {"paths": ["held"]}}
+headers = {
+    "Authorization": "Bearer " + os.environ["MUSTER_TOKEN"],
+    "Content-Type": "application/json",
+    "Accept": "application/json, text/event-stream",
+}
+url = os.environ["MUSTER_URL"] + "/mcp"
+urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode(), headers)).read()
+time.sleep(300)
+"""
+WRITES = [
+    {"tools": [{"tool": "write", "path": "held/a.txt", "content": "mine now\n"}]},
+    {"tools": [{"tool": "write", "path": "free.txt", "content": "free\n"}]},
+    SCRIPT[-2],
+    {"text": "Done."},
+]
+SEARCH = {"tools": [{"tool": "search", "query": "muster report_progress finish"}]}
+SCRIPTS = {"tell": SCRIPT[1:], "seek": [SCRIPT[0], SEARCH, *SCRIPT[1:]], "write": WRITES}
+
+
+SETTINGS = "disk_floor_mb = 1\nmax_attempts = 1\n"
+
+
+def environment(name: str, model: ModelServer) -> dict[str, str]:
+    """The variables that lead a program to the model."""
+    return {k: v.replace("{url}", model.url) for k, v in PROGRAMS[name].environ.items()}
+
+
+@pytest.fixture
+def model() -> Iterator[ModelServer]:
+    with ModelServer(SCRIPTS) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("name", "script", "runtime"),
+    [
+        pytest.param(
+            "claude", "tell", "process", marks=[pytest.mark.needs_claude, pytest.mark.long]
+        ),
+        pytest.param(
+            "claude",
+            "tell",
+            "sandbox",
+            marks=[pytest.mark.needs_claude, pytest.mark.needs_bubblewrap, pytest.mark.long],
+        ),
+        # It connects beside its first turn, and finds tools by searching.
+        pytest.param("codex", "seek", "process", marks=[pytest.mark.needs_codex]),
+        pytest.param(
+            "opencode", "tell", "process", marks=[pytest.mark.needs_opencode, pytest.mark.long]
+        ),
+    ],
+)
+def test_it_reports_and_hands_in_its_result(
+    name: str, script: str, runtime: str, home: Path, tmp_path: Path, model: ModelServer
+):
+    program = PROGRAMS[name]
+    repo = make_repo(tmp_path / "repo", {"a.txt": "a\n"})
+    env = environment(name, model)
+    settings(home, SETTINGS)
+    with served(home, env):
+        assert muster(home, "init", ".", "--yes", "--test", "true", cwd=repo).code == 0
+        which = ["--model", program.model] if program.model else []
+        done = muster(
+            home, "do", f"Note it. [[script:{script}]]", "--agent", name, "--type", "chore",
+            "--runtime", runtime, "--autonomy", "full", "--wait", "--json", *which, cwd=repo,
+        )  # fmt: skip
+        assert done.code == 0, (done.out, done.err)
+        (agent,) = done.json["agents"]
+        assert agent["result"] == {"status": "completed", "summary": "all of it", "data": {}}
+        events = muster(home, "event", "list", "--json", cwd=repo).json["items"]
+        told = [e["payload"] for e in events if "progress" in e["payload"]]
+        assert [(t["progress"], t["percent"]) for t in told] == [("half way", 50)]
+        assert [e for e in events if e["type"] == "network.refused"] == []
+
+
+@pytest.mark.needs_claude
+@pytest.mark.needs_bubblewrap
+def test_a_file_that_another_agent_has_locked_is_not_changed(
+    home: Path, tmp_path: Path, model: ModelServer
+):
+    repo = make_repo(tmp_path / "repo", {"held/a.txt": "a\n"})
+    (home / "holds.py").write_text(HOLDS)
+    command = json.dumps([sys.executable, str(home / "holds.py")])
+    settings(home, f'{SETTINGS}\n[agents.holds]\ndriver = "command"\ncommand = {command}\n')
+    with served(home, environment("claude", model)):
+        assert muster(home, "init", ".", "--yes", "--test", "true", cwd=repo).code == 0
+        assert muster(home, "queue", "set", "max_concurrent", "2").code == 0
+        how = ("--type", "chore", "--autonomy", "full", "--json")
+        holder = muster(home, "do", "Hold it.", "--agent", "holds", *how, cwd=repo).json
+        until_event(home, "lock.taken")
+        done = muster(
+            home, "do", "Write. [[script:write]]", "--agent", "claude", "--runtime", "sandbox",
+            "--wait", *how, cwd=repo,
+        )  # fmt: skip
+        assert done.code == 0, (done.out, done.err)
+        (kept,) = until_event(home, "lock.kept")
+        assert (kept["payload"]["path"], kept["task_id"]) == ("held/a.txt", done.json["id"])
+        assert done.json["agents"][0]["result"]["summary"] == "all of it"
+        assert muster(home, "task", "cancel", holder["id"], cwd=repo).code == 0
+    assert git(repo, "show", "--format=", "--name-only", "main^..main") == "free.txt"
+
+
+def until_event(home: Path, kind: str) -> list[dict[str, Any]]:
+    """The events of a kind, once there is one."""
+    end = time.monotonic() + 30
+    while True:
+        items = muster(home, "event", "list", "--json").json["items"]
+        found = [event for event in items if event["type"] == kind]
+        if found or time.monotonic() > end:
+            return found
+        time.sleep(0.1)
