@@ -13,7 +13,7 @@ from muster.domain.event import NewEvent
 from muster.domain.ids import new_id
 from muster.domain.queue import QueueSettings
 from muster.domain.task import Task
-from muster.domain.verdict import Breakpoint, BreakpointKind, Checkpoint, Verdict
+from muster.domain.verdict import Answer, Breakpoint, BreakpointKind, Checkpoint, Verdict
 from muster.store import schema
 from muster.store.base import Tx
 from muster.store.rows import (
@@ -223,11 +223,12 @@ def resolve_of_task(tx: Tx, task: Task, answer: str, note: str, by: str | None) 
     """Close what was asked about a task, because the task goes on."""
     table = schema.breakpoints
     for found in list_breakpoints(tx, task_id=task.id):
+        said = str(Answer.DENY) if found.kind is BreakpointKind.PERMISSION else answer
         rev = tx.emit(
             NewEvent(
                 "breakpoint.resolved",
                 found.id,
-                {"answer": answer, "note": note, "by": by},
+                {"answer": said, "note": note, "by": by},
                 task.project_id,
                 task.id,
             )
@@ -235,7 +236,7 @@ def resolve_of_task(tx: Tx, task: Task, answer: str, note: str, by: str | None) 
         tx.conn.execute(
             update(table)
             .where(table.c.id == found.id, table.c.resolved_at.is_(None))
-            .values(resolved_at=tx.now, answer=answer, note=note, by=by, rev=rev)
+            .values(resolved_at=tx.now, answer=said, note=note, by=by, rev=rev)
         )
 
 
