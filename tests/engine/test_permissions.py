@@ -191,7 +191,7 @@ async def test_a_cancelled_run_closes_what_it_asked(tmp_path):
         await place.service.cancel_task(made["id"])
         await place.until(made["id"], "cancelled")
         closed = await place.service.get_breakpoint(item["id"])
-        assert (closed["open"], closed["by"]) == (False, None)
+        assert (closed["open"], closed["answer"], closed["by"]) == (False, "deny", None)
         with pytest.raises(Conflict):
             await place.service.resolve_breakpoint(item["id"], "allow")
 

@@ -37,6 +37,7 @@ class Conversation:
     follower: Follower
     permits: Permits
     _closed_at: float | None = None
+    _is_over: bool = False
     _seen: int = -1
     _seen_at: float = 0.0
 
@@ -52,22 +53,26 @@ class Conversation:
             self.permits.asked(fact.data)
 
     async def go_on(self) -> None:
-        """Answer what the program asked for; see it to its end when it has said that it is done.
-
-        A program that is over cannot be told anything, and need not be.
-        """
-        runtime, run_dir = self.follower.runtime, self.follower.run_dir
-        with contextlib.suppress(Conflict):
-            look = self._has_news()
-            if due := self.session.replies() + await self.permits.due(look):
-                await runtime.send(run_dir, due)
-            if self._closed_at is None and (look or self.session.finished):
-                await self._tell()
-            if self._closed_at is None and self.session.finished and await self._is_all():
-                self._closed_at = time.monotonic()
-                await runtime.end_input(run_dir)
+        """Answer what the program asked for; see it to its end when it has said that it is done."""
+        look = self._has_news()
+        if due := self.session.replies() + await self.permits.due(look):
+            await self._say(due)
+        if self._closed_at is None and (look or self.session.finished):
+            await self._tell()
+        if self._closed_at is None and self.session.finished and await self._is_all():
+            self._closed_at = time.monotonic()
+            with contextlib.suppress(Conflict):
+                await self.follower.runtime.end_input(self.follower.run_dir)
         if self._closed_at is not None and time.monotonic() - self._closed_at > _PATIENCE:
             await self.follower.stop("closed")
+
+    async def _say(self, line: bytes) -> bool:
+        """Write to the program; one that is over cannot be told anything, and need not be."""
+        try:
+            await self.follower.runtime.send(self.follower.run_dir, line)
+        except Conflict:
+            self._is_over = True
+        return not self._is_over
 
     def _has_news(self) -> bool:
         """Whether the store may hold something for this run that was not seen yet."""
@@ -84,12 +89,15 @@ class Conversation:
         """
         store = self.tools.store
         for word in await store.read(words.due, self.agent.id):
+            if self._is_over:
+                return
             if word.n > self.session.words:
                 try:
                     line = self.session.say(word.text)
                 except Conflict:  # not yet, or never
                     return
-                await self.follower.runtime.send(self.follower.run_dir, line)
+                if not await self._say(line):
+                    return
             await store.write(words.said, self.task, self.agent.id, word.n)
 
     async def _is_all(self) -> bool:
@@ -98,7 +106,7 @@ class Conversation:
         if await store.write(words.stop_hearing, self.task, self.agent.id):
             return True
         await self._tell()
-        if not self.session.finished:
+        if not self.session.finished and not self._is_over:
             return False
-        # It is over and cannot be told: it never began, or is broken.
+        # It cannot be told: it is over, never began, or is broken.
         return await store.write(words.stop_hearing, self.task, self.agent.id, whatever_waits=True)

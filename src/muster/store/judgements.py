@@ -13,7 +13,7 @@ from muster.domain.event import NewEvent
 from muster.domain.ids import new_id
 from muster.domain.queue import QueueSettings
 from muster.domain.task import Task
-from muster.domain.verdict import Breakpoint, BreakpointKind, Checkpoint, Verdict
+from muster.domain.verdict import Answer, Breakpoint, BreakpointKind, Checkpoint, Verdict
 from muster.store import schema
 from muster.store.base import Tx
 from muster.store.rows import (
@@ -213,7 +213,8 @@ def answer_question(
 def resolve_of_task(tx: Tx, task: Task, answer: str, note: str, by: str | None) -> None:
     """Close what was asked about a task, because the task goes on."""
     for found in list_breakpoints(tx, task_id=task.id):
-        _close(tx, found, answer, note, by)
+        said = str(Answer.DENY) if found.kind is BreakpointKind.PERMISSION else answer
+        _close(tx, found, said, note, by)
 
 
 def _close(tx: Tx, question: Breakpoint, answer: str, note: str, by: str | None) -> None:
