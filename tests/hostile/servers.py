@@ -34,7 +34,11 @@ def surroundings(env: Mapping[str, str | None]) -> dict[str, str]:
 
 
 def muster(
-    home: Path, *args: str, cwd: Path | None = None, env: Mapping[str, str | None] = {}
+    home: Path,
+    *args: str,
+    cwd: Path | None = None,
+    env: Mapping[str, str | None] = {},
+    patience: float = PATIENCE,
 ) -> Done:
     """Run one command line to its end; it may fail, but never with a traceback."""
     done = subprocess.run(
@@ -44,7 +48,7 @@ def muster(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=patience,
     )
     assert "Traceback" not in done.stderr, done.stderr
     return Done(done.returncode, done.stdout, done.stderr)

@@ -48,7 +48,8 @@ def _docker(home: Path, program: str) -> Iterator[Ready]:
     path = f"{found.parent}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
     with dockerd() as engine:
         env = {"DOCKER_HOST": f"unix://{engine.socket}", "PATH": path}
-        built = muster(home, "image", "build", "matrix:latest", "--with", program, env=env)
+        line = ("image", "build", "matrix:latest", "--with", program)
+        built = muster(home, *line, env=env, patience=300)
         assert built.code == 0, built.err
         yield Ready("docker", env, 'image = "matrix:latest"\n')
 

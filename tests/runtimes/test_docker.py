@@ -195,6 +195,13 @@ class TestDockerRuntime(RuntimeContract):
         assert (await place.end()).code == 7
         assert place.out() == b"cat\nls\nsh\nfed\n"
 
+    async def test_a_program_that_is_elsewhere_in_the_image_is_found_there(
+        self, place: Place
+    ) -> None:
+        await place.start("/home/somebody/bin/sh", "-c", "echo here; exit 7")
+        assert (await place.end()).code == 7
+        assert place.out() == b"here\n"
+
     async def test_an_image_that_is_not_there_is_named_with_a_way_to_get_it(
         self, place: Place
     ) -> None:

@@ -14,12 +14,12 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from muster.domain.errors import NotFound, Unavailable
-from muster.runtimes.visible import installation
+from muster.runtimes.visible import installation, stands_on
 
 PROGRAMS = (
     *("sh", "bash", "env", "cat", "ls", "cp", "mv", "rm", "mkdir", "rmdir", "ln", "chmod", "touch"),
@@ -45,6 +45,7 @@ _LEFT_OUT = frozenset({"site-packages", "dist-packages", "__pycache__", "test", 
 _LINKED = re.compile(r"(?:=>\s+)?(/\S+)\s+\(0x")
 _PATIENCE = 60.0
 _LONGEST_LINE = 256
+_AT_ONCE = 100
 
 
 class Rootfs:
@@ -78,9 +79,10 @@ class Rootfs:
         What is not of the system keeps its place, because programs look for their own there.
         """
         parts = installation(str(path))
+        below = {base for part in parts for base in stands_on(Path(part))}
         for part in parts:
             if Path(part).is_dir():
-                self.tree(Path(part), part.lstrip("/"), whole=True)
+                self.tree(Path(part), part.lstrip("/"), whole=part not in below)
         if not parts:
             self.program(path, name)
             return
@@ -100,22 +102,18 @@ class Rootfs:
                 self._link(inside, str(path.readlink()))
             else:
                 self._copy(path, inside)
-        for path in found:
-            if path.name.partition(".so")[1] or os.access(path, os.X_OK):
-                self._libraries(path)
+        linked = [p for p in found if p.name.partition(".so")[1] or os.access(p, os.X_OK)]
+        self._libraries(*linked)
 
     def link(self, name: str, to: str) -> None:
         """A symbolic link."""
         self._link(name, to)
 
-    def _libraries(self, path: Path) -> None:
-        if path.is_symlink() or _is_elf(path):
-            for library in _linked(path):
-                # What a program finds by a way of its own is put where every loader looks.
-                usual = str(library).startswith(("/lib", "/usr/lib"))
-                self._copy(
-                    library.resolve(), str(library)[1:] if usual else f"usr/lib/{library.name}"
-                )
+    def _libraries(self, *paths: Path) -> None:
+        for library in _linked([path for path in paths if path.is_symlink() or _is_elf(path)]):
+            # What a program finds by a way of its own is put where every loader looks.
+            usual = str(library).startswith(("/lib", "/usr/lib"))
+            self._copy(library.resolve(), str(library)[1:] if usual else f"usr/lib/{library.name}")
 
     def _copy(self, path: Path, name: str) -> None:
         name = self._through_links(name)
@@ -236,9 +234,13 @@ def _is_elf(path: Path) -> bool:
         return file.read(4) == b"\x7fELF"
 
 
-def _linked(path: Path) -> list[Path]:
-    """The loader and the libraries of a program of this machine; none for a static one."""
-    return [Path(found) for found in _LINKED.findall(_output("ldd", str(path)))]
+def _linked(paths: Sequence[Path]) -> list[Path]:
+    """The loader and the libraries of programs of this machine; none for static ones."""
+    found: dict[str, None] = {}
+    for start in range(0, len(paths), _AT_ONCE):
+        said = _output("ldd", *map(str, paths[start : start + _AT_ONCE]))
+        found |= dict.fromkeys(_LINKED.findall(said))
+    return list(map(Path, found))
 
 
 def _output(*argv: str) -> str:

@@ -98,13 +98,13 @@ def _toolchain(search: str, found: str | None) -> Iterator[str]:
     for folder in search.split(":"):
         if folder.startswith("/") and Path(folder).is_dir():
             whole = _whole(_normal(folder))
-            for path in (whole, *_stands_on(Path(whole))):
+            for path in (whole, *stands_on(Path(whole))):
                 yield from _shown(path)
     for hop in _hops(Path(found)) if found else ():
         folder = str(hop.parent)
         whole = _whole(folder)
         yield from _shown(str(hop) if whole == folder else whole)
-        for base in _stands_on(Path(whole)):
+        for base in stands_on(Path(whole)):
             yield from _shown(base)
 
 
@@ -114,7 +114,7 @@ def installation(found: str) -> list[str]:
     return list(dict.fromkeys([*filter(None, [package]), *_toolchain("", found)]))
 
 
-def _stands_on(whole: Path) -> list[str]:
+def stands_on(whole: Path) -> list[str]:
     """The Python that a virtual environment was made with."""
     try:
         lines = (whole / "pyvenv.cfg").read_text("utf-8", "replace").splitlines()
