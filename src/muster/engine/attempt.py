@@ -194,7 +194,7 @@ async def _open(tools: Tools, job: Job, agent: Agent, base: str) -> Workspace:
     mailbox = Mailbox(_private(tools, agent.id) / _MAILBOX, job.task.label)
     workspace, _ = await asyncio.gather(
         in_thread(_furnish, tools, job, agent, base, layer, prompt),
-        in_thread(mailbox.furnish, prompt),
+        in_thread(mailbox.furnish, prompt, travels=not tools.runtime(agent.runtime).here),
     )
     return workspace
 
