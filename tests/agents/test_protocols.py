@@ -367,7 +367,7 @@ def test_without_a_key_codex_is_pointed_at_the_persons_login(tmp_path):
     bare = {"PATH": job.environ["PATH"], "HOME": "/person"}
     launch = CodexDriver().launch(replace(job, environ=bare))
     assert launch.env["CODEX_HOME"] == "/person/.codex"
-    assert not launch.files
+    assert all(path.is_relative_to(job.home) for path in launch.files)
     assert launch.secrets == ()
 
 

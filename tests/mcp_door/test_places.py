@@ -32,12 +32,15 @@ def call(token, name, **given):
 print(call("x" * 43, "claim_work"))
 print(call(os.environ["MUSTER_TOKEN"], "claim_work")["label"])
 print(call(os.environ["MUSTER_TOKEN"], "report_progress", text="from inside"))
+event = os.path.join(os.environ["MUSTER_MAILBOX"], "events", "1")
+open(event + ".part", "w").write('{"type": "own.file"}')
+os.rename(event + ".part", event + ".json")
 open("made.txt", "w").write("made")
 """
 
 
 async def goes(root: Path, runtime: str) -> None:
-    """An agent in this place tries another token, then its own."""
+    """An agent in this place tries another token, then its own, then its mailbox."""
     agents = {"calls": shell(f"exec python3 - <<'END'\n{CALLS}\nEND")}
     async with street(root, agents, runtime=runtime, test_command="true") as here:
         task = await here.place.do("calls", type="chore", autonomy="full")
@@ -48,6 +51,7 @@ async def goes(root: Path, runtime: str) -> None:
         facts = (await here.place.service.list_events(0, type="agent.fact"))["items"]
         said = [fact["payload"].get("progress") for fact in facts]
         assert "from inside" in said
+        assert len((await here.place.service.list_events(0, type="own.file"))["items"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -306,6 +306,7 @@ async def test_a_task_is_done_over_there_checked_there_and_merged_here(
 ) -> None:
     line = (
         "pwd > where.txt; env | grep -o '^MUSTER_[TU][A-Z]*' | sort > told.txt;"
+        """ echo '{"type": "own.file"}' > $MUSTER_MAILBOX/events/1.json;"""
         " cp $MUSTER_PROMPT prompt.txt; git status --short | wc -l"
     )
     agents = {"far": {"driver": "command", "command": ["/bin/sh", "-c", line]}}
@@ -318,4 +319,5 @@ async def test_a_task_is_done_over_there_checked_there_and_merged_here(
         assert "muster-far" in git(place.repo, "show", "main:where.txt")
         # Whoever listens over there at the address of our door is a stranger.
         assert git(place.repo, "show", "main:told.txt") == "MUSTER_TASK"
+        assert len((await place.service.list_events(0, type="own.file"))["items"]) == 1
         await place.house.tools.runtimes["ssh:box"].close()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +65,14 @@ WRITES = [
     SCRIPT[-2],
     {"text": "Done."},
 ]
+OUTLASTS = [SCRIPT[1], {"tools": [{"tool": "bash", "command": "sleep 8"}]}, *SCRIPT[2:]]
 SEARCH = {"tools": [{"tool": "search", "query": "muster report_progress finish"}]}
-SCRIPTS = {"tell": SCRIPT[1:], "seek": [SCRIPT[0], SEARCH, *SCRIPT[1:]], "write": WRITES}
+SCRIPTS = {
+    "tell": SCRIPT[1:],
+    "seek": [SCRIPT[0], SEARCH, *SCRIPT[1:]],
+    "write": WRITES,
+    "outlast": OUTLASTS,
+}
 
 
 SETTINGS = "disk_floor_mb = 1\nmax_attempts = 1\n"
@@ -149,12 +158,47 @@ def test_a_file_that_another_agent_has_locked_is_not_changed(
     assert git(repo, "show", "--format=", "--name-only", "main^..main") == "free.txt"
 
 
+@pytest.mark.long
+@pytest.mark.needs_claude
+@pytest.mark.needs_bubblewrap
+def test_its_tools_work_on_when_the_server_was_killed_meanwhile(
+    home: Path, tmp_path: Path, model: ModelServer
+):
+    repo = make_repo(tmp_path / "repo", {"a.txt": "a\n"})
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    settings(home, f"{SETTINGS}port = {port}\n")
+    env = environment("claude", model)
+    up = ("up", "--detach", "--json")
+    assert muster(home, *up, env=env).code == 0
+    try:
+        assert muster(home, "init", ".", "--yes", "--test", "true", cwd=repo).code == 0
+        made = muster(
+            home, "do", "Outlast it. [[script:outlast]]", "--agent", "claude", "--type", "chore",
+            "--runtime", "sandbox", "--autonomy", "full", "--json", cwd=repo,
+        ).json  # fmt: skip
+        assert until(home, lambda event: event["payload"].get("progress") == "half way")
+        os.kill(json.loads((home / "server.json").read_text())["pid"], signal.SIGKILL)
+        assert muster(home, *up, env=env).code == 0
+        assert until(home, lambda event: event["type"] in {"task.completed", "task.failed"})
+        task = muster(home, "task", "show", made["id"], "--json").json
+        assert (task["status"], task["attempt"]) == ("completed", 1), task["reason"]
+        assert task["agents"][0]["result"]["summary"] == "all of it"
+    finally:
+        muster(home, "down")
+
+
 def until_event(home: Path, kind: str) -> list[dict[str, Any]]:
     """The events of a kind, once there is one."""
-    end = time.monotonic() + 30
+    return until(home, lambda event: event["type"] == kind)
+
+
+def until(home: Path, wanted: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+    """The events that are wanted, once there is one."""
+    end = time.monotonic() + 60
     while True:
         items = muster(home, "event", "list", "--json").json["items"]
-        found = [event for event in items if event["type"] == kind]
+        found = [event for event in items if wanted(event)]
         if found or time.monotonic() > end:
             return found
         time.sleep(0.1)

@@ -359,6 +359,16 @@ def test_the_key_is_no_argument_and_is_kept_nowhere(name: str, tmp_path: Path, t
     assert not (tmp_path / "person").exists()
 
 
+@MOST
+def test_it_is_offered_musters_skill_and_the_tree_is_left_alone(
+    name: str, tmp_path: Path, talked, server: ModelServer
+):
+    talked(name, "say")
+    asked = json.dumps([request.body for request in server.requests])
+    assert "How to reach muster, which started you" in asked
+    assert {path.name for path in (tmp_path / "workspace").iterdir()} == set(START)
+
+
 # --- one way --------------------------------------------------------------------------------------
 
 

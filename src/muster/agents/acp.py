@@ -32,6 +32,7 @@ from muster.agents.acp_session import AcpSession, Start
 from muster.agents.base import Capabilities, Found, Job, Launch, Session
 from muster.agents.instructions import pointer
 from muster.agents.program import find_program, version_of
+from muster.agents.skill import skill_in
 from muster.agents.strangers import refuse_files
 from muster.domain.agent import Usage
 from muster.domain.errors import Invalid, Refused
@@ -84,6 +85,7 @@ class AcpDriver:
             argv = (*argv, *preset.model_args, *options.words(job.options, "model_args"))
             env |= preset.model_env
         files = {**preset.files, **(preset.keyed_files if keyed else {})}
+        skill = skill_in(job.home / ".agents")
         names = {"{home}": str(job.home), "{model}": model or "", "{person}": _person(job)}
         env = {name: _filled(value, names) for name, value in env.items()} | passed
         return Launch(
@@ -91,7 +93,7 @@ class AcpDriver:
             env={**env, **own, "PWD": str(job.workspace)},
             stdin=self.reader(job).opening(),
             interactive=True,
-            files={Path(_filled(path, names)): text for path, text in files.items()},
+            files={**{Path(_filled(path, names)): text for path, text in files.items()}, **skill},
             secrets=tuple(sorted({*options.secrets_in(env), *options.secrets_in(own)})),
         )
 

@@ -28,6 +28,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from muster.agents.skill import SKILL
+
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
 _NO_TEXTS: Mapping[str, str] = {}
 
@@ -93,7 +95,9 @@ _GEMINI = AcpPreset(
                 },
                 "general": {"maxAttempts": 2},
             }
-        )
+        ),
+        # It takes this folder for the home of its user.
+        "{home}/gemini/.agents/skills/muster/SKILL.md": SKILL,
     },
     login_env={"GEMINI_CLI_HOME": "{person}"},
     model_args=("-m", "{model}"),

@@ -51,6 +51,7 @@ from pathlib import Path
 from muster.agents import options
 from muster.agents.base import Capabilities, Found, Job, Launch, Reader
 from muster.agents.program import find_program, version_of
+from muster.agents.skill import skill_in
 from muster.agents.stream_json import StreamJsonReader
 from muster.agents.stream_json_session import StreamJsonSession
 from muster.domain.agent import Usage
@@ -140,6 +141,7 @@ class ClaudeDriver:
             env={**env, **own},
             stdin=self._session(job).opening() if job.two_way else _prompt(job).encode(),
             interactive=job.two_way,
+            files=_files(job, env),
             secrets=tuple(sorted({*_secrets(env), *options.secrets_in(own)})),
         )
 
@@ -225,6 +227,12 @@ def _server(job: Job) -> tuple[str, ...]:
     server = {"type": "http", "url": job.mcp_url, "headers": bearer, "alwaysLoad": True}
     config = json.dumps({"mcpServers": {"muster": server}})
     return ("--mcp-config", config, "--allowedTools", "mcp__muster", *_hooks(job))
+
+
+def _files(job: Job, env: Mapping[str, str]) -> Mapping[Path, str]:
+    """Muster's skill, where the configuration folder is the run's own."""
+    own = job.home / "claude"
+    return skill_in(own) if env["CLAUDE_CONFIG_DIR"] == str(own) else {}
 
 
 def _hooks(job: Job) -> tuple[str, ...]:

@@ -45,6 +45,7 @@ from muster.agents.base import Capabilities, Found, Job, Launch, Session
 from muster.agents.codex_session import CodexSession, Start
 from muster.agents.instructions import pointer
 from muster.agents.program import find_program, version_of
+from muster.agents.skill import skill_in
 from muster.domain.agent import Usage
 from muster.domain.errors import Invalid, Refused
 
@@ -99,7 +100,7 @@ class CodexDriver:
         env = {name: job.environ[name] for name in _PASSED_ON if job.environ.get(name)}
         own = options.environment(job.options, job.environ)
         home, login = job.home / "codex", _login(job.environ)
-        files = {}
+        files = dict(skill_in(job.home / ".agents"))
         if login is None or _own_key(job.environ) or job.environ.get(_BASE_URL):
             files[home / "config.toml"] = _config(job.environ)
         else:

@@ -213,7 +213,7 @@ async def _open(tools: Tools, job: Job, agent: Agent, base: str, past: Agent | N
     mailbox = mailbox_of(tools, job, agent.id)
     workspace, _ = await asyncio.gather(
         in_thread(_furnish, tools, job, agent, base, layer, prompt, past),
-        in_thread(mailbox.furnish, prompt),
+        in_thread(mailbox.furnish, prompt, travels=not tools.runtime(agent.runtime).here),
     )
     return workspace
 

@@ -61,10 +61,12 @@ class Mailbox:
     _seen: dict[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)
     _taken: int = 0
 
-    def furnish(self, prompt: str) -> None:
-        """Make the folders and put the task in."""
+    def furnish(self, prompt: str, *, travels: bool = False) -> None:
+        """Make the folders and put the task in; an empty folder does not travel."""
         for name in (_TASKS, *BOXES):
             (self.folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+            if travels:
+                (self.folder / name / ".keep").touch()
         task = json.dumps({"id": self.label, "prompt": prompt})
         (self.folder / _TASKS / f"{self.label}{_END}").write_text(task, "utf-8")
 
