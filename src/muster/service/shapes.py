@@ -265,6 +265,7 @@ _TOLD = {
     "workspace.opened": ("note", "Workspace made ({backend}) at {commit}"),
     "mailbox.refused": ("fail", "Not taken from the mailbox: {file}. {why}"),
     "network.refused": ("fail", "Not reached: {host} {port}. {why}"),
+    "lock.kept": ("wait", "Kept from {path}, which {by} has locked"),
     "agent.ended": ("ok", "Agent ended: {outcome} {reason}"),
     "verdict.reached": ("ok", ""),
     "decision.made": ("note", "Decision: {step}. {reasons}"),
