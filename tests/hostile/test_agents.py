@@ -387,6 +387,7 @@ async def test_a_link_out_of_the_tree_never_carries_content_in(tmp_path):
         task = await place.do("links", type="chore")
         assert task["status"] in {"failed", "waiting"}
         assert place.main() == before
+        await tidied(place)
         for repo in (place.repo, *bare_repositories(place.home)):
             assert b"the-users-private-words" not in objects(repo)
         assert secret.read_text() == "the-users-private-words\n"

@@ -269,6 +269,7 @@ _TOLD = {
     "network.refused": ("fail", "Not reached: {host} {port}. {why}"),
     "agent.told": ("note", "{by} told the agent: {text}"),
     "permission.ruled": ("note", "By rule ({by}): {answer} {summary}"),
+    "lock.kept": ("wait", "Kept from {path}, which {by} has locked"),
     "agent.ended": ("ok", "Agent ended: {outcome} {reason}"),
     "verdict.reached": ("ok", ""),
     "decision.made": ("note", "Decision: {step}. {reasons}"),
