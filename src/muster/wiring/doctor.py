@@ -16,6 +16,8 @@ from muster.domain.errors import MusterError
 from muster.settings import Settings, environment, load
 from muster.wiring.home import prepare_home
 from muster.wiring.house import places, plugins
+from muster.workspace.base import Backend
+from muster.workspace.choice import in_order
 from muster.workspace.git import Git
 
 Check = dict[str, str]
@@ -34,7 +36,7 @@ def diagnose(home: Path) -> list[Check]:
         *checks,
         _port(settings),
         *_places(home),
-        *_workspaces(home),
+        *_workspaces(settings),
         *_agents(settings, environ),
     ]
 
@@ -110,11 +112,25 @@ def _places(home: Path) -> Iterator[Check]:
         yield _check(f"runtime {name}", "warn" if why_not else "ok", text)
 
 
-def _workspaces(home: Path) -> Iterator[Check]:
-    for name, make in sorted(plugins("workspaces").items(), reverse=True):
-        why_not = make().available(home)
+def _workspaces(settings: Settings) -> Iterator[Check]:
+    """Each way in the order in which they are tried; what is not needed is no reason to warn."""
+    backends: dict[str, Backend] = {name: make() for name, make in plugins("workspaces").items()}
+    wanted, where = settings.workspace_backend, settings.workspaces
+    where.mkdir(parents=True, exist_ok=True, mode=0o700)
+    taken = False
+    for name in in_order(backends):
+        why_not = backends[name].available(where)
+        takes = not why_not and not taken and wanted in {"auto", name}
+        text = f"can make workspaces here{', and does' if takes else ''}"
+        missed = why_not and not taken and wanted in {"auto", name}
+        fix = 'set workspace_backend = "auto", or mend that' if missed and wanted == name else ""
+        state = "fail" if fix else "warn" if missed else "ok"
+        yield _check(f"workspace {name}", state, f"not here: {why_not}" if why_not else text, fix)
+        taken = taken or takes
+    if wanted != "auto" and wanted not in backends:
+        known = ", ".join(sorted(backends))
         yield _check(
-            f"workspace {name}", "warn" if why_not else "ok", why_not or "can make workspaces here"
+            f"workspace {wanted}", "fail", "no such workspace backend", f"there are: {known}"
         )
 
 

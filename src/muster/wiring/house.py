@@ -57,7 +57,9 @@ class House:
         self.workspaces = Workspaces(
             settings.workspaces,
             {name: make() for name, make in plugins("workspaces").items()},
+            wanted=None if settings.workspace_backend == "auto" else settings.workspace_backend,
         )
+        self.workspaces.choose()
         self.tools = Tools(
             settings=settings,
             store=self.store,

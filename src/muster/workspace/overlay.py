@@ -12,24 +12,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from muster.domain.errors import GitFailed, Refused, Unavailable
-from muster.domain.guard import commit_id
 from muster.workspace.base import Source
 from muster.workspace.checkout import INDEX, Bases
-from muster.workspace.git import Git, Place
+from muster.workspace.git import Git
 from muster.workspace.mount import is_mounted, mount_overlay, unmount
 from muster.workspace.records import read_record, write_record
 from muster.workspace.remove import remove_own
+from muster.workspace.standing import LAYERS, Starts, in_use
 
-_LAYERS = "overlay.json"
 _OWN = ("tree", "work", "upper", "control")
 _MOST_PATHS = 1024
 _MOST_FOLDERS = 4096
 """A layer with more than these is not listed: it is most of the tree."""
-
-
-_TRIED = 2
-_FEW_PATHS = 256
-"""So many bases are compared, and so few paths may differ, before a base of its own is made."""
 
 
 class OverlayBackend:
@@ -41,7 +35,7 @@ class OverlayBackend:
         """Repositories whose index has `large_index` bytes or more count as large."""
         self._git = git or Git()
         self._bases = Bases(self._git)
-        self._large_index = large_index
+        self._starts = Starts(self._git, self._bases, large_index)
 
     def available(self, where: Path) -> str:
         """Try it: whether a mount works depends on user, kernel, container and file system."""
@@ -56,9 +50,7 @@ class OverlayBackend:
 
     def ready(self, source: Source, commit: str) -> None:
         """Make the commit's base, if a workspace would stand on one of its own."""
-        if self._start(source, commit, None) == commit:
-            with self._bases.hold(source, commit):
-                pass
+        self._starts.make_ready(source, commit)
 
     def open(
         self,
@@ -69,7 +61,7 @@ class OverlayBackend:
         layer: Path | None = None,
     ) -> Path:
         """Mount a base with an empty layer; from a near base the files move on in that layer."""
-        start = self._start(source, commit, near)
+        start = self._starts.choose(source, commit, near)
         try:
             return self._open(source, root, start, commit, layer)
         except GitFailed:
@@ -78,31 +70,6 @@ class OverlayBackend:
             # As when a layer fits the commit but hides files of the near one.
             return self._open(source, root, commit, commit, layer)
 
-    def _start(self, source: Source, commit: str, near: str | None) -> str:
-        """The base to stand on: the commit's own, one that differs little, or the near one.
-
-        The near one is made when need be: it serves others too, and may be on its way already.
-
-        A large repository gets no base of its own for each step of a branch: writing out all its
-        files would take seconds and their whole size, moving on a few of them takes neither.
-        """
-        if self._bases.find(source, commit):
-            return commit
-        if near and self._bases.find(source, near):
-            return near
-        for base in self._bases.recent(source)[:_TRIED]:
-            large = (base / INDEX).stat().st_size >= self._large_index
-            if large and self._differ_little(source, base.name, commit):
-                return base.name
-        return near or commit
-
-    def _differ_little(self, source: Source, base: str, commit: str) -> bool:
-        listed = self._git.run(
-            Place(source.mirror),
-            *("diff-tree", "-r", "-z", "--name-only", commit_id(base), commit_id(commit)),
-        )
-        return listed.count(b"\0") <= _FEW_PATHS
-
     def _open(
         self, source: Source, root: Path, start: str, commit: str, layer: Path | None
     ) -> Path:
@@ -110,8 +77,8 @@ class OverlayBackend:
         lower = [layer] if layer else []
         with self._bases.hold(source, start) as base:
             lowers = [*map(str, lower), str(base / "tree")]
-            write_record(root / _LAYERS, {"lower": lowers, "moved": []}, sync=False)
-        self._bases.prune(source, lambda: _in_use(root.parent))
+            write_record(root / LAYERS, {"lower": lowers, "moved": []}, sync=False)
+        self._bases.prune(source, lambda: in_use(root.parent))
         tree = _make_folders(root, "control")
         _mount(root, [*lower, base / "tree"])
         # Neither git nor muster writes into an index, each renames a new one over it.
@@ -122,7 +89,7 @@ class OverlayBackend:
 
     def reopen(self, root: Path) -> None:
         """Mount again what is not mounted, as after a boot."""
-        record = read_record(root / _LAYERS)
+        record = read_record(root / LAYERS)
         if record is None:
             raise Refused(f"{root} is not a workspace of the overlay backend")
         if not is_mounted(root / "tree"):
@@ -134,7 +101,7 @@ class OverlayBackend:
             unmount(root / "tree")
         for name in _OWN:
             remove_own(root / name)
-        (root / _LAYERS).unlink(missing_ok=True)
+        (root / LAYERS).unlink(missing_ok=True)
 
     def touched(self, root: Path) -> list[str] | None:
         """What lies in the layer, as the kernel copies a file up when it is first written.
@@ -142,7 +109,7 @@ class OverlayBackend:
         What the layer had from the start, from moving on from a near base, may have vanished from
         it without a trace, so it always counts.
         """
-        record = read_record(root / _LAYERS) or {}
+        record = read_record(root / LAYERS) or {}
         moved, found = record.get("moved"), self._in_layer(root)
         if moved is None or found is None:
             return None
@@ -166,17 +133,9 @@ class OverlayBackend:
         return None if len(found) > _MOST_PATHS else found
 
     def _move(self, source: Source, root: Path, start: str, commit: str) -> None:
-        index = root / "control" / INDEX
-        place = Place(source.mirror, root / "tree", index)
-        self._git.run(place, "read-tree", "-m", "-u", start, commit)
-        record = read_record(root / _LAYERS) or {}
-        write_record(root / _LAYERS, {**record, "moved": self._in_layer(root)}, sync=False)
-
-
-def _in_use(spaces: Path) -> set[Path]:
-    """The bases below the workspaces that are beside each other in `spaces`."""
-    records = (read_record(path) or {"lower": []} for path in spaces.glob(f"*/{_LAYERS}"))
-    return {Path(path).parent for record in records for path in record["lower"]}
+        self._starts.move_on(source, root, start, commit)
+        record = read_record(root / LAYERS) or {}
+        write_record(root / LAYERS, {**record, "moved": self._in_layer(root)}, sync=False)
 
 
 def _make_folders(root: Path, *more: str) -> Path:
