@@ -92,6 +92,17 @@ def _no_overlay() -> str:
             _runs("umount", "--lazy", merged)
 
 
+def _no_userns() -> str:
+    """Why an ordinary user can mount no overlay in a namespace of its own."""
+    script = "mkdir l u w m && mount -t overlay o -o lowerdir=l,upperdir=u,workdir=w,userxattr m"
+    argv = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    if os.geteuid() == 0:
+        argv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *argv]
+    with tempfile.TemporaryDirectory(prefix="mu-") as folder:
+        Path(folder).chmod(0o777)
+        return _runs(*argv, f"cd {folder} && {script}")
+
+
 def _no_disk(kind: str) -> Callable[[], str]:
     """Why no disk of this kind can be made in a file and mounted."""
 
@@ -145,6 +156,12 @@ PARTS = {
             "scripts/ci-setup axe",
         ),
         Part("overlay", "kernel overlay mounts", _no_overlay, "run the tests as root on Linux"),
+        Part(
+            "userns",
+            "an ordinary user's namespaces with overlays in them",
+            _no_userns,
+            "Linux 5.11, user.max_user_namespaces above 0, and as root: scripts/ci-setup base",
+        ),
         Part("btrfs", "a btrfs disk", _no_disk("btrfs"), "as root: scripts/ci-setup disks"),
         Part("xfs", "an XFS disk", _no_disk("xfs"), "as root: scripts/ci-setup disks"),
         Part("root", "root's rights", _no_root, "run the tests as root"),

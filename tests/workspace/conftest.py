@@ -22,6 +22,7 @@ EVERY = [
     pytest.param("overlay", marks=pytest.mark.needs_overlay),
     "clone",
     # In CI these have their contract and one whole life with all that is planted (`test_lives`).
+    pytest.param("userns-overlay", marks=[pytest.mark.needs_overlay, pytest.mark.long]),
     pytest.param("reflink", marks=[pytest.mark.needs_xfs, pytest.mark.long]),
     pytest.param("btrfs", marks=[pytest.mark.needs_btrfs, pytest.mark.long]),
 ]

@@ -15,11 +15,13 @@ from muster.workspace.clone import CloneBackend
 from muster.workspace.git import Git
 from muster.workspace.overlay import OverlayBackend
 from muster.workspace.reflink import ReflinkBackend
+from muster.workspace.userns_overlay import UsernsOverlayBackend
 from muster.workspace.workspaces import Workspaces
 
 REPO = "prj_1"
 BACKENDS = {
     "overlay": OverlayBackend,
+    "userns-overlay": UsernsOverlayBackend,
     "clone": CloneBackend,
     "reflink": ReflinkBackend,
     "btrfs": BtrfsBackend,

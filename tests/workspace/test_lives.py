@@ -99,6 +99,7 @@ async def put_at(home) -> AsyncIterator[Callable[[str], At]]:
 KINDS = [
     pytest.param("overlay", marks=pytest.mark.needs_overlay),
     "clone",
+    pytest.param("userns-overlay", marks=pytest.mark.needs_overlay),
     pytest.param("reflink", marks=pytest.mark.needs_xfs),
     pytest.param("btrfs", marks=pytest.mark.needs_btrfs),
 ]

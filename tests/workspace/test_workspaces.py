@@ -21,6 +21,7 @@ from muster.domain.errors import (
     Refused,
     Unavailable,
 )
+from muster.workspace.choice import Choice
 from muster.workspace.git import Git
 from muster.workspace.kept import Kept
 from muster.workspace.ports import FIRST, LAST, Ports
@@ -187,6 +188,15 @@ def test_the_first_backend_that_can_is_taken_and_others_by_name(home, make_proje
     assert "clone, overlay" in caught.value.hint
     with pytest.raises(Unavailable, match="overlay: not here"):
         Workspaces(home, {"overlay": Never()}).choose()
+
+    class Private(Good):
+        name = "userns-overlay"
+
+    backends = {"userns-overlay": Private(), "clone": good}
+    for wanted in (None, "userns-overlay"):
+        choice = Choice(home, backends, wanted)
+        assert choice.get(None).name == "userns-overlay"
+        assert choice.get(None, for_all=True) is good
     with pytest.raises(Unavailable, match="overlay: not here"):
         Workspaces(home, {"overlay": Never(), "clone": good}, wanted="overlay").choose()
     with pytest.raises(Invalid, match="'other'"):

@@ -197,6 +197,7 @@ def _furnish(tools: Tools, job: Job, agent: Agent, base: str, layer: str | None)
         ports=job.settings.ports,
         branch=job.task.branch,
         layer=layer,
+        for_all=tools.is_outside(agent.runtime),
     )
     folder = _private(tools, agent.id)
     (folder / "home" / "tmp").mkdir(parents=True, exist_ok=True, mode=0o700)

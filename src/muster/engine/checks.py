@@ -143,6 +143,7 @@ def _furnish(
         near=command.near,
         ports=job.settings.ports,
         layer=command.layer,
+        for_all=tools.is_outside(job.task.runtime or job.settings.runtime),
     )
 
 

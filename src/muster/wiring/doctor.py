@@ -16,6 +16,7 @@ from muster.domain.errors import MusterError
 from muster.settings import Settings, environment, load
 from muster.wiring.home import prepare_home
 from muster.wiring.house import places, plugins
+from muster.wiring.view import why_not
 from muster.workspace.base import Backend
 from muster.workspace.choice import in_order
 from muster.workspace.git import Git
@@ -119,13 +120,13 @@ def _workspaces(settings: Settings) -> Iterator[Check]:
     where.mkdir(parents=True, exist_ok=True, mode=0o700)
     taken = False
     for name in in_order(backends):
-        why_not = backends[name].available(where)
-        takes = not why_not and not taken and wanted in {"auto", name}
+        reason = why_not(backends[name], where)
+        takes = not reason and not taken and wanted in {"auto", name}
         text = f"can make workspaces here{', and does' if takes else ''}"
-        missed = why_not and not taken and wanted in {"auto", name}
+        missed = reason and not taken and wanted in {"auto", name}
         fix = 'set workspace_backend = "auto", or mend that' if missed and wanted == name else ""
         state = "fail" if fix else "warn" if missed else "ok"
-        yield _check(f"workspace {name}", state, f"not here: {why_not}" if why_not else text, fix)
+        yield _check(f"workspace {name}", state, f"not here: {reason}" if reason else text, fix)
         taken = taken or takes
     if wanted != "auto" and wanted not in backends:
         known = ", ".join(sorted(backends))

@@ -27,6 +27,7 @@ from muster.settings import Settings, environment, load
 from muster.wiring.home import only_one, prepare_home, token_of, write_whole
 from muster.wiring.house import House
 from muster.wiring.late import Late
+from muster.wiring.view import take_view
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 (only compared with)
@@ -81,6 +82,7 @@ def serve(
     if settings.host not in _LOOPBACK | _WILDCARDS:
         allowed = (*allowed, settings.host)
     with only_one(home):
+        take_view(settings)
         listener = listen(settings.host, settings.port)
         try:
             return asyncio.run(_serve(settings, listener, allowed))

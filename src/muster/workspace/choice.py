@@ -7,8 +7,9 @@ from pathlib import Path
 
 from muster.domain.errors import Invalid, Unavailable
 from muster.workspace.base import Backend
+from muster.workspace.namespace import PRIVATE
 
-_PREFERRED = ("overlay", "btrfs", "reflink", "clone")
+_PREFERRED = ("overlay", "btrfs", "reflink", PRIVATE, "clone")
 
 
 def in_order(names: Iterable[str]) -> list[str]:
@@ -24,10 +25,12 @@ class Choice:
         self._home = home
         self._backends = backends
         self._wanted = wanted
-        self._chosen: Backend | None = None
+        self._chosen: dict[bool, Backend] = {}
 
-    def get(self, name: str | None) -> Backend:
+    def get(self, name: str | None, *, for_all: bool = False) -> Backend:
         """The backend of that name, else the one for new workspaces.
+
+        `for_all` asks for files that every program of the machine sees at their path.
 
         Raises:
             Invalid: there is none of that name.
@@ -35,9 +38,9 @@ class Choice:
         """
         if name is not None:
             return self.by_name(name)
-        if self._chosen is None:
-            self._chosen = self._first_available()
-        return self._chosen
+        if for_all not in self._chosen:
+            self._chosen[for_all] = self._first_available(for_all=for_all)
+        return self._chosen[for_all]
 
     def by_name(self, name: str) -> Backend:
         """The backend of a name.
@@ -53,9 +56,11 @@ class Choice:
             )
         return found
 
-    def _first_available(self) -> Backend:
+    def _first_available(self, *, for_all: bool) -> Backend:
         self._home.mkdir(parents=True, exist_ok=True, mode=0o700)
         names = [self._wanted] if self._wanted else in_order(self._backends)
+        if for_all and PRIVATE in names:
+            names = [name for name in in_order(self._backends) if name != PRIVATE]
         reasons = []
         for name in names:
             backend = self.by_name(name)

@@ -107,17 +107,19 @@ class Workspaces:
         ports: int = 0,
         branch: str = "work",
         layer: str | None = None,
+        for_all: bool = False,
     ) -> Workspace:
         """Make a workspace at a commit; the same id gives the same one, also after a crash.
 
         `near` is a commit that others already work on. `branch` is what the agent's own git calls
         its work. `layer` is laid under the files if it is kept and fits (`layer_of` tells).
+        `for_all` asks for files that programs outside this server's namespace see as well.
 
         Raises:
             Conflict: the id belongs to a workspace at another commit.
             GitFailed: the commit is not in the mirror, or the disk is full.
         """
-        chosen = self._choice.get(backend)
+        chosen = self._choice.get(backend, for_all=for_all)
         with self._locked(id):
             wish = Wish(id, commit, near=near, ports=ports, branch=branch, layer=layer)
             source, mirror = self.source(repo_id), self.mirror(repo_id)
