@@ -37,7 +37,7 @@ class UsernsOverlay(WorkspaceContract):
         (tree / "made").mkdir()
         (tree / "made").rename(tree / "own")
 
-    def test_a_folder_that_took_the_place_of_another_is_told_as_a_whole(
+    def test_a_folder_that_is_new_or_took_the_place_of_another_is_told_as_a_whole(
         self, backend, source, commit, make_root
     ):
         root = make_root()
@@ -45,7 +45,9 @@ class UsernsOverlay(WorkspaceContract):
         subprocess.run(["rm", "-r", tree / "src"], check=True)
         (tree / "src").mkdir()
         (tree / "src/new").write_text("new\n")
-        assert backend.touched(root) == ["src"]
+        (tree / "fresh/below").mkdir(parents=True)
+        (tree / "fresh/below/x").write_text("x\n")
+        assert backend.touched(root) == ["fresh", "src"]
 
     def test_an_agent_cannot_write_the_kernels_notes(self, backend, source, commit, make_root):
         root = make_root()

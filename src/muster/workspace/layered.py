@@ -8,6 +8,7 @@ lands in `root/upper`, which therefore also says what it touched.
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -114,12 +115,12 @@ class LayeredBackend:
         it without a trace, so it always counts.
         """
         record = read_record(root / LAYERS) or {}
-        moved, found = record.get("moved"), self._in_layer(root)
+        moved, found = record.get("moved"), self._in_layer(root, record.get("lower", []))
         if moved is None or found is None:
             return None
         return sorted({*moved, *found})
 
-    def _in_layer(self, root: Path) -> list[str] | None:
+    def _in_layer(self, root: Path, lower: list[str]) -> list[str] | None:
         found: list[str] = []
         folders = [""]
         seen = 0
@@ -131,7 +132,9 @@ class LayeredBackend:
             with os.scandir(root / "upper" / folder) as entries:
                 for entry in entries:
                     path = f"{folder}{entry.name}"
-                    merges = entry.is_dir(follow_symlinks=False) and self._merges(entry.path)
+                    merges = entry.is_dir(follow_symlinks=False) and self._merges(
+                        entry.path, path, lower
+                    )
                     (folders if merges else found).append(f"{path}/" if merges else path)
         found = [path for path in found if path != ".git"]
         return None if len(found) > _MOST_PATHS else found
@@ -139,13 +142,17 @@ class LayeredBackend:
     def _move(self, source: Source, root: Path, start: str, commit: str) -> None:
         self._starts.move_on(source, root, start, commit)
         record = read_record(root / LAYERS) or {}
-        write_record(root / LAYERS, {**record, "moved": self._in_layer(root)}, sync=False)
+        found = self._in_layer(root, record.get("lower", []))
+        write_record(root / LAYERS, {**record, "moved": found}, sync=False)
 
     def _mount(self, root: Path, lower: list[Path]) -> None:
         mount_overlay(lower, root / "upper", root / "work", root / "tree", self.notes)
 
-    def _merges(self, folder: str) -> bool:
+    def _merges(self, folder: str, path: str, lower: list[str]) -> bool:
         """Whether a folder of the layer is shown with the one below it at the same path."""
+        if self.notes == "user" and not any(_is_folder(f"{below}/{path}") for below in lower):
+            # Without redirects the kernel leaves a new folder unmarked.
+            return False
         try:
             names = os.listxattr(folder, follow_symlinks=False)
         except FileNotFoundError:
@@ -153,6 +160,13 @@ class LayeredBackend:
         if f"{self.notes}.overlay.redirect" in names:
             return False
         return f"{self.notes}.overlay.opaque" not in names
+
+
+def _is_folder(path: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
 
 
 def _make_folders(root: Path, *more: str) -> Path:
