@@ -106,6 +106,7 @@ class TestReflinkOnXfs(CopiedContract):
         return ReflinkBackend()
 
 
+@pytest.mark.long
 @pytest.mark.needs_btrfs
 class TestReflinkOnBtrfs(CopiedContract):
     @pytest.fixture

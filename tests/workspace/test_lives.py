@@ -111,7 +111,7 @@ async def test_of_every_kind(backend, put_at, make_workspaces, make_project, tmp
     await live(project, put_at("process"), tmp_path / "planted")
 
 
-@pytest.mark.parametrize("backend", KINDS[:2])
+@pytest.mark.parametrize("backend", [KINDS[0], pytest.param("clone", marks=pytest.mark.long)])
 async def test_of_an_agent_in_every_place(
     backend, place, put_at, make_workspaces, make_project, tmp_path
 ):
