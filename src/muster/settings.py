@@ -152,6 +152,7 @@ class Settings:
     allowed_hosts: tuple[str, ...] = ()
     database_url: str = ""
     workspaces_dir: Path | None = None
+    workspace_backend: str = "auto"
     projects_dir: Path | None = None
     event_dir: Path | None = None
     queue_processor: bool = True
@@ -179,6 +180,7 @@ _SERVER_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "allowed_hosts": _globs,
     "database_url": _text,
     "workspaces_dir": lambda n, v: Path(_text(n, v)).expanduser().absolute(),
+    "workspace_backend": _text,
     "projects_dir": lambda n, v: Path(_text(n, v)).expanduser().absolute(),
     "event_dir": lambda n, v: Path(_text(n, v)).expanduser().absolute(),
     "queue_processor": lambda n, v: _flag(n, v),

@@ -25,6 +25,10 @@ class Part:
     enable: str
 
 
+DISK_BYTES = 400 * 1024 * 1024
+"""The smallest that both file systems like; the file is sparse."""
+
+
 def _runs(*argv: str) -> str:
     """Why a command does not succeed here, or nothing when it does."""
     try:
@@ -88,6 +92,41 @@ def _no_overlay() -> str:
             _runs("umount", "--lazy", merged)
 
 
+def _no_userns() -> str:
+    """Why an ordinary user can mount no overlay in a namespace of its own."""
+    script = "mkdir l u w m && mount -t overlay o -o lowerdir=l,upperdir=u,workdir=w,userxattr m"
+    argv = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    if os.geteuid() == 0:
+        argv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *argv]
+    with tempfile.TemporaryDirectory(prefix="mu-") as folder:
+        Path(folder).chmod(0o777)
+        return _runs(*argv, f"cd {folder} && {script}")
+
+
+def _no_disk(kind: str) -> Callable[[], str]:
+    """Why no disk of this kind can be made in a file and mounted."""
+
+    def why_absent() -> str:
+        if why := _no_root() or _program(f"mkfs.{kind}")():
+            return why
+        with tempfile.TemporaryDirectory(prefix="mu-") as folder:
+            image, at = Path(folder, "image"), Path(folder, "at")
+            at.mkdir()
+            try:
+                return make_disk(kind, image) or _runs("mount", "-o", "loop", str(image), str(at))
+            finally:
+                _runs("umount", "--lazy", str(at))
+
+    return why_absent
+
+
+def make_disk(kind: str, image: Path) -> str:
+    """Make a small empty `btrfs` or `xfs` in a file; why that did not work."""
+    with image.open("wb") as file:
+        file.truncate(DISK_BYTES)
+    return _runs(f"mkfs.{kind}", "-q", str(image))
+
+
 def _no_docker() -> str:
     """Why the tests cannot start a Docker engine of their own."""
     programs = ("dockerd", "docker", "containerd", "runc")
@@ -117,6 +156,14 @@ PARTS = {
             "scripts/ci-setup axe",
         ),
         Part("overlay", "kernel overlay mounts", _no_overlay, "run the tests as root on Linux"),
+        Part(
+            "userns",
+            "an ordinary user's namespaces with overlays in them",
+            _no_userns,
+            "Linux 5.11, user.max_user_namespaces above 0, and as root: scripts/ci-setup base",
+        ),
+        Part("btrfs", "a btrfs disk", _no_disk("btrfs"), "as root: scripts/ci-setup disks"),
+        Part("xfs", "an XFS disk", _no_disk("xfs"), "as root: scripts/ci-setup disks"),
         Part("root", "root's rights", _no_root, "run the tests as root"),
         Part("tmux", "tmux", _program("tmux"), "scripts/ci-setup tmux"),
         Part("docker", "a Docker engine to start", _no_docker, "as root: scripts/ci-setup docker"),

@@ -1,20 +1,58 @@
-"""A real project with its mirror, and workspaces of both backends on it."""
+"""A real project with its mirror, and workspaces of every backend on it."""
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from pathlib import Path
+
 import pytest
 
-from muster.workspace.clone import CloneBackend
 from muster.workspace.git import Git
-from muster.workspace.overlay import OverlayBackend
 from muster.workspace.survey import inspect
 from muster.workspace.workspaces import Workspaces
+from workspace.disks import disk, unmount_below
+from workspace.dying import BACKENDS
 from workspace.project import Project
 
-BOTH = [pytest.param("overlay", marks=pytest.mark.needs_overlay), "clone"]
+KINDS = {"reflink": "xfs", "btrfs": "btrfs"}
+"""Backends that need a disk of their own kind."""
+
+EVERY = [
+    pytest.param("overlay", marks=pytest.mark.needs_overlay),
+    "clone",
+    # In CI these have their contract and one whole life with all that is planted (`test_lives`).
+    pytest.param("userns-overlay", marks=[pytest.mark.needs_overlay, pytest.mark.long]),
+    pytest.param("reflink", marks=[pytest.mark.needs_xfs, pytest.mark.long]),
+    pytest.param("btrfs", marks=[pytest.mark.needs_btrfs, pytest.mark.long]),
+]
 
 
-@pytest.fixture(params=BOTH)
+@pytest.fixture(scope="session")
+def btrfs():
+    with disk("btrfs") as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def xfs():
+    with disk("xfs") as folder:
+        yield folder
+
+
+@pytest.fixture
+def home(request):
+    """A fresh state folder, on a disk that the backend under test can use."""
+    asked = getattr(request.node, "callspec", None)
+    kind = KINDS.get(asked.params.get("backend", "")) if asked else None
+    where = request.getfixturevalue(kind) if kind else None
+    folder = Path(tempfile.mkdtemp(prefix="mu-", dir=where))
+    yield folder
+    unmount_below(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=EVERY)
 def backend(request) -> str:
     """Each backend by name."""
     return request.param
@@ -26,8 +64,7 @@ def make_workspaces(home):
 
     def make(backend: str) -> Workspaces:
         git = Git()
-        backends = {"overlay": OverlayBackend(git), "clone": CloneBackend(git)}
-        return Workspaces(home, {backend: backends[backend]}, git)
+        return Workspaces(home, {backend: BACKENDS[backend](git)}, git)
 
     return make
 

@@ -10,12 +10,22 @@ import sys
 from pathlib import Path
 
 from muster.failpoint import arm
+from muster.workspace.btrfs import BtrfsBackend
 from muster.workspace.clone import CloneBackend
 from muster.workspace.git import Git
 from muster.workspace.overlay import OverlayBackend
+from muster.workspace.reflink import ReflinkBackend
+from muster.workspace.userns_overlay import UsernsOverlayBackend
 from muster.workspace.workspaces import Workspaces
 
 REPO = "prj_1"
+BACKENDS = {
+    "overlay": OverlayBackend,
+    "userns-overlay": UsernsOverlayBackend,
+    "clone": CloneBackend,
+    "reflink": ReflinkBackend,
+    "btrfs": BtrfsBackend,
+}
 
 
 class MortalGit(Git):
@@ -36,8 +46,8 @@ def main() -> None:
     wish = json.loads(sys.argv[1])
     git = MortalGit(wish.get("git", 0))
     arm(wish.get("point", ""))
-    backends = {"overlay": OverlayBackend(git), "clone": CloneBackend(git)}
-    workspaces = Workspaces(Path(wish["home"]), {wish["backend"]: backends[wish["backend"]]}, git)
+    backend = BACKENDS[wish["backend"]](git)
+    workspaces = Workspaces(Path(wish["home"]), {backend.name: backend}, git)
     call, args = wish["call"], wish["args"]
     if call == "open":
         workspaces.open(args[0], REPO, args[1], near=args[2], ports=5, branch="muster/x")

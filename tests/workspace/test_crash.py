@@ -291,11 +291,11 @@ def test_a_workspace_whose_record_the_machines_end_has_torn_is_set_aside(project
     assert (kept / "tree" / "work").read_text() == "w\n"
 
 
-def test_a_folder_that_was_swapped_is_neither_used_nor_removed(project, tmp_path):
+def test_a_folder_that_was_swapped_is_neither_used_nor_removed(project):
     ws = project.open("w")
-    aside = tmp_path / "aside"
+    aside = project.workspaces.home / "aside"
     record = (ws.root / "record.json").read_bytes()
-    if ws.backend == "overlay":
+    if ws.backend.endswith("overlay"):
         unmount(ws.tree)
     ws.root.rename(aside)
     ws.root.mkdir()
@@ -311,10 +311,10 @@ def test_a_folder_that_was_swapped_is_neither_used_nor_removed(project, tmp_path
     assert (ws.root / "precious").exists()
 
 
-def test_a_link_in_the_place_of_a_workspace_is_not_followed(project, tmp_path):
+def test_a_link_in_the_place_of_a_workspace_is_not_followed(project):
     ws = project.open("w")
-    aside = tmp_path / "aside"
-    if ws.backend == "overlay":
+    aside = project.workspaces.home / "aside"
+    if ws.backend.endswith("overlay"):
         unmount(ws.tree)
     ws.root.rename(aside)
     before = Identity.of(aside)

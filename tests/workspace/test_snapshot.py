@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 from pathlib import Path
 
@@ -275,7 +276,7 @@ def test_a_large_tree_is_asked_about_only_where_it_was_touched(make_project, wor
     assert project.snapshot(ws) is None
     (ws.tree / f"d1/{'long' * 45}1").write_text("changed\n")
     (ws.tree / f"d2/{'long' * 45}2").unlink()
-    (ws.tree / "d3").rename(ws.tree / "moved")
+    shutil.move(ws.tree / "d3", ws.tree / "moved")
     for path in (ws.tree / "d4").iterdir():
         path.unlink()
     (ws.tree / "d4").rmdir()

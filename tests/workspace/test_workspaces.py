@@ -12,7 +12,16 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
-from muster.domain.errors import Conflict, GitFailed, Invalid, NoRoom, NotFound, Refused
+from muster.domain.errors import (
+    Conflict,
+    GitFailed,
+    Invalid,
+    NoRoom,
+    NotFound,
+    Refused,
+    Unavailable,
+)
+from muster.workspace.choice import Choice
 from muster.workspace.git import Git
 from muster.workspace.kept import Kept
 from muster.workspace.ports import FIRST, LAST, Ports
@@ -173,12 +182,25 @@ def test_the_first_backend_that_can_is_taken_and_others_by_name(home, make_proje
 
     good = Good()
     workspaces = Workspaces(home, {"overlay": Never(), "clone": good})
-    assert workspaces._backend(None) is good
+    assert workspaces.choose() == "clone"
     with pytest.raises(Invalid, match="'other'") as caught:
         workspaces.open("x", REPO, "0" * 40, backend="other")
     assert "clone, overlay" in caught.value.hint
-    with pytest.raises(NotFound, match="overlay: not here"):
-        Workspaces(home, {"overlay": Never()})._backend(None)
+    with pytest.raises(Unavailable, match="overlay: not here"):
+        Workspaces(home, {"overlay": Never()}).choose()
+
+    class Private(Good):
+        name = "userns-overlay"
+
+    backends = {"userns-overlay": Private(), "clone": good}
+    for wanted in (None, "userns-overlay"):
+        choice = Choice(home, backends, wanted)
+        assert choice.get(None).name == "userns-overlay"
+        assert choice.get(None, for_all=True) is good
+    with pytest.raises(Unavailable, match="overlay: not here"):
+        Workspaces(home, {"overlay": Never(), "clone": good}, wanted="overlay").choose()
+    with pytest.raises(Invalid, match="'other'"):
+        Workspaces(home, {"clone": good}, wanted="other").choose()
 
 
 # --- ports ---

@@ -242,6 +242,7 @@ def _furnish(
         ports=job.settings.ports,
         branch=job.task.branch,
         layer=layer,
+        for_all=tools.is_outside(agent.runtime),
     )
     folder = private(tools, agent.id)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -146,6 +146,7 @@ def _furnish(
         near=command.near,
         ports=job.settings.ports,
         layer=command.layer,
+        for_all=tools.is_outside(place_of(tools, job).name),
     )
 
 

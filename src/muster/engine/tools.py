@@ -84,6 +84,10 @@ class Tools:
             raise Invalid(f"there is no runtime '{name}'", hint=f"runtimes: {known}")
         return self.runtimes[name]
 
+    def is_outside(self, name: str) -> bool:
+        """Whether a place lets others mount the workspace, who do not share this server's view."""
+        return bool(getattr(self.runtimes.get(name), "outside", False))
+
     def driver(
         self, name: str, of_project: Mapping[str, Mapping[str, Any]]
     ) -> tuple[Driver, dict[str, Any]]:

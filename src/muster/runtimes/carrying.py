@@ -2,7 +2,8 @@
 
 A folder travels as one commit without history: files, links and which of them may be executed.
 Empty folders, times, owners and sockets do not travel. What comes back is taken as a whole: the
-folder here becomes what it was there.
+folder here becomes what it was there. Of a repository inside the folder only the fact travels, and
+arrives as an empty one: nobody enters it, and whoever judges the folder sees that it was there.
 
 The repository is muster's own, beside the folder. Attributes that a tree brings along change
 nothing (`info/attributes` overrules them), and no configuration but ours is read.
@@ -20,6 +21,8 @@ from muster.domain.errors import Refused
 SENT, BACK = "refs/muster/sent", "refs/muster/back"
 _SECONDS = 1800.0
 _ATTRIBUTES = "* -text -eol -ident -filter -working-tree-encoding -diff -merge\n"
+_MARK = f"160000 {'1' * 40}"
+"""How such a repository is said in the commit: as git says a submodule."""
 _SETTINGS = {
     "core.fsmonitor": "false",
     "core.hooksPath": os.devnull,
@@ -54,7 +57,12 @@ class Carrier:
         """
         self._make()
         (self._repository / "index.lock").unlink(missing_ok=True)
-        self._git("add", "--all", "--force", "--", ".")
+        nested = [path for path in self._listed("-o") if path.endswith("/")]
+        but = "".join(f":(exclude,literal){path}\0" for path in nested)
+        chosen = ("--pathspec-from-file=-", "--pathspec-file-nul")
+        self._git("add", "--all", "--force", *chosen, feed=os.fsencode(f".\0{but}"))
+        marks = "".join(f"{_MARK}\t{path.rstrip('/')}\0" for path in nested)
+        self._git("update-index", "-z", "--index-info", feed=os.fsencode(marks))
         tree = self._git("write-tree").decode().strip()
         parents = ["-p", since] if since else []
         commit = self._git("commit-tree", tree, *parents, "-m", "carried").decode().strip()
@@ -78,6 +86,9 @@ class Carrier:
         self._git("index-pack", "--stdin", "--strict", "--fix-thin", feed=pack)
         self._git("update-ref", ref, commit)
         self._git("read-tree", "--reset", "-u", commit)
+        for entry in self._listed("-s"):
+            if entry.startswith("160000 "):
+                self._mark(self._folder / entry.partition("\t")[2])
 
     def make_repository(self, commit: str) -> None:
         """Let who works in the folder use git there: a repository with this one commit.
@@ -97,6 +108,19 @@ class Carrier:
     def remove(self) -> None:
         """Let go of the repository; the folder stays."""
         shutil.rmtree(self._repository, ignore_errors=True)
+
+    def _listed(self, what: str) -> list[str]:
+        listed = self._git("ls-files", "-z", what)
+        return [os.fsdecode(path) for path in listed.split(b"\0") if path]
+
+    def _mark(self, folder: Path) -> None:
+        """Let a folder be known for a repository of its own, with nothing in it."""
+        own = folder / ".git"
+        if os.path.lexists(own):
+            return
+        for name in ("objects", "refs"):
+            (own / name).mkdir(parents=True)
+        (own / "HEAD").write_text("ref: refs/heads/none\n")
 
     def _make(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)

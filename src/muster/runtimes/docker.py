@@ -61,6 +61,8 @@ class DockerRuntime(Supervised):
 
     name = "docker"
     zygote = "contained"
+    outside = True
+    """The engine binds folders as the machine sees them, not as this server does."""
 
     def __init__(self, network: str = "none") -> None:
         super().__init__()

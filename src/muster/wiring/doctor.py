@@ -16,8 +16,10 @@ from muster.domain.errors import MusterError
 from muster.runtimes.base import Runtime
 from muster.settings import Settings, environment, load
 from muster.wiring.home import prepare_home
-from muster.wiring.plugins import KINDS, find, why
+from muster.wiring.plugins import KINDS, Plugin, find, why
+from muster.wiring.view import why_not
 from muster.workspace.base import Backend
+from muster.workspace.choice import in_order
 from muster.workspace.git import Git
 
 Check = dict[str, str]
@@ -40,7 +42,7 @@ def diagnose(home: Path) -> list[Check]:
         *checks,
         _port(settings),
         *_of("runtimes", home, _place),
-        *_of("workspaces", home, lambda name, backend: _workspace(name, backend, home)),
+        *_workspaces(settings),
         *_agents(settings, environ),
     ]
 
@@ -113,14 +115,22 @@ def _of(group: str, home: Path, look: Callable[[str, Any], Check]) -> Iterator[C
     """What is found of each part of each plugin; the fault of a stranger's is one more finding."""
     kind = _NAMED.get(group, KINDS[group])
     for plugin in find(group, home):
-        if plugin.fault is not None:
-            fix = f"mend or remove {plugin.distribution}"
-            yield _check(f"{kind} {plugin.name}", "fail", plugin.error, fix)
+        if broken := _fault(plugin):
+            yield broken
         for name, part in sorted(plugin.parts.items()):
             try:
                 yield look(name, part)
             except Exception as fault:  # noqa: BLE001 - a stranger's code; it is told
                 yield _check(f"{kind} {name}", "fail", why(fault))
+
+
+def _fault(plugin: Plugin) -> Check | None:
+    """That a plugin gives nothing, and why."""
+    if plugin.fault is None:
+        return None
+    kind = _NAMED.get(plugin.group, KINDS[plugin.group])
+    fix = f"mend or remove {plugin.distribution}"
+    return _check(f"{kind} {plugin.name}", "fail", plugin.error, fix)
 
 
 def _place(name: str, place: Runtime) -> Check:
@@ -129,10 +139,32 @@ def _place(name: str, place: Runtime) -> Check:
     return _check(f"runtime {name}", "warn" if why_not else "ok", text)
 
 
-def _workspace(name: str, backend: Backend, home: Path) -> Check:
-    why_not = backend.available(home)
-    text = why_not or "can make workspaces here"
-    return _check(f"workspace {name}", "warn" if why_not else "ok", text)
+def _workspaces(settings: Settings) -> Iterator[Check]:
+    """Each way in the order in which they are tried; what is not needed is no reason to warn."""
+    found = list(find("workspaces", settings.home))
+    yield from filter(None, map(_fault, found))
+    backends: dict[str, Backend] = {n: part for one in found for n, part in one.parts.items()}
+    wanted, where = settings.workspace_backend, settings.workspaces
+    where.mkdir(parents=True, exist_ok=True, mode=0o700)
+    taken = False
+    for name in in_order(backends):
+        try:
+            reason = why_not(backends[name], where)
+        except Exception as fault:  # noqa: BLE001 - a stranger's code; it is told
+            yield _check(f"workspace {name}", "fail", why(fault))
+            continue
+        asked = not taken and wanted in {"auto", name}
+        text = f"can make workspaces here{', and does' if asked else ''}"
+        fix = 'set workspace_backend = "auto", or mend that' if asked and wanted == name else ""
+        state = "ok" if not reason or not asked else "fail" if fix else "warn"
+        shown = f"not here: {reason}" if reason else text
+        yield _check(f"workspace {name}", state, shown, fix if reason else "")
+        taken = taken or (asked and not reason)
+    if wanted != "auto" and wanted not in backends:
+        known = ", ".join(sorted(backends))
+        yield _check(
+            f"workspace {wanted}", "fail", "no such workspace backend", f"there are: {known}"
+        )
 
 
 def _driver(name: str, found: Found) -> Check:

@@ -27,7 +27,12 @@ class House:
         self.store = working("stores", settings.home)["sqlite"](
             settings.database_url, settings.home
         )
-        self.workspaces = Workspaces(settings.workspaces, working("workspaces", settings.home))
+        self.workspaces = Workspaces(
+            settings.workspaces,
+            working("workspaces", settings.home),
+            wanted=None if settings.workspace_backend == "auto" else settings.workspace_backend,
+        )
+        self.workspaces.choose()
         self.tools = Tools(
             settings=settings,
             store=self.store,

@@ -31,6 +31,7 @@ from muster.service.counter import Service
 from muster.settings import Settings, environment, load
 from muster.wiring.home import only_one, prepare_home, token_of, write_whole
 from muster.wiring.house import House
+from muster.wiring.view import take_view
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _SPEAKER = "uvicorn.protocols.websockets.websockets_sansio_impl"
@@ -86,6 +87,7 @@ def serve(
     if settings.host not in _LOOPBACK | _WILDCARDS:
         allowed = (*allowed, settings.host)
     with only_one(home):
+        take_view(settings)
         listener = listen(settings.host, settings.port)
         try:
             return asyncio.run(_serve(settings, listener, allowed))

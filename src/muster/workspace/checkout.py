@@ -30,6 +30,10 @@ _RECORD = "checkout.json"
 
 INDEX = "index"
 
+_GUARD = threading.Lock()
+_MAKING: dict[Path, threading.Lock] = {}
+"""One lock per base, whichever backend asks: they share the bases."""
+
 
 def check_out(git: Git, mirror: Path, commit: str, tree: Path, index: Path) -> None:
     """Fill the empty folder `tree` with the files of `commit`; `index` becomes git's record of it.
@@ -52,10 +56,10 @@ class Bases:
     rewrites within the second of the checkout, to the same length, must not keep its time.
     """
 
-    def __init__(self, git: Git) -> None:
+    def __init__(self, git: Git, make_folder: Callable[[Path], None] = Path.mkdir) -> None:
+        """`make_folder` makes the folder that a checkout's files go into."""
         self._git = git
-        self._guard = threading.Lock()
-        self._making: dict[Path, threading.Lock] = {}
+        self._make_folder = make_folder
 
     def find(self, source: Source, commit: str) -> Path | None:
         """The base of `commit`, if it is there."""
@@ -100,6 +104,7 @@ class Bases:
         source.bases.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = Path(mkdtemp(prefix=".new-", dir=source.bases))
         try:
+            self._make_folder(draft / "tree")
             check_out(self._git, source.mirror, commit, draft / "tree", draft / INDEX)
             self._date_back(Place(source.mirror, draft / "tree", draft / INDEX))
             write_record(draft / _RECORD, {"commit": commit}, sync=False)
@@ -120,8 +125,8 @@ class Bases:
 
     @contextmanager
     def _one_at_a_time(self, base: Path) -> Iterator[None]:
-        with self._guard:
-            lock = self._making.setdefault(base, threading.Lock())
+        with _GUARD:
+            lock = _MAKING.setdefault(base, threading.Lock())
         with lock:
             yield
 

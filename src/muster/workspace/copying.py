@@ -11,6 +11,15 @@ from pathlib import Path
 _FICLONE = 0x40049409
 
 
+def share_blocks(read: int, write: int) -> None:
+    """Let an open file hold what another holds, without copying it.
+
+    Raises:
+        OSError: the file system cannot, or there is no room.
+    """
+    fcntl.ioctl(write, _FICLONE, read)
+
+
 def copy_file(source: str, target: str) -> str:
     """Copy a file's bytes, mode and times; a link is copied as a link. Never a hard link."""
     if Path(source).is_symlink() or not _reflink(source, target):
@@ -23,7 +32,7 @@ def _reflink(source: str, target: str) -> bool:
     """Share the blocks, copied on write, where the file system can; else leave an empty file."""
     with Path(source).open("rb") as read, Path(target).open("wb") as write:
         try:
-            fcntl.ioctl(write, _FICLONE, read.fileno())
+            share_blocks(read.fileno(), write.fileno())
         except OSError:
             return False
     return True

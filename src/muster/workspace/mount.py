@@ -1,7 +1,9 @@
 """The kernel's overlay mounts, by mount(2): no program, no root helper, a tenth of a millisecond.
 
 Options: `redirect_dir=on`, or `git mv` of a folder fails with EXDEV; `index=off`, so that layers
-may be moved; never `volatile`, which loses the layer when the machine stops uncleanly.
+may be moved; never `volatile`, which loses the layer when the machine stops uncleanly. Without root
+in the machine's own user namespace the kernel keeps its notes in attributes of users
+(`userxattr`), and then it redirects nothing; asked for `redirect_dir` there, it refuses to mount.
 """
 
 from __future__ import annotations
@@ -17,7 +19,10 @@ from muster.domain.errors import Unavailable
 
 _NOSUID, _NODEV = 2, 4
 _DETACH, _NOFOLLOW = 2, 8
-_OPTIONS = "redirect_dir=on,index=off,metacopy=off"
+_OPTIONS = {
+    "trusted": "redirect_dir=on,index=off,metacopy=off",
+    "user": "userxattr,index=off,metacopy=off",
+}
 _SPECIAL = re.compile(r"[:,\\]")
 _ESCAPED = re.compile(rb"[^\w/.-]")
 _MOUNTS = Path("/proc/self/mountinfo")
@@ -25,8 +30,13 @@ _MOUNTS = Path("/proc/self/mountinfo")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def mount_overlay(lower: Sequence[Path], upper: Path, work: Path, at: Path) -> None:
+def mount_overlay(
+    lower: Sequence[Path], upper: Path, work: Path, at: Path, notes: str = "trusted"
+) -> None:
     """Show `lower` (the first on top) with `upper` above it at `at`.
+
+    `notes` says whose attributes the kernel keeps its own notes in: `trusted` ones or those of a
+    `user`.
 
     Raises:
         Unavailable: this system, user or file system cannot; the message has the reason.
@@ -37,7 +47,7 @@ def mount_overlay(lower: Sequence[Path], upper: Path, work: Path, at: Path) -> N
     try:
         names = [_option(path, held) for path in (*lower, upper, work)]
         lowers, (above, beside) = ":".join(names[:-2]), names[-2:]
-        options = f"lowerdir={lowers},upperdir={above},workdir={beside},{_OPTIONS}"
+        options = f"lowerdir={lowers},upperdir={above},workdir={beside},{_OPTIONS[notes]}"
         done = _libc.mount(
             b"muster", os.fsencode(at), b"overlay", _NOSUID | _NODEV, os.fsencode(options)
         )
@@ -82,10 +92,11 @@ def mounts_below(folder: Path) -> list[Path]:
     if top not in table and not _ESCAPED.search(top):
         return []
     lines = table.splitlines()
-    points = [_unescape(line.split(b" ")[4]) for line in lines]
+    points = [unescape(line.split(b" ")[4]) for line in lines]
     found = [p for p in reversed(points) if p == top or p.startswith(top + b"/")]
     return [Path(os.fsdecode(point)) for point in found]
 
 
-def _unescape(text: bytes) -> bytes:
+def unescape(text: bytes) -> bytes:
+    """A path as the kernel lists it, with its own spelling of white space, as it is."""
     return re.sub(rb"\\([0-7]{3})", lambda m: bytes([int(m[1], 8)]), text)

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from muster.domain.errors import Invalid, NotFound
 from muster.domain.guard import folder_name, ref_name
 from muster.workspace import branches, compare, layers, merge, mix, rescue
 from muster.workspace.agentgit import FOLDER as AGENT_GIT
 from muster.workspace.base import Backend, Source, Workspace
+from muster.workspace.choice import Choice
 from muster.workspace.commits import Author
 from muster.workspace.difference import Change, gitlinks
 from muster.workspace.git import Git
@@ -29,7 +29,6 @@ from muster.workspace.stamp import stamp
 
 __all__ = ["Change", "Conflicted", "ConflictedPath", "Landed", "Merged", "Taken", "Workspaces"]
 
-_PREFERRED = ("overlay", "clone")
 _PATCH = 1024 * 1024
 _FILE = 16 * 1024 * 1024
 """Bytes that are read of one patch, and of one file, unless asked otherwise."""
@@ -42,11 +41,17 @@ class Workspaces:
     `layers/` and `ports/`. One server at a time uses a home.
     """
 
-    def __init__(self, home: Path, backends: Mapping[str, Backend], git: Git | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        backends: Mapping[str, Backend],
+        git: Git | None = None,
+        wanted: str | None = None,
+    ) -> None:
+        """`wanted` names the only backend for new workspaces; else it is the first that can."""
         self.home = home.resolve()
         self.git = git or Git()
-        self._backends = backends
-        self._chosen: Backend | None = None
+        self._choice = Choice(self.home, backends, wanted)
         self._guard = threading.Lock()
         self._locks: WeakValueDictionary[str, _Lock] = WeakValueDictionary()
         self._mirrors: dict[str, Mirror] = {}
@@ -82,6 +87,15 @@ class Workspaces:
 
     # --- workspaces ---
 
+    def choose(self) -> str:
+        """The name of the backend that new workspaces are made by.
+
+        Raises:
+            Invalid: there is none of the name that is wanted.
+            Unavailable: none can make workspaces here, or not the one that is wanted.
+        """
+        return self._choice.get(None).name
+
     def open(
         self,
         id: str,
@@ -93,21 +107,23 @@ class Workspaces:
         ports: int = 0,
         branch: str = "work",
         layer: str | None = None,
+        for_all: bool = False,
     ) -> Workspace:
         """Make a workspace at a commit; the same id gives the same one, also after a crash.
 
         `near` is a commit that others already work on. `branch` is what the agent's own git calls
         its work. `layer` is laid under the files if it is kept and fits (`layer_of` tells).
+        `for_all` asks for files that programs outside this server's namespace see as well.
 
         Raises:
             Conflict: the id belongs to a workspace at another commit.
             GitFailed: the commit is not in the mirror, or the disk is full.
         """
-        chosen = self._backend(backend)
+        chosen = self._choice.get(backend, for_all=for_all)
         with self._locked(id):
             wish = Wish(id, commit, near=near, ports=ports, branch=branch, layer=layer)
             source, mirror = self.source(repo_id), self.mirror(repo_id)
-            return self._spaces.open(chosen, self._by_name, mirror, source, wish)
+            return self._spaces.open(chosen, self._choice.by_name, mirror, source, wish)
 
     def warm(self, repo_id: str, commit: str, near: str | None = None) -> None:
         """Make ahead of time what the next workspace at a commit needs.
@@ -118,7 +134,7 @@ class Workspaces:
             GitFailed: the commit is not in the mirror, or the disk is full.
         """
         gitlinks(self.mirror(repo_id), commit, near)
-        self._backend(None).ready(self.source(repo_id), commit)
+        self._choice.get(None).ready(self.source(repo_id), commit)
 
     def reopen(self, id: str) -> Workspace:
         """Bring a workspace back into view after a restart.
@@ -129,7 +145,7 @@ class Workspaces:
         """
         with self._locked(id):
             workspace = self._spaces.get(id)
-            self._by_name(workspace.backend).reopen(workspace.root)
+            self._choice.by_name(workspace.backend).reopen(workspace.root)
         return workspace
 
     def get(self, id: str) -> Workspace:
@@ -335,7 +351,7 @@ class Workspaces:
     # --- inside ---
 
     def _touched(self, workspace: Workspace) -> Sequence[str] | None:
-        backend = self._by_name(workspace.backend)
+        backend = self._choice.by_name(workspace.backend)
         backend.reopen(workspace.root)
         return backend.touched(workspace.root)
 
@@ -348,36 +364,9 @@ class Workspaces:
                 is_whole = seen is not None and stamp(workspace.tree, touched) == seen
                 mirror = self.mirror(workspace.repo_id)
                 kept = rescue.rescue(mirror, workspace, touched, is_whole=is_whole)
-            self._spaces.finish_close(workspace, self._by_name(workspace.backend))
+            self._spaces.finish_close(workspace, self._choice.by_name(workspace.backend))
             self._stamps.pop(workspace.id, None)
         return kept
-
-    def _backend(self, name: str | None) -> Backend:
-        if name is not None:
-            return self._by_name(name)
-        if self._chosen is None:
-            self._chosen = self._first_available()
-        return self._chosen
-
-    def _first_available(self) -> Backend:
-        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        wanted = [name for name in _PREFERRED if name in self._backends]
-        reasons = []
-        for name in (*wanted, *(set(self._backends) - set(wanted))):
-            why_not = self._backends[name].available(self.home)
-            if not why_not:
-                return self._backends[name]
-            reasons.append(f"{name}: {why_not}")
-        raise NotFound(f"no way to make workspaces under {self.home}: {'; '.join(reasons)}")
-
-    def _by_name(self, name: str) -> Backend:
-        found = self._backends.get(name)
-        if found is None:
-            raise Invalid(
-                f"there is no workspace backend {name!r}",
-                hint=f"there are: {', '.join(sorted(self._backends))}",
-            )
-        return found
 
     @contextmanager
     def _locked(self, name: str) -> Iterator[None]:
