@@ -61,7 +61,8 @@ def objects(repo: Path) -> bytes:
 
 def bare_repositories(home: Path) -> list[Path]:
     """The control plane's own repositories."""
-    return [head.parent for head in home.rglob("HEAD") if (head.parent / "objects").is_dir()]
+    heads = (head for head in home.rglob("HEAD") if "spaces" not in head.parts)
+    return [head.parent for head in heads if (head.parent / "objects").is_dir()]
 
 
 async def log_of(place: Any, task: dict[str, Any]) -> str:

@@ -218,7 +218,21 @@ class TestSshRuntime(RuntimeContract):
         assert (tree / "ignored").read_text() == "kept all the same\n"
         assert (tree / ".git").read_text() == "gitdir: /nowhere\n"
         assert (private / "result.json").read_text() == "result\n"
-        assert not list((self.sshd.far / ".local/share/muster-far/runs").iterdir())
+        left = (self.sshd.far / ".local/share/muster-far/runs").rglob("*")
+        assert {path.name for path in left if path.is_file()} == {"started", "exit.json"}
+
+    async def test_a_start_that_comes_after_all_was_brought_home_starts_nothing(
+        self, place: Place
+    ) -> None:
+        run_dir = place.dir()
+        spec = place.spec("sh", "-c", f"echo x >> {place.folder}/count")
+        await place.runtime.start(spec, run_dir)
+        await place.runtime.wait(run_dir)
+        # As a server would ask that died before it knew of its run.
+        (run_dir / "started").unlink()
+        await place.runtime.start(spec, run_dir)
+        await asyncio.sleep(0.5)
+        assert (place.folder / "count").read_text() == "x\n"
 
     async def test_what_a_run_is_told_names_its_folders_as_they_are_there(
         self, place: Place, tmp_path: Path

@@ -24,6 +24,7 @@ from muster.runtimes import twin
 from muster.runtimes.base import Exit, Limits, RunSpec, Runtime
 from muster.runtimes.carrying import BACK, SENT, Carrier
 from muster.runtimes.frames import LONGEST_LINE, Broken, pack, unpack
+from muster.runtimes.layout import EXIT, STARTED
 from muster.runtimes.rundir import RunDir
 
 RUN = re.compile(r"[0-9a-f]{32}")
@@ -172,7 +173,7 @@ class Helper:
         self._waits.pop(str(head["run"]), None)
         folder = self._folder(head)
         if RunDir(folder / "run").exit() is not None:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            await asyncio.to_thread(_empty, folder)
         return {}, b""
 
     def _folder(self, head: dict[str, Any]) -> Path:
@@ -193,6 +194,18 @@ class Helper:
 
 async def _end_of(over: asyncio.Task[Exit]) -> None:
     await asyncio.wait([over])
+
+
+def _empty(folder: Path) -> None:
+    """Leave nothing of a run but that it was started and has ended: it must not begin again."""
+    run = folder / "run"
+    for path in (*folder.iterdir(), *run.iterdir()):
+        if path == run or path.name in {STARTED, EXIT}:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _carrier(folder: Path, n: int) -> Carrier:

@@ -145,7 +145,11 @@ def _workspaces(settings: Settings) -> Iterator[Check]:
     yield from filter(None, map(_fault, found))
     backends: dict[str, Backend] = {n: part for one in found for n, part in one.parts.items()}
     wanted, where = settings.workspace_backend, settings.workspaces
-    where.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        where.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        yield _check("workspaces", "fail", f"{where}: {error.strerror}", "name another folder")
+        return
     taken = False
     for name in in_order(backends):
         try:
