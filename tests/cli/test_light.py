@@ -72,3 +72,11 @@ def test_help_is_laid_out_anew_where_the_page_does_not_fit(
 @pytest.mark.parametrize("line", ["up", "demo", "doctor", "plugin list", "agent attach"])
 def test_the_help_of_a_heavy_command_does_not_bring_what_is_heavy(line: str) -> None:
     assert not _modules(*line.split(), "--help") & HEAVY
+
+
+def test_a_server_starts_without_what_only_its_doors_need() -> None:
+    code = "import sys, muster.wiring.server; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found = set(done.stdout.split())
+    assert {"muster.wiring.house", "sqlalchemy", "uvicorn"} <= found
+    assert not found & {"fastapi", "pydantic", "mcp", "websockets", "jinja2", "alembic"}

@@ -13,14 +13,14 @@ import socket
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from starlette.responses import JSONResponse
 from starlette.routing import Router
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from muster import __version__
-from muster.api.app import make_app
 from muster.domain.errors import Invalid, Refused, Unavailable
 from muster.failpoint import arm
 from muster.gate import Gate, Session
@@ -33,6 +33,10 @@ from muster.wiring.home import only_one, prepare_home, token_of, write_whole
 from muster.wiring.house import House
 from muster.wiring.view import take_view
 
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+_HEALTH = "/api/health"
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _SPEAKER = "uvicorn.protocols.websockets.websockets_sansio_impl"
 _WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 (only compared with)
@@ -102,9 +106,7 @@ async def _serve(settings: Settings, listener: socket.socket, allowed: tuple[str
     bound = listener.getsockname()
     url = f"http://{'[::1]' if ':' in bound[0] else bound[0]}:{bound[1]}"
     session = Session(token)
-    app = make_app(house.service, __version__)
-    app.router.routes += [mcp_route(house.service, __version__), hooks_route(house.service)]
-    app.mount("/", Late(lambda: _pages(house.service, session)))
+    app = _Doors(house.service, session)
     server = uvicorn.Server(
         uvicorn.Config(
             Gate(app, token, session, allowed, bound[1], house.service.agent_of_token),
@@ -140,6 +142,29 @@ def _websocket(*args: Any, **more: Any) -> asyncio.Protocol:
     speaker: Any = import_module(_SPEAKER)
     made: asyncio.Protocol = speaker.WebSocketsSansIOProtocol(*args, **more)
     return made
+
+
+class _Doors:
+    """Whether muster works is told at once; the other doors are made when one is first opened."""
+
+    def __init__(self, service: Service, session: Session) -> None:
+        self._service = service
+        self._others = Late(lambda: _make_doors(service, session))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == _HEALTH and scope.get("method") == "GET":
+            answer = JSONResponse(await self._service.health())
+            await answer(scope, receive, send)
+        else:
+            await self._others(scope, receive, send)
+
+
+def _make_doors(service: Service, session: Session) -> ASGIApp:
+    api: Any = import_module("muster.api.app")  # it takes as long as all the rest of a start
+    app: FastAPI = api.make_app(service, __version__)
+    app.router.routes += [mcp_route(service, __version__), hooks_route(service)]
+    app.mount("/", Late(lambda: _pages(service, session)))
+    return app
 
 
 def _pages(service: Service, session: Session) -> ASGIApp:
