@@ -19,7 +19,7 @@ TESTS = Path(__file__).resolve().parents[1]
 LONG = os.environ.get("MUSTER_LONG", "") not in {"", "0"}
 ONE_KILL = KILLS[:1]
 SHORT = {
-    ("claude", "docker"): KILLS,
+    ("claude", "docker"): ONE_KILL,
     ("codex", "sandbox"): KILLS,
     ("gemini", "tmux"): ONE_KILL,
     ("opencode", "sandbox"): ONE_KILL,
