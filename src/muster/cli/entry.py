@@ -29,9 +29,13 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.write(said)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Python would complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        say_no_more()
     return 0
+
+
+def say_no_more() -> None:
+    """Drop what is still to be written: who reads has gone, and Python would complain at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _at_once(given: list[str]) -> str | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import click
 
 from muster import __version__
+from muster.cli.entry import say_no_more
 from muster.cli.late import late
 from muster.cli.line import Interrupted, LazyGroup, Line, ReaderGone
 from muster.domain.errors import MusterError
@@ -90,8 +90,7 @@ def main(argv: list[str] | None = None) -> int:
     except click.Abort:
         return _told(Interrupted("interrupted"), line, as_json=line.json)
     except (ReaderGone, BrokenPipeError):
-        # Python would complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        say_no_more()
         return 0
     return ended if isinstance(ended, int) else 0
 

@@ -69,9 +69,7 @@ class Permits:
         if ruled is None:
             ruled = await self._ruled(asked)
             if ruled is None:
-                await store.write(
-                    permissions.put, self.task, self.agent.id, _question(self.agent, asked)
-                )
+                await store.write(permissions.put, self.task, _question(self.agent, asked))
                 self._put.add(request)
                 return b""
             await store.write(permissions.rule, self.task, self.agent.id, ruled)

@@ -13,20 +13,20 @@ from muster.domain.event import NewEvent
 from muster.domain.task import Task
 from muster.domain.verdict import Breakpoint, BreakpointKind
 from muster.store import events, judgements
-from muster.store.agents import update_agent
+from muster.store.agents import refuse_stale, update_agent
 from muster.store.base import Tx
 from muster.store.judgements import NewBreakpoint
 
 RULED = "permission.ruled"
 
 
-def put(tx: Tx, task: Task, agent_id: str, new: NewBreakpoint) -> None:
+def put(tx: Tx, task: Task, new: NewBreakpoint) -> None:
     """Ask a person about a request.
 
     Raises:
         Stale: the attempt is no longer the task's current one.
     """
-    update_agent(tx, task, agent_id, {})
+    refuse_stale(tx, task)
     judgements.raise_breakpoint(tx, task, new)
 
 

@@ -6,14 +6,11 @@ from pathlib import Path
 
 from muster.workspace.base import Source
 from muster.workspace.checkout import INDEX, check_out
-from muster.workspace.copying import copy_path
 from muster.workspace.git import Git
-from muster.workspace.remove import remove_own
-
-_OWN = ("tree", "control")
+from muster.workspace.plain_files import PlainFiles, lay_over
 
 
-class CloneBackend:
+class CloneBackend(PlainFiles):
     """Files written out by the control plane's git; nothing is shared with other workspaces."""
 
     name = "clone"
@@ -43,19 +40,5 @@ class CloneBackend:
         control, tree = root / "control", root / "tree"
         control.mkdir(mode=0o700)
         check_out(self._git, source.mirror, commit, tree, control / INDEX)
-        for path in sorted(layer.iterdir()) if layer else ():
-            copy_path(path, tree / path.name)
+        lay_over(layer, tree)
         return tree
-
-    def reopen(self, root: Path) -> None:
-        """Nothing to do: plain files stay."""
-
-    def close(self, root: Path) -> None:
-        """Remove the files."""
-        for name in _OWN:
-            remove_own(root / name)
-
-    def touched(self, root: Path) -> list[str] | None:
-        """Unknown: plain files do not say who wrote them."""
-        del root
-        return None

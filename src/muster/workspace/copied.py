@@ -5,18 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from muster.domain.errors import GitFailed
 from muster.workspace.base import Source
 from muster.workspace.checkout import Bases
-from muster.workspace.copying import copy_path
 from muster.workspace.git import Git
-from muster.workspace.remove import remove_own
+from muster.workspace.plain_files import PlainFiles, lay_over
 from muster.workspace.standing import Starts, in_use
 
-_OWN = ("tree", "control")
 
-
-class CopiedBackend(ABC):
+class CopiedBackend(PlainFiles, ABC):
     """The tree is a copy that shares its blocks with a base, until one of them is written."""
 
     def __init__(self, git: Git | None = None, large_index: int = 1024 * 1024) -> None:
@@ -46,16 +42,11 @@ class CopiedBackend(ABC):
         layer: Path | None = None,
     ) -> Path:
         """Copy a base; from a near one the files move on. A layer's files are copied in."""
-        start = self._starts.choose(source, commit, near)
-        try:
-            self._open(source, root, start, commit)
-        except GitFailed:
-            if start == commit:
-                raise
-            self._open(source, root, commit, commit)
+        self._starts.begin(
+            source, commit, near, lambda start: self._open(source, root, start, commit)
+        )
         tree = root / "tree"
-        for path in sorted(layer.iterdir()) if layer else ():
-            copy_path(path, tree / path.name)
+        lay_over(layer, tree)
         return tree
 
     def _open(self, source: Source, root: Path, start: str, commit: str) -> None:
@@ -66,17 +57,3 @@ class CopiedBackend(ABC):
         self._bases.prune(source, lambda: in_use(root.parent))
         if start != commit:
             self._starts.move_on(source, root, start, commit)
-
-    def reopen(self, root: Path) -> None:
-        """Nothing to do: plain files stay."""
-        del root
-
-    def close(self, root: Path) -> None:
-        """Remove the files."""
-        for name in _OWN:
-            remove_own(root / name)
-
-    def touched(self, root: Path) -> list[str] | None:
-        """Unknown: plain files do not say who wrote them."""
-        del root
-        return None

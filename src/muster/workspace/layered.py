@@ -12,7 +12,7 @@ import stat
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from muster.domain.errors import GitFailed, Refused, Unavailable
+from muster.domain.errors import Refused, Unavailable
 from muster.workspace.base import Source
 from muster.workspace.checkout import INDEX, Bases
 from muster.workspace.git import Git
@@ -66,14 +66,9 @@ class LayeredBackend:
         layer: Path | None = None,
     ) -> Path:
         """Mount a base with an empty layer; from a near base the files move on in that layer."""
-        start = self._starts.choose(source, commit, near)
-        try:
-            return self._open(source, root, start, commit, layer)
-        except GitFailed:
-            if start == commit:
-                raise
-            # As when a layer fits the commit but hides files of the near one.
-            return self._open(source, root, commit, commit, layer)
+        return self._starts.begin(
+            source, commit, near, lambda start: self._open(source, root, start, commit, layer)
+        )
 
     def _open(
         self, source: Source, root: Path, start: str, commit: str, layer: Path | None

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
+from muster.domain.errors import GitFailed
 from muster.domain.guard import commit_id
 from muster.workspace.base import Source
 from muster.workspace.checkout import INDEX, Bases
 from muster.workspace.git import Git, Place
 from muster.workspace.records import read_record
+
+T = TypeVar("T")
 
 LAYERS = "overlay.json"
 """What a workspace that stands on bases has in its root: which, as `lower`."""
@@ -44,6 +49,19 @@ class Starts:
             if large and self._differ_little(source, base.name, commit):
                 return base.name
         return near or commit
+
+    def begin(self, source: Source, commit: str, near: str | None, make: Callable[[str], T]) -> T:
+        """What `make` makes of the base to start from, else of the commit's own.
+
+        Moving on from another one can fail, as when a layer fits the commit but hides its files.
+        """
+        start = self.choose(source, commit, near)
+        try:
+            return make(start)
+        except GitFailed:
+            if start == commit:
+                raise
+            return make(commit)
 
     def make_ready(self, source: Source, commit: str) -> None:
         """Make the commit's base, if a workspace would start from one of its own."""
