@@ -224,6 +224,21 @@ async def test_events_resume_at_every_cut_without_a_gap_or_a_repeat(door):
         assert word.status_code == 422
 
 
+async def test_a_follower_hears_from_memory_what_the_store_would_tell(door):
+    await door.place.do("good", type="chore")
+    service, feed = door.place.service, door.place.house.store.feed
+    newest, told = service.current_rev(), []
+    assert feed.since(0, 1) is not None, "nothing is at hand"
+    for _ in range(2):
+        follower, heard = service.follow_events(0), []
+        while len(heard) < newest:
+            heard.append(json.dumps(await anext(follower)))
+        await follower.aclose()
+        told.append(heard)
+        feed.forget()
+    assert told[0] == told[1]
+
+
 async def test_an_agents_log_streams_live_and_resumes_by_offset(door):
     task = await door.place.do("good", type="chore")
     agent = task["agents"][0]["id"]

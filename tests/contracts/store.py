@@ -81,6 +81,8 @@ class StoreContract:
         found = await store.read(events.events_after, 0, limit=1000)
         assert [e.rev for e in found] == list(range(1, len(found) + 1))
         assert store.feed.rev == found[-1].rev
+        at_hand = store.feed.since(found[-30].rev, 1000)
+        assert at_hand is None or list(at_hand) == found[-29:]
 
     async def test_a_failed_verb_leaves_nothing_behind_while_its_neighbours_stay(
         self, store, project
@@ -96,6 +98,7 @@ class StoreContract:
         assert isinstance(done[1], ValueError)
         found = await store.read(events.events_after, 0, limit=100)
         assert "test.nothing" not in {e.type for e in found}
+        assert list(store.feed.since(0, 100) or found) == found
         assert len(await store.read(tasks.list_tasks)) == 2
 
     async def test_each_claim_has_a_fresh_token_and_the_next_attempt_number(self, store, project):

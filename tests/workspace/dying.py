@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 
 from muster.failpoint import arm
@@ -42,9 +43,22 @@ class MortalGit(Git):
         return super().program
 
 
+def die_at_write(at: int) -> None:
+    """Die instead of moving the nth finished file into place."""
+    move, moved = Path.replace, count(1)
+
+    def replace(draft: Path, path: Path) -> Path:
+        if next(moved) == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return move(draft, path)
+
+    Path.replace = replace  # type: ignore[method-assign]
+
+
 def main() -> None:
     wish = json.loads(sys.argv[1])
     git = MortalGit(wish.get("git", 0))
+    die_at_write(wish.get("write", 0))
     arm(wish.get("point", ""))
     backend = BACKENDS[wish["backend"]](git)
     workspaces = Workspaces(Path(wish["home"]), {backend.name: backend}, git)

@@ -70,19 +70,22 @@ def test_a_base_is_completed_after_any_death(make_project, make_workspaces, home
     assert number > 2
 
 
-def test_a_snapshot_is_completed_after_any_death(project, home, backend):
+@pytest.mark.parametrize(("what", "least"), [("git", 4), ("write", 5)])
+def test_a_snapshot_is_completed_after_any_death(project, home, backend, what, least):
     for number in count(1):
         ws = project.open(f"w{number}")
         (ws.tree / "a").write_text(f"{number}\n")
         (ws.tree / "README.md").unlink()
-        died = die(home, backend, "snapshot", ws.id, project.commit, git=number)
+        if what == "git":
+            (ws.tree / ".gitattributes").write_text("*.x -text\n")
+        died = die(home, backend, "snapshot", ws.id, project.commit, **{what: number})
         files = project.files(project.snapshot(ws))
         assert files["a"] == f"100644 {number}\n"
         assert "README.md" not in files
         project.workspaces.close(ws)
         if not died:
             break
-    assert number > 4
+    assert number > least
 
 
 def test_a_fetch_is_completed_after_any_death(git_repo, home):

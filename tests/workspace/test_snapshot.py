@@ -253,17 +253,29 @@ def test_line_ends_are_kept_as_the_repository_says(make_project, workspaces):
     assert project.files(project.snapshot(ws))["b.txt"] == "100644 b\n"
 
 
-def test_it_takes_three_git_processes_and_one_when_nothing_changed(project):
+@pytest.mark.parametrize(("file", "most"), [("a", 1), (".gitattributes", 3)])
+def test_it_takes_one_git_process_and_three_when_only_git_can_tell(project, file, most):
     ws = project.open()
     project.workspaces.mirror(REPO).has(project.commit)
     git = project.workspaces.git
-    (ws.tree / "a").write_text("1\n")
+    (ws.tree / file).write_text("1\n")
     (ws.tree / "README.md").unlink()
     before = git.started
     project.snapshot(ws)
-    assert git.started - before == 3
+    assert git.started - before == most
     project.snapshot(ws)
-    assert git.started - before == 4
+    assert git.started - before == most + 1
+
+
+def test_what_is_excluded_stays_as_the_last_snapshot_has_it(project):
+    ws = project.open()
+    (ws.tree / "README.md").write_text("once\n")
+    project.snapshot(ws)
+    (ws.tree / "README.md").write_text("twice\n")
+    (ws.tree / "more").write_text("m\n")
+    files = project.files(project.snapshot(ws, exclude=("README.md",)))
+    assert files["README.md"] == "100644 once\n"
+    assert files["more"] == "100644 m\n"
 
 
 def test_a_large_tree_is_asked_about_only_where_it_was_touched(make_project, workspaces, git):

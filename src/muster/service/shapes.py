@@ -173,9 +173,14 @@ def checkpoint_shape(item: Checkpoint) -> dict[str, Any]:
 def event_shape(event: Event) -> dict[str, Any]:
     """An event."""
     return {
-        **asdict(event),
-        "payload": dict(event.payload),
+        "rev": event.rev,
         "time": moment(event.time),
+        "type": event.type,
+        "subject": event.subject,
+        "payload": dict(event.payload),
+        "project_id": event.project_id,
+        "task_id": event.task_id,
+        "cause": event.cause,
         "processed_at": moment(event.processed_at),
     }
 

@@ -132,7 +132,9 @@ class Watching(Desk):
 
     async def mark_processed(self, rev: int) -> dict[str, Any]:
         """Say that somebody outside has dealt with an event."""
-        return shapes.event_shape(await self._store.write(events.mark_processed, rev))
+        marked = await self._store.write(events.mark_processed, rev)
+        self._store.feed.forget()
+        return shapes.event_shape(marked)
 
     async def follow_events(self, after: int | None = None) -> AsyncIterator[dict[str, Any]]:
         """Events in order as they are committed; from now on when `after` is None.
@@ -150,7 +152,9 @@ class Watching(Desk):
                 f"events before {oldest} are no longer kept", hint="read the tasks, then follow"
             )
         while True:
-            found = await self._store.read(events.events_after, position, limit=PAGE)
+            found = self._store.feed.since(position, PAGE)
+            if found is None:
+                found = await self._store.read(events.events_after, position, limit=PAGE)
             for event in found:
                 position = event.rev
                 yield shapes.event_shape(event)

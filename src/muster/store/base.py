@@ -14,7 +14,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection, bindparam, insert, update
 
-from muster.domain.event import NewEvent
+from muster.domain.event import Event, NewEvent
 from muster.store import schema
 from muster.store.feed import Feed
 
@@ -42,13 +42,15 @@ _EVENT = insert(schema.events)
 class Tx:
     """One transaction: a connection, the one time it happens at, and the events it writes.
 
-    `rev` is the number of its newest event, `moved` of the newest that may let some task go on.
+    `rev` is the number of its newest event, `moved` of the newest that may let some task go on;
+    `written` are all that were flushed.
     """
 
     conn: Connection
     now: int
     rev: int = 0
     moved: int = 0
+    written: list[Event] = field(default_factory=list)
     _counted: int = 0
     _unwritten: list[dict[str, Any]] = field(default_factory=list)
 
@@ -88,6 +90,7 @@ class Tx:
             if self._counted != self.rev:
                 self.conn.execute(_COUNTED, {"counter": "rev", "last": self.rev})
                 self._counted = self.rev
+            self.written += [Event(**row) for row in self._unwritten]
             self._unwritten = []
 
 

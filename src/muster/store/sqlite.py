@@ -204,7 +204,8 @@ class SqliteStore:
                     job.done.set_exception(_mended(error))
             return
         if written:
-            self.feed.advance(max(tx.rev for tx in written), max(tx.moved for tx in written))
+            told = [event for tx in written for event in tx.written]
+            self.feed.advance(max(tx.rev for tx in written), max(tx.moved for tx in written), told)
         for future, answer in done:
             future.set_result(answer)
 
@@ -221,7 +222,7 @@ class SqliteStore:
         except Exception as error:  # noqa: BLE001  # a verb's own error belongs to its caller
             job.done.set_exception(error)
         else:
-            self.feed.advance(tx.rev, tx.moved)
+            self.feed.advance(tx.rev, tx.moved, tx.written)
             job.done.set_result(answer)
 
     def _run(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from muster.domain.errors import Invalid
 from muster.workspace.git import Place
 from muster.workspace.mirror import Mirror
-from muster.workspace.records import write_whole
+from muster.workspace.objects import store_object
 
 _CRUD = "".join(map(chr, range(1, 33))) + ",:;<>\"\\'"
 _LATEST = 1 << 40
@@ -68,7 +66,7 @@ def write_commit(
         words = [word for parent in parents for word in ("-p", parent)]
         place = Place(mirror.path, env=env)
         return mirror.git.run(place, "commit-tree", tree, *words, stdin=text).decode().strip()
-    return _store(mirror, b"commit", plain)
+    return store_object(mirror, "commit", plain)
 
 
 def _dated(person: Author, now: int) -> Author:
@@ -109,14 +107,3 @@ def _are_there(mirror: Mirror, tree: str, parents: Sequence[str]) -> bool:
     wanted = [(tree, "tree"), *((parent, "commit") for parent in parents)]
     found = [(mirror.objects.info(name), kind) for name, kind in wanted]
     return all(object is not None and object.kind == kind for object, kind in found)
-
-
-def _store(mirror: Mirror, kind: bytes, data: bytes) -> str:
-    """Write an object as git does: whole, synced, and nobody changes it any more."""
-    whole = b"%s %d\0%s" % (kind, len(data), data)
-    id = hashlib.new(mirror.object_format, whole, usedforsecurity=False).hexdigest()
-    path = mirror.path / "objects" / id[:2] / id[2:]
-    if not path.exists():
-        path.parent.mkdir(exist_ok=True)
-        write_whole(path, zlib.compress(whole), mode=0o444)
-    return id

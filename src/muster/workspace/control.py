@@ -14,17 +14,19 @@ _STATE = "state.json"
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The commit whose tree `index` describes.
+    """The commit that was opened, or that the last snapshot made.
 
-    `parent` is what that commit stands on when it is a snapshot, else None. `recorded` are the
-    paths that snapshots brought into the index. `layer` are the paths that the setup layer under
-    the tree brought, `layer_key` is its name.
+    `parent` is what that commit stands on when it is a snapshot, else None. `index` describes the
+    tree `indexed`, which is the commit's own when that is empty; `recorded` are the paths in which
+    snapshots differed from what was opened. `layer` are the paths that the setup layer under the
+    tree brought, `layer_key` is its name.
     """
 
     commit: str
     parent: str | None
     tree: str
     index: str = INDEX
+    indexed: str = ""
     recorded: tuple[str, ...] = ()
     gitlinks: tuple[str, ...] = ()
     layer: tuple[str, ...] = ()
@@ -57,9 +59,12 @@ class Control:
         """A name for the next index; what a crash leaves under such names is never read."""
         return self.folder / f"index-{secrets.token_hex(4)}"
 
-    def advance(self, state: State, draft: Path) -> None:
-        """Move on to a state whose index is `draft`, in one step."""
-        moved = replace(state, index=draft.name)
+    def advance(self, state: State, draft: Path | None = None) -> None:
+        """Move on to a state in one step; `draft` is the index of its tree, if it has one."""
+        if draft is None:
+            self._save(state)
+            return
+        moved = replace(state, index=draft.name, indexed="")
         self._save(moved)
         for old in self.folder.glob(f"{INDEX}*"):
             if old.name != moved.index:

@@ -14,6 +14,7 @@ from muster.workspace.control import Control, State
 from muster.workspace.git import Place
 from muster.workspace.look import MOST_PATHS, Findings, as_input, look
 from muster.workspace.mirror import Mirror
+from muster.workspace.trees import edited_tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,8 @@ class Snapshots:
     ) -> Taken:
         """The tree as one commit on `parent`.
 
-        The same tree on the same parent is the same commit again. Three processes of git, less when
-        nothing changed.
+        The same tree on the same parent is the same commit again. One process of git, none when
+        nothing can have changed; three when only git can say what the tree is (`trees`).
         """
         control, state = self._open(workspace)
         found = self._look(workspace, control, state, touched, exclude)
@@ -66,27 +67,46 @@ class Snapshots:
         author: Author,
     ) -> tuple[str | None, bool]:
         """The commit, if any, and whether the state now has the tree that was found."""
-        draft = control.draft_index()
-        tree = state.tree
-        if found.any:
-            copy_index(control.index(state), draft)
-            tree = self._record(workspace, draft, found)
+        tree, draft = self._tree(workspace, control, state, found)
         if parent in {state.parent, state.commit} and tree == state.tree:
-            draft.unlink(missing_ok=True)
+            _drop(draft)
             return (state.commit if parent == state.parent else None), True
         if tree == (state.tree if parent == state.commit else self._mirror.tree_of(parent)):
             # Back to what `parent` has; the old index stays good, the draft is only fresher.
-            draft.unlink(missing_ok=True)
+            _drop(draft)
             return None, tree == state.tree
         commit = write_commit(self._mirror, tree, [parent], message, author)
         self._mirror.keep(f"refs/muster/snapshots/{workspace.id}/{commit}", commit)
-        if not found.any:
-            copy_index(control.index(state), draft)
         # Past the limit nobody asks which they are.
         recorded = tuple({*state.recorded, *found.present, *found.gone})[: MOST_PATHS + 1]
-        after = replace(state, commit=commit, parent=parent, tree=tree, recorded=recorded)
+        indexed = state.indexed or state.tree
+        after = replace(
+            state, commit=commit, parent=parent, tree=tree, indexed=indexed, recorded=recorded
+        )
         control.advance(after, draft)
         return commit, True
+
+    def _tree(
+        self, workspace: Workspace, control: Control, state: State, found: Findings
+    ) -> tuple[str, Path | None]:
+        """The tree that was found, and its index if one had to be made."""
+        index, indexed = control.index(state), state.indexed or state.tree
+        is_as_last = not found.excluded or indexed == state.tree
+        if not found.any and is_as_last:
+            return indexed, None
+        if is_as_last:
+            tree = edited_tree(
+                self._mirror, indexed, workspace.tree, index, found.present, found.gone
+            )
+            if tree is not None:
+                return tree, None
+        draft = control.draft_index()
+        copy_index(index, draft)
+        if not is_as_last:
+            # What is left out stays as the last snapshot has it.
+            place = Place(self._mirror.path, index=draft)
+            self._git.run(place, "read-tree", state.tree)
+        return self._record(workspace, draft, found), draft
 
     def _open(self, workspace: Workspace) -> tuple[Control, State]:
         control = Control(workspace.root)
@@ -133,3 +153,8 @@ class Snapshots:
             if folder.is_symlink():
                 return True
         return False
+
+
+def _drop(draft: Path | None) -> None:
+    if draft is not None:
+        draft.unlink(missing_ok=True)
