@@ -51,8 +51,14 @@ IDENTITY = {
     )
 }
 
-hypothesis.settings.register_profile("short", deadline=None, print_blob=True)
-hypothesis.settings.register_profile("long", deadline=None, print_blob=True, max_examples=5000)
+# Hypothesis judges neither the test nor the drawing of examples by how long it took.
+UNHURRIED: dict[str, Any] = {
+    "deadline": None,
+    "suppress_health_check": [hypothesis.HealthCheck.too_slow],
+    "print_blob": True,
+}
+hypothesis.settings.register_profile("short", **UNHURRIED)
+hypothesis.settings.register_profile("long", **UNHURRIED, max_examples=5000)
 hypothesis.settings.load_profile("long" if LONG else "short")
 
 

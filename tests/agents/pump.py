@@ -14,7 +14,7 @@ from agents.jobs import environment_of
 from muster.agents.base import Answer, Driver, Ending, Fact, Job, Session
 
 SECONDS = 100.0
-LAST_SECONDS = 10.0
+LAST_SECONDS = 30.0
 """How long a program may take to end once its input is closed."""
 
 

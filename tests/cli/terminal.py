@@ -13,6 +13,8 @@ import termios
 
 from tests.client.loopback import TOKEN, Loopback
 
+from house.patience import PATIENCE
+
 
 def on_terminal(
     server: Loopback, *args: str, env: dict[str, str] | None = None, typed: str = ""
@@ -29,9 +31,9 @@ def on_terminal(
         os.write(parent, typed.encode())
         said = b""
         try:
-            while select.select([parent], [], [], 30)[0] and (piece := _read(parent)):
+            while select.select([parent], [], [], PATIENCE)[0] and (piece := _read(parent)):
                 said += piece
-            process.wait(20)
+            process.wait(PATIENCE)
         finally:
             process.kill()
             os.close(parent)

@@ -17,6 +17,8 @@ from tests.cli.terminal import on_terminal
 from tests.client import canned
 from tests.client.loopback import TOKEN, Answer, Asked, Loopback, frame, problem
 
+from house.patience import PATIENCE
+
 STREAM = ("GET", "/api/events/stream")
 
 
@@ -186,9 +188,9 @@ def test_ctrl_c_stops_the_watching_and_not_the_task(more: list[str], server: Loo
         stderr=subprocess.PIPE,
         text=True,
     ) as waiting:
-        assert asked.wait(20)
+        assert asked.wait(PATIENCE)
         os.kill(waiting.pid, signal.SIGINT)
-        out, err = waiting.communicate(timeout=20)
+        out, err = waiting.communicate(timeout=PATIENCE)
     hold.set()
     assert waiting.returncode == 130
     assert "MU-1 goes on" in err

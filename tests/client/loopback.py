@@ -14,6 +14,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from tests.client import canned
 
+from house.patience import PATIENCE
+
 TOKEN = "a-token-of-the-tests-that-is-long-enough"
 
 
@@ -121,7 +123,7 @@ class Handler(BaseHTTPRequestHandler):
         for piece in answer.frames or []:
             self.write_piece(piece, answer.chunked)
         if answer.hold is not None:
-            answer.hold.wait(30)
+            answer.hold.wait(10 * PATIENCE)
         self.close_connection = True
 
     def write_piece(self, piece: bytes, chunked: bool) -> None:

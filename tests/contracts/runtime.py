@@ -9,19 +9,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from house.patience import PATIENCE, until
 from muster.domain.errors import Conflict, Invalid, NotFound
 from muster.runtimes.base import Exit, Limits, RunSpec, Runtime, Why
 from muster.runtimes.rundir import RunDir
 
 ENV = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
-PATIENCE = 30.0
-"""How long a test waits for what must come; only a fault makes it wait so long."""
 
 READY = "echo ready; "
 IGNORES_ALL = (
@@ -53,15 +52,6 @@ def living(word: str) -> list[int]:
                 if word.encode() in arguments and state not in "ZX":
                     found.append(int(folder.name))
     return found
-
-
-async def until(true: Callable[[], Any]) -> Any:
-    """Wait for something that no event tells of; what it returned."""
-    deadline = time.monotonic() + PATIENCE
-    while not (value := true()):
-        assert time.monotonic() < deadline, "it did not come true"
-        await asyncio.sleep(0.005)
-    return value
 
 
 class Place:
@@ -459,9 +449,12 @@ class RuntimeContract:
         assert (await place.end()).code == 9
 
     async def test_the_merged_log_keeps_the_order_of_both_streams(self, place: Place) -> None:
-        record = await place.shell(
-            "for i in 1 2 3; do echo out $i; sleep 0.06; echo err $i >&2; sleep 0.06; done"
-        )
+        # One after the other is told apart only when the first was taken before the next came.
+        line = "for i in 1 2 3; do echo out $i; read go; echo err $i >&2; read go; done"
+        record = await place.shell(line, interactive=True)
+        for n in range(1, 7):
+            await until(lambda n=n: record.log_size() == 6 * n)
+            await place.runtime.send(place.dir(), b"go\n")
         await place.end()
         items = record.log(0, 1000).items
         expected = [(s, f"{s} {n}\n") for n in (1, 2, 3) for s in ("out", "err")]

@@ -12,6 +12,10 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
+from tests.house.patience import PATIENCE
+from tests.house.ports import free_port
+
 from muster.runtimes.ssh import SshRuntime
 from muster.runtimes.ssh_hosts import Host, hosts, keep
 
@@ -43,8 +47,7 @@ class Sshd:
         self.host_key = _key(folder / "host")
         self.own_key = _key(folder / "own")
         (folder / "authorized").write_text(f"{self.own_key}\n")
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -64,7 +67,7 @@ class Sshd:
         )
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen([SSHD, "-D", "-e", "-f", str(config)], stderr=log)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 1).close()
@@ -96,6 +99,11 @@ class Sshd:
             if int(rest.split()[1]) in parents and name == "sshd":
                 found.append(int(folder.name))
         return found
+
+    def processes(self) -> set[int]:
+        """All that runs for its connections."""
+        found = [psutil.Process(pid).children(recursive=True) for pid in self.connections()]
+        return {process.pid for below in found for process in below}
 
     def cut(self) -> int:
         """Kill -9 what serves the connections; how many there were."""

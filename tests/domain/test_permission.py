@@ -79,9 +79,10 @@ def test_a_rule_about_inputs_leaves_what_is_too_long_undecided_for_all_after_it(
 
 def test_a_pattern_is_never_slow():
     rule = rule_of(f"deny Bash({'*a' * 200}b)")
-    began = time.monotonic()
+    began = time.process_time()
     assert ruling([rule], "Bash", "a" * 8000) is None
-    assert time.monotonic() - began < 1.0
+    # One that tries all ways to match would take longer than a lifetime.
+    assert time.process_time() - began < 30
 
 
 @pytest.mark.parametrize(

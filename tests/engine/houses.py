@@ -6,18 +6,19 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from house.patience import PATIENCE
 from muster.settings import Settings
 from muster.wiring.home import prepare_home
 from muster.wiring.house import House
 
 ENDS = {"completed", "failed", "cancelled", "waiting", "proposed"}
-PATIENCE = 60.0
 
 GIT_ENV = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
@@ -74,6 +75,11 @@ def shell(script: str, **more: Any) -> dict[str, Any]:
     return {"driver": "command", "command": ["/bin/sh", "-c", script], **more}
 
 
+def waiting_for(go: Path) -> str:
+    """Shell words that go on once a file is there."""
+    return f"while [ ! -e '{go}' ]; do sleep 0.02; done;"
+
+
 @dataclass
 class Town:
     """A home, a repository and the house that works on them."""
@@ -114,6 +120,10 @@ class Town:
         await self.house.stop()
         self.house = House(self.settings)
         await self.house.start()
+
+    def pass_time(self, seconds: float) -> None:
+        """Let the house's clock be so much later from now on, until its restart."""
+        self.house.tools.clock = self.house.store._clock = lambda: time.time() + seconds
 
     def run_dir(self, agent_id: str) -> Path:
         return self.settings.runs / agent_id

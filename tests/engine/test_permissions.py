@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from engine.houses import Town, shell, town
+from house.patience import PATIENCE, until
 from muster.domain.errors import Conflict
 from muster.store import judgements, permissions
 from muster.store.sqlite import open_store
@@ -59,7 +60,7 @@ def answers(place: Town) -> list[str]:
 
 async def request_of(place: Town) -> dict:
     """The request that waits, once there is one."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while not (items := (await place.service.list_breakpoints())["items"]):
             await asyncio.sleep(0.05)
     (item,) = items
@@ -114,7 +115,7 @@ async def test_an_answer_that_was_said_is_not_said_again_after_a_restart(tmp_pat
         await place.service.resolve_breakpoint(item["id"], "deny", "not now")
         (agent,) = (await place.service.active_agents())["items"]
         record = place.run_dir(agent["id"]) / "in"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while b"reject_once" not in record.read_bytes():
                 await asyncio.sleep(0.05)
         before = record.read_bytes()
@@ -162,7 +163,7 @@ async def test_what_a_rule_decided_stays_decided_though_the_rules_changed(tmp_pa
 
         store.write = write
         made = await place.submit("asks", type="chore")
-        await asyncio.wait_for(kept.wait(), 20)
+        await asyncio.wait_for(kept.wait(), PATIENCE)
         await place.restart()
         rules = {"permission_rules": ["allow execute"]}
         await place.service.change_project("repo", {"settings": rules})
@@ -197,12 +198,20 @@ async def test_a_cancelled_run_closes_what_it_asked(tmp_path):
 
 
 async def test_waiting_for_a_person_is_neither_idle_nor_worked_time(tmp_path):
-    agents = {"asks": asking(quiet=True, timeout_minutes=0.1)}
+    agents = {"asks": asking(quiet=True, timeout_minutes=30)}
     async with town(tmp_path, agents, test_command="true", permissions="ask") as place:
         made = await place.submit("asks", type="chore")
         item = await request_of(place)
+        place.pass_time(3600)
         place.house.tools.idle_seconds = 1.0
-        await asyncio.sleep(7.0)
+        clock, looks = place.house.tools.clock, [0]
+
+        def looked_at() -> float:
+            looks[0] += 1
+            return clock()
+
+        place.house.tools.clock = looked_at
+        await until(lambda: looks[0] > 2)  # each look waits two seconds for news
         place.house.tools.idle_seconds = 120.0
         await place.service.resolve_breakpoint(item["id"], "allow")
         task = await place.until(made["id"])

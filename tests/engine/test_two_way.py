@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from engine.houses import town
+from house.patience import PATIENCE
 from muster.wiring.house import House
 
 AGENT = """
@@ -27,16 +28,17 @@ for line in sys.stdin:
         say({"jsonrpc": "2.0", "id": number, "result": {"sessionId": "s-1"}})
     elif method == "session/prompt":
         pathlib.Path("begun").touch()
-        time.sleep(PAUSE)
+        while not pathlib.Path(GO).exists():
+            time.sleep(0.02)
         say({"jsonrpc": "2.0", "id": number, "result": {"stopReason": "STOP"}})
 if LINGERS:
     time.sleep(300)
 """
 
 
-def speaking(stop: str = "end_turn", pause: float = 0.0, *, lingers: bool = False) -> dict:
-    """An own agent that speaks ACP."""
-    script = AGENT.replace("STOP", stop).replace("PAUSE", str(pause))
+def speaking(stop: str = "end_turn", *, go: str = "/", lingers: bool = False) -> dict:
+    """An own agent that speaks ACP; its turn lasts until the file `go` is there."""
+    script = AGENT.replace("STOP", stop).replace("GO", repr(go))
     script = script.replace("LINGERS", str(lingers))
     return {"driver": "acp", "command": [sys.executable, "-c", script]}
 
@@ -68,13 +70,15 @@ async def test_a_program_that_does_not_end_by_itself_is_ended(tmp_path):
 
 
 async def test_a_conversation_goes_on_after_a_restart_and_nothing_is_said_twice(tmp_path):
-    async with town(tmp_path, {"speaks": speaking(pause=3.0)}, test_command="true") as place:
+    go = tmp_path / "go"
+    async with town(tmp_path, {"speaks": speaking(go=str(go))}, test_command="true") as place:
         made = await place.submit("speaks", type="chore")
         spaces = place.home / "workspaces" / "spaces"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while not list(spaces.glob("*/tree/begun")):
                 await asyncio.sleep(0.05)
         await place.restart()
+        go.touch()
         task = await place.until(made["id"])
         assert task["status"] == "completed", task["reason"]
         assert task["attempt"] == 1
@@ -84,16 +88,18 @@ async def test_a_conversation_goes_on_after_a_restart_and_nothing_is_said_twice(
 
 @pytest.mark.long
 async def test_a_program_that_was_done_while_nobody_listened_is_not_late(tmp_path):
-    agents = {"speaks": {**speaking(pause=1.0), "timeout_minutes": 0.2}}
+    go = tmp_path / "go"
+    agents = {"speaks": {**speaking(go=str(go)), "timeout_minutes": 0.2}}
     async with town(tmp_path, agents, test_command="true", max_attempts=1) as place:
         made = await place.submit("speaks", type="chore")
         spaces = place.home / "workspaces" / "spaces"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while not list(spaces.glob("*/tree/begun")):
                 await asyncio.sleep(0.05)
         (agent,) = (await place.service.active_agents())["items"]
         await place.house.stop()
-        async with asyncio.timeout(40):
+        go.touch()
+        async with asyncio.timeout(PATIENCE):
             while not (place.run_dir(agent["id"]) / "exit.json").exists():
                 await asyncio.sleep(0.1)
         place.house = House(place.settings)

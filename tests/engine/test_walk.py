@@ -9,7 +9,8 @@ import signal
 
 import pytest
 
-from engine.houses import CALC, UNITTEST, commit, git, marked, shell, town
+from engine.houses import CALC, UNITTEST, commit, git, marked, shell, town, waiting_for
+from house.patience import PATIENCE
 from muster.domain.agent import Role
 from muster.domain.errors import Invalid
 from muster.store import agents, moves
@@ -126,7 +127,7 @@ async def test_cancelling_ends_the_agent_and_leaves_no_process(tmp_path):
         ended = await place.until(task["id"], "cancelled")
         assert marked(place.home) == []
         assert ended["agents"][0]["status"] == "killed"
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while place.house.workspaces.list():
                 await asyncio.sleep(0.01)
 
@@ -140,13 +141,15 @@ async def test_an_agent_that_never_ends_is_stopped_at_its_time_limit(tmp_path):
 
 
 async def test_a_running_agent_survives_the_engine_and_is_adopted(tmp_path):
-    slow = shell("echo one; sleep 1.5; echo x > new.txt; echo two", env={})
+    go = tmp_path / "go"
+    slow = shell(f"echo one; {waiting_for(go)} echo x > new.txt; echo two", env={})
     async with town(tmp_path, {"slow": slow}) as place:
         task = await place.submit("slow", type="chore")
         while not marked(place.home):
             await asyncio.sleep(0.01)
         await place.restart()
         assert place.house.daemon.adopted == 1
+        go.touch()
         done = await place.until(task["id"])
         assert (done["status"], done["attempt"]) == ("completed", 1)
         logs = await place.service.agent_logs(done["agents"][0]["id"])
@@ -212,13 +215,15 @@ async def test_a_dependant_starts_on_what_the_other_merged(tmp_path):
 
 
 async def test_a_conflict_asks_a_person_and_shows_both_sides(tmp_path):
-    mine = shell("printf 'def add(a, b):\\n    return b + a\\n' > calc.py; sleep 1")
+    go = tmp_path / "go"
+    mine = shell(f"printf 'def add(a, b):\\n    return b + a\\n' > calc.py; {waiting_for(go)}")
     async with town(tmp_path, {"mine": mine}) as place:
         task = await place.submit("mine", type="refactor")
         await place.until(task["id"], "executing")
         while not marked(place.home):
             await asyncio.sleep(0.01)
         theirs = commit(place.repo, {"calc.py": "def add(a, b):\n    return sum((a, b))\n"})
+        go.touch()
         done = await place.until(task["id"])
         assert (done["status"], done["attempt"]) == ("waiting", 1)
         assert done["breakpoint"]["kind"] == "conflict"
@@ -233,11 +238,12 @@ async def test_work_that_fails_only_together_with_the_branch_is_not_merged(tmp_p
         "calc.py": "def plus(a, b):\n    return a + b\n",
         "test_calc.py": CALC["test_calc.py"].replace("calc.add", "calc.plus"),
     }
+    go = tmp_path / "go"
     uses = shell(
         "printf 'import calc\\n\\n\\ndef twice(a):\\n    return calc.add(a, a)\\n' > more.py;"
         "printf 'import unittest\\nimport more\\n\\n\\nclass M(unittest.TestCase):\\n"
         "    def test_twice(self):\\n        self.assertEqual(more.twice(2), 4)\\n' > test_more.py;"
-        "sleep 1"
+        f"{waiting_for(go)}"
     )
     async with town(tmp_path, {"uses": uses}, max_attempts=1) as place:
         task = await place.submit("uses", type="feature")
@@ -245,6 +251,7 @@ async def test_work_that_fails_only_together_with_the_branch_is_not_merged(tmp_p
         while not marked(place.home):
             await asyncio.sleep(0.01)
         theirs = commit(place.repo, renames)
+        go.touch()
         done = await place.until(task["id"])
         assert (done["status"], done["decisions"][0]["step"]) == ("failed", "accept")
         assert place.main() == theirs
@@ -302,11 +309,12 @@ async def test_a_trusted_repository_brings_its_own_agents_with_their_limits(tmp_
     theirs = """
 [agents.theirs]
 driver = "command"
-command = ["/bin/sh", "-c", "echo $0 > model.txt; sleep 30", "{model}"]
+command = ["/bin/sh", "-c", "echo $0 > model.txt; sleep 300", "{model}"]
 model = "small"
-timeout_minutes = 0.02
+timeout_minutes = 0.1
 """
-    async with town(tmp_path, {}, files={**CALC, ".muster/config.toml": theirs}) as place:
+    files = {**CALC, ".muster/config.toml": theirs}
+    async with town(tmp_path, {}, files, max_attempts=1) as place:
         with pytest.raises(Invalid, match="no agent 'theirs'"):
             await place.submit("theirs")
         await place.service.add_project({"path": str(place.repo), "trust": True})
@@ -335,7 +343,12 @@ async def test_an_agent_that_cannot_start_says_so(tmp_path):
 
 
 async def test_ports_are_leased_apart(tmp_path):
-    says = shell("echo $MUSTER_PORT_BASE > port-$MUSTER_TASK.txt; sleep 0.5")
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    says = shell(
+        f"echo $MUSTER_PORT_BASE > port-$MUSTER_TASK.txt; touch {begun}/$MUSTER_TASK;"
+        f' while [ "$(ls {begun} | wc -l)" -lt 2 ]; do sleep 0.02; done'
+    )
     async with town(tmp_path, {"says": says}, ports=5) as place:
         made = [await place.submit("says", type="chore") for _ in range(2)]
         for task in made:

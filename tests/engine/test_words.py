@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.houses import Town, shell, town
+from house.patience import PATIENCE
 from muster.domain.errors import Conflict, Invalid
 from muster.store import words
 
@@ -47,7 +48,7 @@ def hearing(go: Path, *, crashes: str = "False") -> dict:
 async def at_work(place: Town, agent: str = "hears") -> tuple[str, str]:
     """A task and its agent, once that has its prompt."""
     made = await place.submit(agent, type="chore")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not list((place.home / "workspaces" / "spaces").glob("*/tree/prompts.jsonl")):
             await asyncio.sleep(0.02)
     (found,) = (await place.service.active_agents())["items"]
@@ -108,7 +109,7 @@ async def test_a_word_that_was_said_is_not_said_again_though_nobody_noted_it(tmp
         store.write = dies
         await place.service.tell_agent(agent, {"text": "Use decimals."})
         go.touch()
-        await asyncio.wait_for(said.wait(), 20)
+        await asyncio.wait_for(said.wait(), PATIENCE)
         await place.restart()
         await place.until(task, "completed")
         assert prompts(place) == ["Use decimals."]
@@ -155,7 +156,7 @@ async def test_what_an_agent_did_not_hear_is_told_to_the_next_attempt(tmp_path):
         task, agent = await at_work(place)
         await place.service.tell_agent(agent, {"text": "Use decimals."})
         go.touch()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while (await place.service.get_task(task))["attempt"] < 2:
                 await asyncio.sleep(0.05)
         go.touch()
@@ -167,7 +168,7 @@ async def test_what_an_agent_did_not_hear_is_told_to_the_next_attempt(tmp_path):
 
 async def test_who_cannot_hear_is_not_told_and_it_is_said_what_to_do(tmp_path):
     go = tmp_path / "go"
-    agents = {"hears": hearing(go), "mute": shell("touch begun; sleep 30")}
+    agents = {"hears": hearing(go), "mute": shell("touch begun; sleep 300")}
     async with town(tmp_path, agents, test_command="true") as place:
         task, agent = await at_work(place)
         with pytest.raises(Invalid, match="text"):
@@ -182,7 +183,7 @@ async def test_who_cannot_hear_is_not_told_and_it_is_said_what_to_do(tmp_path):
 
         mute = await place.submit("mute", type="chore")
         await place.until(mute["id"], "executing")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while not (live := (await place.service.active_agents())["items"]):
                 await asyncio.sleep(0.02)
         assert live[0]["hears"] is None

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from engine.houses import CALC, commit, git, marked, shell, town
+from engine.houses import CALC, commit, git, marked, shell, town, waiting_for
+from house.patience import PATIENCE
 from muster.domain.plain import plain
 
 LONG = os.environ.get("MUSTER_LONG", "") not in {"", "0"}
@@ -78,7 +79,7 @@ async def log_of(place: Any, task: dict[str, Any]) -> str:
 
 async def tidied(place: Any) -> None:
     """Wait until the workspaces of what has ended are gone."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while place.house.workspaces.list():
             await asyncio.sleep(0.01)
 
@@ -427,15 +428,17 @@ async def test_a_result_file_that_is_none_is_passed_over(tmp_path, result):
 
 @pytest.mark.parametrize("makes", ["true", "mkfifo", "mkdir"])
 async def test_an_agent_that_takes_its_prompt_away_holds_no_later_server_up(tmp_path, makes):
+    go = tmp_path / "go"
     agent = shell(
         f'rm "$MUSTER_PROMPT_FILE"; {makes} "$MUSTER_PROMPT_FILE"; {NEW}'
-        f" touch {tmp_path}/begun; sleep 2"
+        f" touch {tmp_path}/begun; {waiting_for(go)}"
     )
     async with town(tmp_path, {"takes": agent}) as place:
         task = await place.submit("takes", type="chore")
         while not (tmp_path / "begun").exists():
             await asyncio.sleep(0.01)
         await place.restart()
+        go.touch()
         done = await place.until(task["id"])
         assert (done["status"], done["attempt"]) == ("completed", 1)
 

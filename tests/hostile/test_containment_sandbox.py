@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from contracts.runtime import living, until
+from contracts.runtime import living
 from hostile.sandboxed import SECRET, House
+from house.patience import until
 from muster.runtimes.base import Limits
 
 pytestmark = pytest.mark.needs_bubblewrap

@@ -14,6 +14,7 @@ import pytest
 
 from engine.houses import CALC, UNITTEST, git, make_repo
 from hostile.servers import Done, muster, served, settings
+from house.patience import PATIENCE
 from muster.client import Muster, Patience
 from muster.client.home import find_server, read_token
 from muster.domain.errors import NoRoom
@@ -151,7 +152,9 @@ def test_on_a_full_disk_nothing_is_acknowledged_and_nothing_is_lost(
         ballast = small_disk / "ballast"
         fill = ["dd", "if=/dev/zero", f"of={ballast}", "bs=64k"]
         assert b"No space" in subprocess.run(fill, capture_output=True).stderr
-        with Muster(find_server(home).url, read_token(home), patience=Patience(5, 1)) as client:
+        with Muster(
+            find_server(home).url, read_token(home), patience=Patience(PATIENCE, 1)
+        ) as client:
             with pytest.raises(NoRoom) as told:
                 client.create_task("repo", "Add two more", agent="adds")
             assert told.value.hint

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from typing import Any
 from agents.two_way_programs import Program
 from engine.houses import git, make_repo
 from hostile.servers import muster, settings, surroundings
+from house.ports import free_port
 from matrix.places import Place, Ready
 from matrix.programs import (
     BEGINS,
@@ -121,8 +121,7 @@ class _Cell:
             **told,
             **ready.env,
         }
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
 
     @contextmanager
     def open(self) -> Iterator[_Cell]:

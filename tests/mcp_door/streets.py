@@ -18,6 +18,8 @@ from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
 from engine.houses import Town, shell, town
+from house.patience import PATIENCE
+from house.ports import free_port
 from muster.api.app import make_app
 from muster.gate import Gate, Session
 from muster.mcp.door import mcp_route
@@ -36,7 +38,7 @@ class Street:
     def __init__(self, place: Town, held: Path) -> None:
         self.place = place
         self.held = held
-        self._port = 0
+        self._port = free_port()
         self._server: uvicorn.Server | None = None
         self._running: asyncio.Task[None] | None = None
 
@@ -46,7 +48,6 @@ class Street:
 
     async def open(self) -> None:
         listener = socket.create_server(("127.0.0.1", self._port))
-        self._port = listener.getsockname()[1]
         service = self.place.service
         app = make_app(service, "0")
         app.router.routes += [mcp_route(service, "0"), hooks_route(service)]
@@ -77,7 +78,7 @@ class Street:
 
     async def token(self, label: str) -> str:
         path = self.held / label
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while not path.exists():
                 await asyncio.sleep(0.02)
         return path.read_text().strip()

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from mcp.shared.exceptions import MCPError
 
+from house.patience import PATIENCE
 from mcp_door.streets import TOKEN, call, refused, street
 
 AGENTS = {
@@ -82,7 +83,7 @@ async def test_a_question_waits_for_a_person_and_brings_back_the_answer(here, wa
         asking = asyncio.create_task(
             call(agent, "ask_person", question="Which base?", options=["two", "ten"])
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while not (asked := (await here.place.service.list_breakpoints())["items"]):
                 await asyncio.sleep(0.02)
         assert asked[0]["kind"] == "question"
@@ -129,7 +130,7 @@ async def test_a_call_over_stdio_that_waits_while_the_server_is_replaced_gets_it
     _, token = await here.hire()
     async with here.program(token) as agent:
         asking = asyncio.create_task(call(agent, "ask_person", question="Now?", wait_seconds=60))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while not (asked := (await here.place.service.list_breakpoints())["items"]):
                 await asyncio.sleep(0.02)
         await here.restart()

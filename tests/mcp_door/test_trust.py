@@ -10,6 +10,7 @@ import sys
 import httpx
 import pytest
 
+from house.patience import PATIENCE
 from mcp_door.streets import TOKEN, call, refused, street
 from muster.gate import Session
 from muster.mcp.rates import AT_ONCE, BURST, Rates, TooMany
@@ -79,11 +80,11 @@ async def test_a_call_that_waits_is_refused_when_its_attempt_ends(here):
     task, token = await here.hire()
     async with here.client(token) as agent:
         asking = asyncio.create_task(refused(agent, "ask_person", question="?", wait_seconds=60))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while not (await here.place.service.list_breakpoints())["items"]:
                 await asyncio.sleep(0.02)
         await here.place.service.cancel_task(task["id"])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             assert (await asking)["code"] == "stale"
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from contracts.runtime import ENV, IGNORES_ALL, Place, RuntimeContract, living, until
+from contracts.runtime import ENV, IGNORES_ALL, Place, RuntimeContract, living
 from house.dockerd import Dockerd
+from house.patience import until
 from muster.domain.errors import Invalid, NotFound, Refused, Unavailable
 from muster.runtimes import image
 from muster.runtimes.base import Limits, RunSpec, Why

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from contracts.landlocked import LandlockedRuntime
-from contracts.runtime import PATIENCE, Place
+from contracts.runtime import Place
 from contracts.supervised import SupervisedContract
+from house.patience import PATIENCE
 from house.trees import ROOT
 from muster.runtimes import landlock
 from muster.runtimes.refusals import read_refusals

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from contracts.runtime import DOUBLE_FORK, Place, living, until
+from contracts.runtime import DOUBLE_FORK, Place, living
+from house.patience import until
 from muster.runtimes import cgroups, leftovers
 from muster.runtimes.base import RunSpec, Why
 from muster.runtimes.layout import MARK, read_json

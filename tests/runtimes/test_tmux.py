@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from contracts.runtime import Place, living, until
+from contracts.runtime import Place, living
 from contracts.supervised import SupervisedContract
+from house.patience import PATIENCE, until
 from muster.domain.errors import Refused, Unavailable
 from muster.runtimes.base import Why
 from muster.runtimes.rundir import RunDir
@@ -83,7 +84,7 @@ async def look(place: Place) -> AsyncIterator[TmuxScreen]:
 
 async def shown(screen: TmuxScreen, seen: bytearray, text: str) -> None:
     """Wait until a screen has shown a text."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while text.encode() not in seen:
             seen += await screen.read()
 
@@ -162,7 +163,7 @@ class TestTmuxRuntime(SupervisedContract):
         await place.shell(TALKS, interactive=True)
         async with look(place) as screen:
             tmux(place, "kill-session", "-t", "=run")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 while await screen.read():
                     pass
             assert await screen.read() == b""

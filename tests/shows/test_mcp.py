@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ import pytest
 from agents.two_way_programs import PROGRAMS
 from engine.houses import git, make_repo
 from hostile.servers import muster, served, settings
+from house.ports import free_port
 from model_server.server import ModelServer
 
 SCRIPT: list[dict[str, Any]] = [
@@ -165,9 +165,7 @@ def test_its_tools_work_on_when_the_server_was_killed_meanwhile(
     home: Path, tmp_path: Path, model: ModelServer
 ):
     repo = make_repo(tmp_path / "repo", {"a.txt": "a\n"})
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
-    settings(home, f"{SETTINGS}port = {port}\n")
+    settings(home, f"{SETTINGS}port = {free_port()}\n")
     env = environment("claude", model)
     up = ("up", "--detach", "--json")
     assert muster(home, *up, env=env).code == 0

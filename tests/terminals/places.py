@@ -13,6 +13,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 
 from engine.houses import shell, town
+from house.patience import PATIENCE
 from mcp_door.streets import TOKEN, Street
 from muster.agents.command import CommandDriver
 
@@ -58,7 +59,7 @@ class Looker:
         return next((m["writer"], m["writing"]) for m in self.messages[::-1] if "writer" in m)
 
     async def until(self, true: Callable[[], object]) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while not true():
                 self.messages.append(json.loads(await self.socket.recv()))
 
@@ -110,7 +111,7 @@ async def working(home: Path, script: str, runtime: str) -> AsyncIterator[Place]
         await street.open()
         try:
             task = await made.submit("talks", type="chore")
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE):
                 while not (agents := (await made.service.active_agents())["items"]) or (
                     not (made.run_dir(agents[0]["id"]) / "out").exists()
                 ):

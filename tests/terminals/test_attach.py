@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from house.patience import PATIENCE
 from mcp_door.streets import TOKEN
 from terminals.places import TALKS, Place, working
 
@@ -41,7 +42,7 @@ class Window:
         return not termios.tcgetattr(self.fd)[3] & termios.ICANON
 
     async def until(self, true: Callable[[], object]) -> None:
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(PATIENCE):
             while not true():
                 try:
                     self.seen += os.read(self.fd, 65536).decode("utf-8", "replace")

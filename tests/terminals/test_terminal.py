@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from house.patience import PATIENCE
 from mcp_door.streets import TOKEN
 from terminals.places import TALKS, Place, enter, working
 
@@ -83,7 +84,7 @@ async def test_the_writers_size_is_the_terminals(tmux: Place) -> None:
         await looker.wish(size=[41, 12])
         line = ["tmux", "-S", tmux.run_dir.parent / "tmux", "display-message", "-p"]
         show = [*line, "-t", f"={tmux.run_dir.name}:", "#{window_width}"]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while subprocess.run(show, capture_output=True, text=True).stdout.strip() != "41":
                 await asyncio.sleep(0.05)
         for wrong in ({"size": [0, 9]}, {"size": [True, 9]}, {"size": 9}, {"write": "no"}, {}):

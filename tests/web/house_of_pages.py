@@ -15,6 +15,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from house.patience import PATIENCE
+from house.ports import free_port
 from muster.domain.errors import MusterError
 from muster.web.app import routes
 from web.fleet import FakeFleet, FakeSession
@@ -95,7 +97,7 @@ class Served:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self.loop: asyncio.AbstractEventLoop | None = None
-        self.port = port
+        self.port = port or free_port()
 
     def _run(self) -> None:
         async def main() -> None:
@@ -105,7 +107,6 @@ class Served:
                 listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 listening.bind(("127.0.0.1", self.port))
                 listening.listen(128)
-                self.port = listening.getsockname()[1]
                 self._ready.set()
                 await self._server.serve(sockets=[listening])
 
@@ -113,13 +114,13 @@ class Served:
 
     def start(self) -> None:
         self._thread.start()
-        assert self._ready.wait(20)
+        assert self._ready.wait(PATIENCE)
         assert self.port
 
     def stop(self) -> None:
         self._server.should_exit = True
         self._server.force_exit = True
-        self._thread.join(20)
+        self._thread.join(PATIENCE)
 
     @property
     def url(self) -> str:

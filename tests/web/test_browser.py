@@ -13,11 +13,14 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from house.parts import chromium as program
+from house.patience import PATIENCE
 from web.fleet import FakeFleet
 from web.house_of_pages import Served, served
 from web.sample import busy_fleet
 
 pytestmark = pytest.mark.needs_chromium
+
+expect.set_options(timeout=1000 * PATIENCE)
 
 FLAGS = [
     "--headless",
@@ -55,7 +58,7 @@ def tab(chromium: Browser, server: Served, **more: Any) -> Iterator[Page]:
     """A signed-in tab that collects what the browser complains about."""
     context = chromium.new_context(**{"viewport": {"width": 1440, "height": 900}, **more})
     context.add_cookies([{"name": "muster_session", "value": "signed-in", "url": server.url}])
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(1000 * PATIENCE)
     page = context.new_page()
     page.complaints = []  # type: ignore[attr-defined]
     page.on("console", lambda m: m.type == "error" and page.complaints.append(m.text))
@@ -414,7 +417,7 @@ def test_a_lost_server_is_said_acting_is_held_and_what_was_missed_comes_after(ch
         page.locator("#ask-bp_1 button", has_text="Merge").dispatch_event("click")
         fleet.change("tsk_0513", status="executing")
         with served(fleet, port):
-            expect(page.locator("#cards-working #card-tsk_0513")).to_be_visible(timeout=20_000)
+            expect(page.locator("#cards-working #card-tsk_0513")).to_be_visible()
             expect(page.locator("#stale")).to_be_hidden()
             expect(page.locator("#card-tsk_0513")).to_have_count(1)
         assert not [c for c in fleet.calls if c[0] == "resolve"]
@@ -582,8 +585,6 @@ def test_a_big_output_is_drawn_in_time_and_memory_stays_bounded(chromium):
         opened(page, server, f"/tasks/{task['id']}")
         more = "".join(line.format(n=n) for n in range(100, 30_000)) + "the very end\n"
         server.do(lambda: fleet.write(agent, more))
-        expect(page.locator("#lines div", has_text="the very end").last).to_be_attached(
-            timeout=60_000
-        )
+        expect(page.locator("#lines div", has_text="the very end").last).to_be_attached()
         assert page.locator("#lines .f2").count() <= 10_400
         assert page.complaints == []

@@ -15,10 +15,9 @@ import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from house.patience import PATIENCE
 from web.fleet import FakeFleet
 from web.house_of_pages import make_app
-
-SECONDS = 10
 
 
 class Browser:
@@ -41,7 +40,7 @@ class Browser:
         await self.ws.send(json.dumps(message))
 
     async def message(self) -> dict[str, Any]:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE):
             return json.loads(await self.ws.recv())
 
     async def frame(self, ack: bool = True) -> dict[str, Any]:
@@ -147,7 +146,7 @@ async def test_a_hello_that_makes_no_sense_ends_the_socket(server, hello):
     async with await server.browse() as ws:
         await ws.send(hello)
         with pytest.raises(ConnectionClosed):
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(PATIENCE):
                 await ws.recv()
         assert ws.close_code == 4400
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from house.patience import PATIENCE
 from muster.domain.errors import GitFailed
 from muster.workspace.git import Git, Place
 from muster.workspace.reader import Reader
@@ -139,7 +140,7 @@ def test_it_ends_with_its_server(sample):
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
     pid = int(done.stdout)
-    until = time.monotonic() + 5
+    until = time.monotonic() + PATIENCE
     while psutil.pid_exists(pid) and time.monotonic() < until:
         time.sleep(0.01)
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE

@@ -21,7 +21,6 @@ from muster.store import agents, events, keys
 from muster.store.base import Tx
 from muster.vault import secrets_in
 
-_LOOK_AGAIN = 5.0
 _PAUSE = 0.2
 _MOST_TOLD = 20
 
@@ -70,7 +69,7 @@ class _Post:
     async def go_round(self, came: asyncio.Event) -> None:
         """Look when something came, and now and then."""
         while not self.mailbox.closed():
-            await _within(_LOOK_AGAIN, came)
+            await _within(self.tools.look_again_seconds, came)
             if self.over.is_set():
                 return
             came.clear()

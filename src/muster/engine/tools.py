@@ -37,8 +37,8 @@ class Tools:
 
     `wishes` has an event for each task that a worker holds; it is set when a person wants the task
     to end. `clock` gives epoch seconds. `idle_seconds` is how long an agent may say and do nothing.
-    `url` is where agents reach this server; empty while there
-    is no door, and then they get no token.
+    `look_again_seconds` is how long a mailbox rests of which no hint was heard. `url` is where
+    agents reach this server; empty while there is no door, and then they get no token.
     """
 
     settings: Settings
@@ -49,6 +49,7 @@ class Tools:
     clock: Callable[[], float]
     url: str = ""
     idle_seconds: float = 120.0
+    look_again_seconds: float = 5.0
     wishes: dict[str, asyncio.Event] = field(default_factory=dict)
     locks: dict[str, asyncio.Lock] = field(default_factory=dict)
     hints: Hints = field(default_factory=Hints)

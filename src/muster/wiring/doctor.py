@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -112,16 +113,27 @@ def _port(settings: Settings) -> Check:
 
 
 def _of(group: str, home: Path, look: Callable[[str, Any], Check]) -> Iterator[Check]:
-    """What is found of each part of each plugin; the fault of a stranger's is one more finding."""
+    """What is found of each part of each plugin; the fault of a stranger's is one more finding.
+
+    They are looked at side by side: some programs take seconds to tell their version.
+    """
     kind = _NAMED.get(group, KINDS[group])
-    for plugin in find(group, home):
+
+    def found(name: str, part: Any) -> Check:
+        try:
+            return look(name, part)
+        except Exception as fault:  # noqa: BLE001 - a stranger's code; it is told
+            return _check(f"{kind} {name}", "fail", why(fault))
+
+    with ThreadPoolExecutor() as pool:
+        looks = [
+            (plugin, [pool.submit(found, *part) for part in sorted(plugin.parts.items())])
+            for plugin in find(group, home)
+        ]
+    for plugin, looked in looks:
         if broken := _fault(plugin):
             yield broken
-        for name, part in sorted(plugin.parts.items()):
-            try:
-                yield look(name, part)
-            except Exception as fault:  # noqa: BLE001 - a stranger's code; it is told
-                yield _check(f"{kind} {name}", "fail", why(fault))
+        yield from (one.result() for one in looked)
 
 
 def _fault(plugin: Plugin) -> Check | None:
