@@ -202,9 +202,11 @@ async def test_ten_thousand_processes_and_too_much_memory_are_contained(abroad: 
     )
     ended = await abroad.python(code, word, limits=Limits(processes=100))
     assert 10 < int(ended.out) < 100
+    assert ended.exit.limits == ("processes",)
     await until(lambda: not living(word))
     ended = await abroad.python("x = b'x' * 1_000_000_000", limits=Limits(memory_bytes=100_000_000))
     assert (ended.exit.why, ended.exit.code) == (Why.MEMORY, -9)
+    assert ended.exit.limits == ("memory",)
 
 
 async def test_the_honest_work_of_an_agent_can_be_done(abroad: Abroad, index: int) -> None:
