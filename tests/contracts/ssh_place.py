@@ -44,6 +44,8 @@ class Sshd:
         for program in ("git", "sh", "env", "sleep", "cat", "true"):
             (self.bin / program).symlink_to(str(shutil.which(program)))
         (self.bin / "python3").symlink_to(sys.executable)
+        self.contained = True
+        self.path = f"{self.bin}:/usr/bin:/bin"
         self.host_key = _key(folder / "host")
         self.own_key = _key(folder / "own")
         (folder / "authorized").write_text(f"{self.own_key}\n")
@@ -54,7 +56,7 @@ class Sshd:
     def host(self) -> Host:
         user = os.environ.get("USER") or "root"
         key = str(self.folder / "own")
-        return Host("box", "127.0.0.1", self.port, user, self.host_key, key)
+        return Host("box", "127.0.0.1", self.port, user, self.host_key, key, self.contained)
 
     def start(self) -> None:
         Path("/run/sshd").mkdir(exist_ok=True)
@@ -63,7 +65,7 @@ class Sshd:
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self.folder}/host\n"
             f"AuthorizedKeysFile {self.folder}/authorized\nStrictModes no\nUsePAM no\n"
             f"PidFile {self.folder}/pid\nPermitRootLogin yes\nPasswordAuthentication no\n"
-            f"SetEnv HOME={self.far} PATH={self.bin}:/usr/bin:/bin\nMaxStartups 100\n"
+            f"SetEnv HOME={self.far} PATH={self.path}\nMaxStartups 100\n"
         )
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen([SSHD, "-D", "-e", "-f", str(config)], stderr=log)

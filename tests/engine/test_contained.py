@@ -48,3 +48,30 @@ async def test_a_check_is_contained_like_the_agent(tmp_path, of_agent):
     async with town(tmp_path, {"grows": grows}, test_command=tries, **place_of_project) as place:
         task = await place.do("grows", type="chore")
         assert task["status"] == "completed", task["reason"]
+
+
+FORKS = (
+    "import os\n"
+    "for _ in range(10000):\n"
+    "    try:\n"
+    "        if os.fork() == 0: os.execv('/bin/sleep', ['sleep', '60'])\n"
+    "    except OSError: break\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("script", "limit"),
+    [
+        (f'python3 -c "{FORKS}"; echo x > x', "processes"),
+        ("echo x > x; python3 -c 'import os, signal; os.kill(os.getppid(), 25)'", "file"),
+    ],
+    ids=["processes", "file"],
+)
+async def test_a_limit_that_a_run_runs_into_is_an_event_of_its_task(tmp_path, script, limit):
+    async with town(tmp_path, {"greedy": shell(script)}, runtime="sandbox") as place:
+        task = await place.do("greedy", type="chore")
+        events = (await place.service.list_events(0, type="limit.reached"))["items"]
+        assert {(e["payload"]["limit"], e["subject"]) for e in events} == {
+            (limit, agent["id"]) for agent in task["agents"]
+        }
+        assert all(e["payload"]["text"] and e["task_id"] == task["id"] for e in events)

@@ -232,7 +232,7 @@ async def test_no_network_is_reached(cell: Cell) -> None:
         listener.settimeout(0.1)
         told = await cell.tries(
             "for host, port in (('127.0.0.1', int(sys.argv[1])), ('169.254.169.254', 80),\n"
-            "                   ('192.0.2.1', 443), ('172.17.0.1', 22)):\n"
+            "                   ('fd00:ec2::254', 80), ('192.0.2.1', 443), ('172.17.0.1', 22)):\n"
             "    attempt(host, lambda: socket.create_connection((host, port), 2))\n"
             "attempt('names', lambda: socket.getaddrinfo('example.org', 443))\n"
             "attempt('datagrams', lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)"
@@ -265,7 +265,7 @@ async def test_the_network_is_what_was_allowed_and_a_refusal_is_recorded(cell: C
         "print(get(f'http://127.0.0.1:{allowed}/'), file=sys.stderr)\n"
         "attempt('another port', lambda: get(f'http://127.0.0.1:{other}/'))\n"
         "for host in (f'127.0.0.1:{other}', f'localhost:{other}', '169.254.169.254',\n"
-        "             'example.org', '10.0.0.1'):\n"
+        "             'example.org', '10.0.0.1', '[fd00:ec2::254]'):\n"
         "    attempt(host, lambda: by_proxy.open(f'http://{host}/', timeout=10).read())\n",
         str(allowed),
         str(other),
@@ -276,6 +276,7 @@ async def test_the_network_is_what_was_allowed_and_a_refusal_is_recorded(cell: C
     assert RunDir(run_dir).read("err", 0, 1000).data == b"b'hello'\n"
     refused = (run_dir / "refused").read_text()
     assert "169.254.169.254" in refused
+    assert "fd00:ec2::254" in refused
     assert "example.org" in refused
     for server in servers:
         server.close()
@@ -298,14 +299,20 @@ async def test_ten_thousand_processes_end_at_the_limit_and_none_is_left(cell: Ce
         limits=Limits(processes=100),
     )
     assert 50 < int(record.read("out", 0, 100).data) <= 100
+    ended = record.exit()
+    assert ended
+    assert ended.limits == ("processes",)
     assert not living(word)
 
 
 async def test_too_much_memory_ends_the_program_alone(cell: Cell) -> None:
-    _, why, code = await cell.run(
+    record, why, code = await cell.run(
         "python3", "-c", "x = b'x' * 1_000_000_000", limits=Limits(memory_bytes=100_000_000)
     )
     assert (why, code) == (Why.MEMORY, -9)
+    ended = record.exit()
+    assert ended
+    assert ended.limits == ("memory",)
 
 
 async def test_the_disk_is_taken_by_one_file_up_to_its_limit_and_else_from_memory(

@@ -26,7 +26,7 @@ async def test_without_an_allow_list_there_is_no_network_at_all(house: House, se
     code = (
         "import socket, sys\n"
         "for host, port in (('127.0.0.1', int(sys.argv[1])), ('127.0.0.1', 3128), ('::1', 3128),\n"
-        "                   ('1.1.1.1', 443), ('169.254.169.254', 80)):\n"
+        "                   ('1.1.1.1', 443), ('169.254.169.254', 80), ('fd00:ec2::254', 80)):\n"
         "    try: socket.create_connection((host, port), 2); print('REACHED', host, port)\n"
         "    except OSError: pass\n"
         "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"

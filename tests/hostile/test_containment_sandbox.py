@@ -232,6 +232,7 @@ async def test_ten_thousand_processes_are_contained_and_none_is_left(house: Hous
         pytest.skip("this machine cannot limit the number of processes")
     ended = await house.end(record)
     assert 10 < int(ended.out) < 100
+    assert ended.exit.limits == ("processes",)
     await until(lambda: not living(word))
 
 
@@ -251,6 +252,7 @@ async def test_memory_of_the_sandboxs_own_folders_counts_as_its_memory(
     ended = await house.end(record)
     assert "wrote all" not in ended.out
     assert "killed for want of memory" in ended.exit.detail
+    assert ended.exit.limits == ("memory",)
 
 
 async def test_files_and_folders_of_the_sandbox_have_a_largest_size(house: House) -> None:
@@ -260,6 +262,12 @@ async def test_files_and_folders_of_the_sandbox_have_a_largest_size(house: House
     )
     size, *folders = (int(word) for word in ended.out.split() if word.isdigit())
     assert size == 50_000
+    assert ended.exit.limits == ()
+    grows = (
+        "import signal as s; s.signal(s.SIGXFSZ, s.SIG_DFL); open('big', 'wb').write(bytes(99_999))"
+    )
+    ended = await house.python(grows, limits=Limits(file_bytes=50_000))
+    assert ended.exit.limits == ("file",)
     assert all(folder < 2_001_000_000 for folder in folders)
 
 

@@ -96,11 +96,28 @@ def test_a_program_among_packages_is_shown_with_its_neighbours(
     assert shown(tmp_path, "", link) == {person / "x/node_modules": Show.READ}
 
 
-def test_a_folder_of_programs_that_holds_the_runs_is_not_shown(
+def test_of_an_installation_that_holds_the_runs_its_programs_are_shown_alone(
     tmp_path: Path, person: Path
 ) -> None:
     program(tmp_path / "bin" / "tool")
-    assert shown(tmp_path, tmp_path / "bin") == {}
+    assert shown(tmp_path, tmp_path / "bin") == {tmp_path / "bin": Show.READ}
+    program(tmp_path / "runs" / "tool")
+    assert shown(tmp_path, tmp_path / "runs") == {}
+
+
+def test_a_script_is_shown_with_who_interprets_it(tmp_path: Path, person: Path) -> None:
+    real = program(tmp_path / "opt" / "node" / "bin" / "node22")
+    script = program(person / "x/node_modules/agent/cli.js")
+    script.write_text("#!/usr/bin/env node22\n")
+    links = person / ".local/bin"
+    links.mkdir(parents=True)
+    (links / "node22").symlink_to(real)
+    assert shown(tmp_path, links, script) == {
+        links: Show.READ,
+        links / "node22": Show.READ,
+        person / "x/node_modules": Show.READ,
+        real.parents[1]: Show.READ,
+    }
 
 
 def test_deeper_paths_come_later_and_the_run_is_hidden(tmp_path: Path, person: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from muster.cli import out
@@ -40,8 +42,15 @@ def list_(line: Line) -> None:
 @click.option("--key", metavar="FILE", help="Our private key for it; else your SSH agent's.")
 @click.option("--fingerprint", metavar="SHA256:…", help="Trust only a host key with this one.")
 @click.option("--yes", is_flag=True, help="Trust the key that the host shows, unseen.")
+@click.option("--uncontained", is_flag=True, help="Agents there run as you do, in no sandbox.")
 def add(
-    line: Line, name: str, address: str, key: str | None, fingerprint: str | None, yes: bool
+    line: Line,
+    name: str,
+    address: str,
+    key: str | None,
+    fingerprint: str | None,
+    yes: bool,
+    uncontained: bool,
 ) -> None:
     """Trust a host and check that agents can run there.
 
@@ -57,13 +66,16 @@ def add(
         )
     if fingerprint is None and not yes:
         click.confirm(f"{plain_line(address)} shows the host key {shown}. Trust it?", abort=True)
-    told = hosts.trust(line.home, found)
+    told = hosts.trust(line.home, replace(found, contained=not uncontained))
     if line.json:
         out.document(told)
         return
     out.say(line, f"{name} is trusted ({shown}); Python {some(told['python'])}")
     if not told["git"]:
         out.tell(line, f"git is missing on {name}; without it no work can be carried there.")
+    out.tell(line, f"Agents there: {plain_line(str(told['how']))}.")
+    if told["place"] != "sandbox" and not uncontained:
+        out.tell(line, "bubblewrap there would contain them: apt-get install bubblewrap")
     out.tell(line, f"Use it: muster do … --runtime ssh:{name} (start the server again first)")
 
 

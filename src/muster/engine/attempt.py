@@ -142,6 +142,7 @@ async def _admit(tools: Tools, task: Task, agent: Agent, door: dict[str, str]) -
 async def _started(tools: Tools, task: Task, agent: Agent, workspace: Workspace) -> None:
     if agent.status is not AgentStatus.STARTING:
         return
+    said = {"driver": agent.driver, "contained": tools.runtime(agent.runtime).describe()}
     await tools.store.write(
         agent_verbs.update_agent,
         task,
@@ -151,7 +152,7 @@ async def _started(tools: Tools, task: Task, agent: Agent, workspace: Workspace)
             "started_at": int(tools.clock() * 1000),
             "workspace": str(workspace.tree),
         },
-        (NewEvent("agent.started", agent.id, {"driver": agent.driver}, task.project_id, task.id),),
+        (NewEvent("agent.started", agent.id, said, task.project_id, task.id),),
     )
 
 

@@ -20,6 +20,11 @@ from muster.store import events, permissions
 
 _REPORT_EVERY = 0.25
 _MOST_REFUSALS = 20
+_LIMITS = {
+    "memory": "processes of it were killed, because it used more memory than it may",
+    "processes": "it was refused more processes than it may have at a time",
+    "file": "it was ended because a file grew larger than it may be",
+}
 
 
 @dataclass(slots=True)
@@ -66,6 +71,7 @@ class Watch:
             await self._tell_refusals()
             await self._enforce()
         exit_ = self.follower.exit
+        await self._tell_limits(exit_)
         return self._ending(exit_), exit_
 
     def _conversation(self) -> Conversation | None:
@@ -128,6 +134,17 @@ class Watch:
                 events.append,
                 NewEvent(
                     "network.refused", self.agent.id, payload, self.task.project_id, self.task.id
+                ),
+            )
+
+    async def _tell_limits(self, exit_: Exit) -> None:
+        """Say which limits the run ran into, also where it went on all the same."""
+        for limit in exit_.limits:
+            payload = {"limit": limit, "text": _LIMITS.get(limit, "")}
+            await self.tools.store.write(
+                events.append,
+                NewEvent(
+                    "limit.reached", self.agent.id, payload, self.task.project_id, self.task.id
                 ),
             )
 

@@ -75,7 +75,8 @@ class Exit:
     """How a run ended. Times are epoch seconds; sizes count the whole redacted streams.
 
     `code` is the exit status, negative for a signal, None when nobody saw it (`why` is `lost`).
-    `left` counts the processes that outlived the program and were killed.
+    `left` counts the processes that outlived the program and were killed. `limits` are those that
+    it was seen to run into: `memory`, `processes`, `file`.
     """
 
     code: int | None
@@ -88,6 +89,7 @@ class Exit:
     out_bytes: int = 0
     err_bytes: int = 0
     detail: str = ""
+    limits: tuple[str, ...] = ()
 
 
 class Runtime(Protocol):

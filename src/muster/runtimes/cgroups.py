@@ -215,3 +215,8 @@ def memory_kills(box: Iterable[str]) -> int:
     return max(
         (_number(read_text(f"{f}/{name}"), "oom_kill") for f in box for name in files), default=0
     )
+
+
+def process_refusals(box: Iterable[str]) -> int:
+    """How often the kernel refused a box one more process."""
+    return max((_number(read_text(f"{f}/pids.events"), "max") for f in box), default=0)

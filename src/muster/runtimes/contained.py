@@ -74,6 +74,9 @@ class Contained(Gated):
             f"processes killed for want of memory: {kills}" if kills else "",
         ]
         report["detail"] = "; ".join(filter(None, notes))
+        there = {"memory": kills, "processes": int(told.get("process_refusals", 0))}
+        reached = [*report["limits"], *(name for name, times in there.items() if times)]
+        report["limits"] = list(dict.fromkeys(reached))
         report["left"] += told.get("left", 0)
         report["cpu_seconds"] += told.get("cpu_seconds", self._used)
         report["max_rss_bytes"] = max(report["max_rss_bytes"], told.get("max_rss_bytes", 0))

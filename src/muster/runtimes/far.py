@@ -15,7 +15,7 @@ import shutil
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,8 @@ class Helper:
             "root": str(self._root),
             "path": os.environ.get("PATH", os.defpath),
             "why_not": self._runtime.available(),
+            "place": self._runtime.name,
+            "how": self._runtime.describe(),
         }, b""
 
     async def _put(self, head: dict[str, Any], body: bytes) -> Answer:
@@ -103,7 +105,9 @@ class Helper:
     async def _start(self, head: dict[str, Any], body: bytes) -> Answer:
         folder = self._folder(head)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        spec = _spec(head["spec"], body)
+        # A repository that was made there stands on what it travelled in.
+        stood_on = tuple(str(path) for path in sorted(folder.glob("f*.git/objects")))
+        spec = replace(_spec(head["spec"], body), readable=stood_on)
         await self._runtime.start(spec, folder / "run")
         return {}, b""
 
@@ -222,6 +226,8 @@ def _spec(said: dict[str, Any], stdin: bytes) -> RunSpec:
         interactive=said["interactive"],
         limits=Limits(**said["limits"]),
         secrets=tuple(said["secrets"]),
+        writable=tuple(said["writable"]),
+        network=tuple(said["network"]),
     )
 
 

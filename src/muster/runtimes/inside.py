@@ -26,7 +26,7 @@ _PR_SET_DUMPABLE = 4
 _KNOCK_AGAIN = 0.005
 _GRACE = 0.1
 _LOOK_AGAIN = 0.005
-_OWN_BOX = ("/sys/fs/cgroup/memory", "/sys/fs/cgroup")
+_OWN_BOX = ("/sys/fs/cgroup/memory", "/sys/fs/cgroup/pids", "/sys/fs/cgroup")
 
 
 def main(door: str) -> None:
@@ -131,6 +131,7 @@ class _Container:
             "cpu_seconds": usage.ru_utime + usage.ru_stime,
             "max_rss_bytes": usage.ru_maxrss * 1024,
             "memory_kills": cgroups.memory_kills(_OWN_BOX),
+            "process_refusals": cgroups.process_refusals(_OWN_BOX),
         }
 
 

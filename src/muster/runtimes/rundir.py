@@ -96,7 +96,8 @@ class RunDir:
         if said is None:
             return None
         known = {field.name: said[field.name] for field in fields(Exit) if field.name in said}
-        return Exit(**{**known, "why": Why(said["why"])})
+        limits = tuple(map(str, said.get("limits", ())))
+        return Exit(**{**known, "why": Why(said["why"]), "limits": limits})
 
     def size(self, stream: str) -> int:
         """How many bytes a stream has had so far, dropped ones included."""

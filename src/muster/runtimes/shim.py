@@ -45,6 +45,7 @@ _KILL_AGAIN = 1.0
 _GRACE = 0.1
 _LAST_PIECES = 64
 _MEMORY_CODES = (-signal.SIGKILL, 128 + signal.SIGKILL)
+_FILE_CODES = (-signal.SIGXFSZ, 128 + signal.SIGXFSZ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,7 +412,17 @@ class Shim:
             "out_bytes": out,
             "err_bytes": err,
             "detail": "; ".join(filter(None, notes)),
+            "limits": self._reached(memory_kills),
         }
+
+    def _reached(self, memory_kills: int) -> list[str]:
+        """The limits that the run is known to have run into."""
+        seen = {
+            "memory": memory_kills,
+            "processes": cgroups.process_refusals(self._traces.box),
+            "file": self._code in _FILE_CODES,
+        }
+        return [name for name, reached in seen.items() if reached]
 
     def _close(self, report: dict[str, Any]) -> None:
         for pump in self._pumps:

@@ -9,8 +9,12 @@ Folders (`RunSpec.folders`) are carried there by git before the start, and what 
 after the end. Paths below them are rewritten in the command, the folder, the environment and the
 input; the output names them as they are there.
 
-Limits: the agent is contained by nothing but its user account there, and all agents of a host share
-that account; this server's loopback is not there, so that an agent has no door to muster; programs
+What contains it there is the sandbox of that machine (`sandbox`), with the same network by proxy
+alone; `127.0.0.1` is then that machine's. Where it can make none, or the person added the host so,
+nothing but the user account there contains it, which all agents of a host share; `describe` says
+which of the two it is.
+
+Limits: this server's loopback is not there, so that an agent has no door to muster; programs
 are looked for on the far PATH; empty folders, times and owners do not travel; a service manager
 that kills what a user leaves behind at log-out (`KillUserProcesses`) kills runs, which are then
 `lost`.
@@ -50,6 +54,7 @@ _LONG_CALL = 1800.0
 _FIRST_LOOK, _LONGEST_LOOK = 0.25, 5.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _TRIES = 5
+_UNCONTAINED = "not contained: it can read, write and reach what your user there can"
 
 
 @dataclass(slots=True)
@@ -92,9 +97,13 @@ class SshRuntime:
 
     def describe(self) -> str:
         """How far a program is contained there."""
-        return (
-            "runs as your user of that machine, beside the others there; nothing else contains it"
-        )
+        if self._host is not None and not self._host.contained:
+            return f"on that machine {_UNCONTAINED}, as its host was added"
+        if self._wire is None:
+            return f"contained on that machine where it can make a sandbox, else {_UNCONTAINED}"
+        hello = self._wire.hello
+        contained = str(hello["place"]) == "sandbox"
+        return f"on that machine {hello['how'] if contained else _UNCONTAINED}"
 
     async def start(self, spec: RunSpec, run_dir: Path) -> None:
         """Start the program once over there; see `Runtime.start`.
@@ -450,4 +459,6 @@ def _for_there(spec: RunSpec, far_path: str, paths: _Paths) -> RunSpec:
         limits=spec.limits,
         secrets=spec.secrets,
         folders=spec.folders,
+        writable=tuple(map(paths.text, spec.folders)),
+        network=spec.network,
     )

@@ -19,7 +19,8 @@ _ADDRESS = re.compile(r"(?:(?P<user>[A-Za-z0-9_.-]+)@)?(?P<host>\[[0-9A-Fa-f:]+\
 class Host:
     """One machine. `host_key` is its public key as a line of OpenSSH; `key` our private key's file.
 
-    Without `key` the person's own SSH agent and default keys are used.
+    Without `key` the person's own SSH agent and default keys are used. What is `contained` runs in
+    a sandbox there, where that machine can make one.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Host:
     user: str = ""
     host_key: str = ""
     key: str = ""
+    contained: bool = True
 
 
 def parse_address(name: str, text: str, key: str = "") -> Host:
@@ -75,6 +77,8 @@ def load(path: Path) -> Host:
     """
     try:
         said = json.loads(path.read_bytes())
+        # Hosts of older versions do not say it.
+        said = {"contained": True, **said}
         return Host(**{field.name: said[field.name] for field in fields(Host)})
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise Invalid(

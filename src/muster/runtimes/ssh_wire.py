@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncssh
+import typing_extensions
 
 import muster
 from muster.domain import errors
@@ -33,6 +34,8 @@ _LONGEST_WORDS = 2000
 _ROOMS = ("domain", "runtimes")
 _FILES = ("__init__.py", "failpoint.py", "settings.py")
 _HERE_ONLY = ("ssh",)
+_STRANGERS = (typing_extensions,)
+"""Modules of others that ours need there; each is one file of pure Python."""
 OLDEST_PYTHON = (3, 11)
 
 _BOOT = f"""
@@ -71,7 +74,11 @@ sys.path.insert(0, there)
 import asyncio
 from muster.runtimes.far import main
 from muster.runtimes.process import ProcessRuntime
-asyncio.run(main(ProcessRuntime(), root))
+from muster.runtimes.sandbox import SandboxRuntime
+place = SandboxRuntime()
+if not {{contained}} or place.available():
+    place = ProcessRuntime()
+asyncio.run(main(place, root))
 """
 
 
@@ -86,18 +93,23 @@ def _archive() -> bytes:
     top = Path(muster.__file__).parent
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=6) as archive:
-        for path in _sources(top):
-            info = tarfile.TarInfo(f"muster/{path.relative_to(top)}")
+        for name, path in _sources(top):
+            info = tarfile.TarInfo(name)
             data = path.read_bytes()
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
     return buffer.getvalue()
 
 
-def _sources(top: Path) -> Iterator[Path]:
-    yield from (top / name for name in _FILES)
+def _sources(top: Path) -> Iterator[tuple[str, Path]]:
+    """Each file, and what it is called over there."""
+    ours = [top / name for name in _FILES]
     for room in _ROOMS:
-        yield from (p for p in sorted((top / room).glob("*.py")) if not _is_for_here(p.stem))
+        ours += [p for p in sorted((top / room).glob("*.py")) if not _is_for_here(p.stem)]
+    yield from ((f"muster/{path.relative_to(top)}", path) for path in ours)
+    for module in _STRANGERS:
+        path = Path(str(module.__file__))
+        yield path.name, path
 
 
 def _is_for_here(stem: str) -> bool:
@@ -129,7 +141,8 @@ class Wire:
             Refused: it answers, but not as it should; the message says what and what to do.
         """
         self._connection = await connect(self.host)
-        command = f"exec python3 -I -c {_quoted(_BOOT)}"
+        boot = _BOOT.format(contained=self.host.contained)
+        command = f"exec python3 -I -c {_quoted(boot)}"
         try:
             self._process = await self._connection.create_process(command, encoding=None)
             code = await asyncio.to_thread(_archive)

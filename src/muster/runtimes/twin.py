@@ -16,13 +16,14 @@ from typing import Any
 
 from muster.runtimes.kept import Kept
 from muster.runtimes.layout import EXIT, INDEX, RECORD, SHIM, SPEC, STREAMS, TOLD, write_at_once
+from muster.runtimes.refusals import REFUSED
 
 PIECE = 1 << 19
 """Bytes of output that one answer carries at most."""
 
 
 def sizes(folder: Path) -> dict[str, int]:
-    """How long each file of output is, and the record of what the run was told."""
+    """How long each file of output is, and the records of what the run was told and refused."""
     found = {}
     with contextlib.suppress(FileNotFoundError):
         for path in folder.iterdir():
@@ -131,7 +132,7 @@ class Twin:
 
 def _is_output(name: str) -> bool:
     stream, dot, start = name.partition(".")
-    return name in (INDEX, TOLD) or (stream in STREAMS and (not dot or start.isdigit()))
+    return name in (INDEX, TOLD, REFUSED) or (stream in STREAMS and (not dot or start.isdigit()))
 
 
 def _order(name: str) -> tuple[int, str, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -34,6 +35,7 @@ _TOOLCHAINS = frozenset(
 """Folders in a home that hold programs only; other hidden ones there may hold secrets."""
 _PROGRAM_FOLDERS = frozenset({"bin", "sbin", "shims"})
 _MOST_LINKS = 40
+_LONGEST_LINE = 256
 
 
 class Show(StrEnum):
@@ -73,10 +75,12 @@ def given(spec: RunSpec, run_dir: Path, found: str | None) -> list[Mount]:
     """What is shown beside the system, outer paths first; `found` is the program's path.
 
     The run directory is hidden where it lies inside something that may be written: no run may
-    change its own record. A folder of programs that holds the run directory is not shown.
+    change its own record. Of an installation that holds the run directory only the folder of
+    programs itself is shown.
     """
     folder = _normal(str(run_dir.absolute()))
-    programs = _toolchain(spec.env.get("PATH", os.defpath), found)
+    search = spec.env.get("PATH", os.defpath)
+    programs = (*_toolchain(search, found), *_alone(search, folder))
     own = {path: Show.READ for path in programs if not Path(folder).is_relative_to(path)}
     own |= dict.fromkeys(_existing(spec.readable), Show.READ)
     own |= dict.fromkeys(_existing((spec.cwd, *spec.writable)), Show.WRITE)
@@ -93,6 +97,13 @@ def _existing(paths: Iterable[str]) -> list[str]:
     return [_normal(path) for path in paths if path.startswith("/") and Path(path).exists()]
 
 
+def _alone(search: str, run_dir: str) -> Iterator[str]:
+    """The folders on PATH whose installation is not shown, because it holds the run directory."""
+    for folder in filter(os.path.isabs, search.split(":")):
+        if Path(folder).is_dir() and Path(run_dir).is_relative_to(_whole(_normal(folder))):
+            yield from _shown(_normal(folder))
+
+
 def _toolchain(search: str, found: str | None) -> Iterator[str]:
     """The folders on PATH and those that the program's file really lies in."""
     for folder in search.split(":"):
@@ -100,7 +111,9 @@ def _toolchain(search: str, found: str | None) -> Iterator[str]:
             whole = _whole(_normal(folder))
             for path in (whole, *stands_on(Path(whole))):
                 yield from _shown(path)
-    for hop in _hops(Path(found)) if found else ():
+    hops = list(_hops(Path(found))) if found else []
+    interpreter = _interpreter(hops[-1], search) if hops else None
+    for hop in (*hops, *(_hops(Path(interpreter)) if interpreter else ())):
         folder = str(hop.parent)
         whole = _whole(folder)
         yield from _shown(str(hop) if whole == folder else whole)
@@ -133,6 +146,18 @@ def _hops(path: Path) -> Iterator[Path]:
         if not path.is_symlink():
             return
         path = path.parent / path.readlink()
+
+
+def _interpreter(path: Path, search: str) -> str | None:
+    """What a script names in its first line as `env NAME`; another is named by its whole path."""
+    try:
+        with path.open("rb") as file:
+            words = file.readline(_LONGEST_LINE).decode("utf-8", "replace").split()
+    except OSError:
+        return None
+    if len(words) > 1 and words[0] == "#!/usr/bin/env":
+        return shutil.which(words[1], path=search)
+    return None
 
 
 def _shown(path: str) -> Iterator[str]:

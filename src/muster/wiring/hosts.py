@@ -44,7 +44,8 @@ def trust(home: Path, host: Host) -> dict[str, Any]:
     told: dict[str, Any] = asyncio.run(_hello(host))
     prepare_home(home)
     keep(home, host)
-    return {"name": host.name, "python": told["python"], "git": told["git"], "root": told["root"]}
+    shown = ("python", "git", "root", "place", "how")
+    return {"name": host.name, **{key: told[key] for key in shown}}
 
 
 async def _hello(host: Host) -> dict[str, Any]:
