@@ -90,7 +90,7 @@ def agent_job(
         budget_usd=_budget(job, options),
         resume_session=past.session_id if past else None,
         resume_usage=past.usage if past else None,
-        moved=moved(tools.runtime(agent.runtime)) if past else (),
+        moved=moved(tools, past, workspace) if past else (),
         attempt=job.task.attempt,
         mcp_url=f"{door['MUSTER_URL']}/mcp" if door else "",
         hooks_url=f"{door['MUSTER_URL']}/hooks" if door else "",
@@ -120,8 +120,11 @@ def order_of(
     wanted: AgentJob,
     workspace: Workspace,
     door: dict[str, str],
+    past: Agent | None = None,
 ) -> RunSpec:
     """The order for the place, with the files that the program is to find written.
+
+    `past` is the agent whose session it goes on with.
 
     Raises:
         Invalid, Refused: as the driver's launch.
@@ -130,7 +133,8 @@ def order_of(
     for path, text in launch.files.items():
         put(wanted.home, path, text)
     first, count = workspace.ports
-    folders = (private(tools, wanted.run_id), wanted.home.parent)
+    # The folder of its home first: with the same place among them it has the same path elsewhere.
+    folders = (wanted.home.parent, private(tools, wanted.run_id))
     own = tuple(dict.fromkeys(map(str, folders)))
     env = environment(
         tools.settings.environ,
@@ -161,5 +165,6 @@ def order_of(
         interactive=launch.interactive,
         limits=Limits(wall_seconds=seconds),
         secrets=tuple(sorted(known | set(secrets_in(tools.settings.environ)))),
+        follows=str(tools.run_dir(past.id)) if past else "",
         **reach_of(tools, job, workspace, own, env),
     )
