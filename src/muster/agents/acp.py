@@ -131,7 +131,7 @@ def _resumed(job: Job) -> str:
 
 
 def _servers(job: Job) -> tuple[Mapping[str, Any], ...]:
-    """Muster's own MCP server; a session that begins only after a restart goes without."""
+    """Muster's own MCP server."""
     if not job.mcp_url or not job.mcp_token:
         return ()
     bearer = {"name": "Authorization", "value": f"Bearer {job.mcp_token}"}

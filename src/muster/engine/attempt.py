@@ -105,7 +105,9 @@ async def run(tools: Tools, task: Task) -> Task:
     workspace = await in_thread(tools.workspaces.reopen, agent.id)
     past = await stopped_before(tools, task, driver, agent.runtime)
     started = RunDir(run_dir).started()
-    door = {} if started else door_to(tools, runtime)
+    door = door_to(tools, runtime, agent.id)
+    if started and not await _is_admitted(tools, agent, door):
+        door = {}
     wanted = agent_job(tools, job, agent, workspace, options, past, door)
     failpoint("run.before_spawn")
     if not started:
@@ -137,6 +139,12 @@ async def _admit(tools: Tools, task: Task, agent: Agent, door: dict[str, str]) -
     """Let the agent in by its token, before its program can knock."""
     if door:
         await tools.store.write(agent_tokens.admit, task, agent.id, door["MUSTER_TOKEN"])
+
+
+async def _is_admitted(tools: Tools, agent: Agent, door: dict[str, str]) -> bool:
+    """Whether the token is the one that the program was started with."""
+    token = door.get("MUSTER_TOKEN", "")
+    return await tools.store.read(agent_tokens.agent_of_token, token) == agent.id
 
 
 async def _started(tools: Tools, task: Task, agent: Agent, workspace: Workspace) -> None:

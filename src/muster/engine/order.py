@@ -10,7 +10,7 @@ from muster.agents.base import Driver
 from muster.agents.base import Job as AgentJob
 from muster.domain.agent import Agent
 from muster.domain.errors import Invalid
-from muster.domain.ids import new_token
+from muster.domain.ids import token_of
 from muster.domain.permission import Permissions
 from muster.engine.mailbox import Mailbox
 from muster.engine.reach import reach_of
@@ -44,14 +44,16 @@ def permissions_of(job: Job, driver: Driver, options: Mapping[str, Any]) -> Perm
     return wanted
 
 
-def door_to(tools: Tools, runtime: Runtime) -> dict[str, str]:
-    """Where the agent reaches muster, with a fresh token that opens its own task only.
+def door_to(tools: Tools, runtime: Runtime, agent_id: str) -> dict[str, str]:
+    """Where the agent reaches muster, with a token of its own that opens its own task only.
+
+    The same after a restart, and written down nowhere: a program that has begun can still be told.
 
     Nothing on another machine: whoever listens at the address there is a stranger.
     """
     if not tools.url or not runtime.here:
         return {}
-    return {"MUSTER_URL": tools.url, "MUSTER_TOKEN": new_token()}
+    return {"MUSTER_URL": tools.url, "MUSTER_TOKEN": token_of(tools.key, agent_id)}
 
 
 def private(tools: Tools, agent_id: str) -> Path:
