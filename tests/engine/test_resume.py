@@ -19,9 +19,9 @@ if sys.argv[1:] == ["--version"]:
 told, known = pathlib.Path("told.txt"), pathlib.Path(os.environ["HOME"], "known")
 lives = len(told.read_text().splitlines()) + 1 if told.exists() else 1
 resumed = sys.argv[sys.argv.index("--resume") + 1] if "--resume" in sys.argv else ""
-session = resumed or str(uuid.uuid4())
+session = resumed or {names!r} or str(uuid.uuid4())
 with told.open("a") as file:
-    print("knows" if known.exists() else "fresh", session, file=file)
+    print("knows" if known.exists() else "fresh", session, os.getcwd(), file=file)
 known.touch()
 def say(**message):
     print(json.dumps({{**message, "session_id": session}}), flush=True)
@@ -33,7 +33,7 @@ for line in sys.stdin:
     done = {{"subtype": "success", "request_id": heard["request_id"], "response": {{}}}}
     say(type="control_response", response=done)
 say(type="system", subtype="init", model="m")
-if lives <= {deaths}:
+if lives in {deaths}:
     os.kill(os.getpid(), signal.SIGKILL)
 say(type="result", subtype="success", is_error=False, result="Done.", total_cost_usd=0.01)
 sys.stdin.read()
@@ -41,13 +41,14 @@ sys.stdin.read()
 
 
 @pytest.fixture
-def mortal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Put a Claude Code on PATH that is killed in its first lives, and remembers where it was."""
+def mortal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Put a Claude Code on PATH that is killed in some lives, and remembers where it was."""
 
-    def make(deaths: int) -> None:
+    def make(*deaths: int, names: str = "") -> None:
         program = tmp_path / "bin" / "claude"
         program.parent.mkdir()
-        program.write_text(CLAUDE.format(python=sys.executable, deaths=deaths))
+        text = CLAUDE.format(python=sys.executable, deaths=deaths, names=names)
+        program.write_text(text)
         program.chmod(0o755)
         monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
         monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-test-0123456789")
@@ -56,7 +57,7 @@ def mortal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], N
 
 
 def lives(place: Town) -> list[list[str]]:
-    """Whether it found its home again, and its session, in each of its lives."""
+    """Whether it found its home again, its session, and its folder, in each of its lives."""
     return [line.split() for line in git(place.repo, "show", "main:told.txt").splitlines()]
 
 
@@ -69,17 +70,32 @@ async def test_the_next_attempt_goes_on_with_the_session_the_home_and_the_work(t
         assert one["outcome"] == "crashed"
         assert one["session_id"] == two["session_id"]
         session = one["session_id"]
-        assert lives(place) == [["fresh", session], ["knows", session]]
+        (*first, folder), (*second, again) = lives(place)
+        assert (first, second) == (["fresh", session], ["knows", session])
+        # Programs find a session by the folder that it was begun in.
+        assert folder == again == one["workspace"] == two["workspace"]
 
 
 async def test_a_session_that_ends_so_again_is_left_alone(tmp_path, mortal):
-    mortal(2)
+    mortal(1, 2)
     async with town(tmp_path, {}, test_command="true", max_attempts=3) as place:
         task = await place.do("claude", type="chore")
         assert (task["status"], task["attempt"]) == ("completed", 3), task["reason"]
-        (_, one), (_, two), (home, three) = lives(place)
+        (_, one, folder), (_, two, same), (home, three, other) = lives(place)
         assert one == two != three
         assert home == "fresh"
+        assert folder == same != other
+
+
+async def test_a_session_that_another_task_has_is_not_gone_on_with(tmp_path, mortal):
+    mortal(2, names="01234567-89ab-4cde-8f01-23456789abcd")
+    async with town(tmp_path, {}, test_command="true") as place:
+        await place.do("claude", type="chore")
+        task = await place.do("claude", type="chore")
+        assert (task["status"], task["attempt"]) == ("completed", 2), task["reason"]
+        _, (*_, folder), (home, _, other) = lives(place)
+        assert home == "fresh"
+        assert folder != other
 
 
 def test_a_link_where_a_configuration_goes_is_replaced_and_never_followed(tmp_path: Path):

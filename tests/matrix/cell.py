@@ -25,7 +25,6 @@ from matrix.programs import (
     BEGINS,
     ENDS,
     FILES,
-    MOVES,
     ROWS,
     TESTS,
     UNPRICED,
@@ -277,12 +276,11 @@ class _Cell:
         assert one["outcome"] == "crashed", f"{one['outcome']}: {one['reason']}"
         repo = self.repo / "agent-killed"
         assert "return a + b" in git(repo, "show", "main:sums.py")
-        moved = "home" if self.ready.runtime.startswith("ssh") else "workspace"
-        own = moved in MOVES.get(self.program.name, ())
         past = any(BEGINS in body for body in after)
-        if not own:
+        if not self._can.resume:
             assert not past
             return "fresh, work kept"
+        assert one["workspace"] == two["workspace"], f"{one['workspace']} {two['workspace']}"
         assert one["session_id"] == two["session_id"], f"{one['session_id']} {two['session_id']}"
         assert past, "the model was not told what had been said before"
         return "same session"

@@ -22,8 +22,6 @@ ROWS: Mapping[str, Program] = {
 }
 UNPRICED = frozenset({"opencode", "qwen", "aider"})
 """Programs whose model here has no price, or that tell nothing about it."""
-MOVES = {"claude": ("workspace", "home"), "codex": ("workspace",)}
-"""What may lie elsewhere than when a session was begun, so that its program still finds it."""
 
 FILES = {
     "sums.py": "def add(a, b):\n    return a - b\n",

@@ -271,6 +271,36 @@ class TestSshRuntime(RuntimeContract):
         assert (first, second) == (f"at first {there}/a", f"then {there}")
         assert there.startswith(str(self.sshd.far))
 
+    async def test_a_run_that_follows_another_finds_its_folders_under_the_same_paths(
+        self, place: Place, tmp_path: Path
+    ) -> None:
+        folders = [tmp_path / name for name in ("tree", "home", "more")]
+        for folder in folders:
+            folder.mkdir()
+        tree, home, more = map(str, folders)
+
+        async def run(name: str, *own: str, **changes: str) -> list[str]:
+            line = 'pwd; cd "$1"; pwd; ls; touch "$2"'
+            argv = ("sh", "-c", line, "sh", home, name)
+            await place.runtime.start(
+                RunSpec(name, argv, tree, {}, folders=own, **changes), place.dir(name)
+            )
+            assert (await place.end(name)).code == 0
+            return place.out(name).decode().splitlines()
+
+        first = await run("one", tree, home)
+        (folders[0] / "mine").touch()
+        assert place.runtime.stays(place.dir("one"))
+        second = await run("two", tree, home, more, follows=str(place.dir("one")))
+        assert second == [*first, "one"]
+        assert {path.name for path in folders[1].iterdir()} == {"one", "two"}
+        third = await run("three", tree, home)
+        assert third[:2] != first[:2]
+        # Of the runs that are over only that they were started and have ended is left there.
+        left = {path.name for path in self.sshd.far.glob("**/runs/*/*")}
+        assert left == {"run"}
+        assert not place.runtime.stays(place.dir("never"))
+
     async def test_this_side_knows_what_a_run_was_told_as_soon_as_it_has_caught_up(
         self, place: Place
     ) -> None:

@@ -64,7 +64,8 @@ def main() -> None:
     workspaces = Workspaces(Path(wish["home"]), {backend.name: backend}, git)
     call, args = wish["call"], wish["args"]
     if call == "open":
-        workspaces.open(args[0], REPO, args[1], near=args[2], ports=5, branch="muster/x")
+        own = {"ports": 5, "branch": "muster/x", "at": wish.get("at")}
+        workspaces.open(args[0], REPO, args[1], near=args[2], **own)
     elif call == "snapshot":
         workspaces.snapshot(workspaces.get(args[0]), args[1], "Work\n", "A", "a@example.org")
     elif call == "close":

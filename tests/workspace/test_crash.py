@@ -55,6 +55,19 @@ def test_opening_is_completed_after_any_death(project, home, backend):
     assert list((home / "spaces").iterdir()) == []
 
 
+def test_opening_in_anothers_folder_is_completed_after_any_death(project, home, backend):
+    for number, point in enumerate(OPENING):
+        id, at = f"coding-{number}", f"gone-{number}"
+        assert die(home, backend, "open", id, project.commit, None, at=at, point=point)
+        ws = project.open(id, ports=5, at=at)
+        assert ws.root.name == at
+        assert project.workspaces.get(id) == ws
+        assert die(home, backend, "close", id, point=CLOSING[0])
+        assert project.open(id, ports=5, at=at).root.name == at
+        assert project.workspaces.close(ws) is None
+        assert not ws.root.exists()
+
+
 @pytest.mark.needs_overlay
 def test_a_base_is_completed_after_any_death(make_project, make_workspaces, home):
     """Each round is at a new commit, so that its base has to be made."""

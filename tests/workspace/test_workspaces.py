@@ -50,6 +50,27 @@ def test_the_same_id_at_another_commit_is_a_conflict(project):
         project.open("coding-1", other)
 
 
+def test_one_may_take_the_folder_of_another_that_is_closed(project, make_workspaces, backend, home):
+    old = project.open("coding-1", ports=3)
+    with pytest.raises(Conflict, match="holds workspace coding-1"):
+        project.open("coding-2", at="coding-1")
+    project.workspaces.close(old)
+    new = project.open("coding-2", ports=3, at="coding-1")
+    (new.tree / "work").write_text("w\n")
+    assert new.tree == old.tree
+    assert not project.workspaces.exists("coding-1")
+    restarted = make_workspaces(backend)
+    assert restarted.open("coding-2", REPO, project.commit, ports=3, at="coding-1") == new
+    assert restarted.reopen("coding-2") == new
+    assert restarted.list() == [new]
+    # A late word to close the old one does not reach who is there now.
+    restarted.close(old)
+    assert (new.tree / "work").read_text() == "w\n"
+    assert restarted.close(new) is not None
+    assert not new.root.exists()
+    assert project.open("coding-2").root == home / "spaces" / "coding-2"
+
+
 def test_an_id_that_is_not_open_is_not_found(sample):
     for call in (sample.workspaces.get, sample.workspaces.reopen):
         with pytest.raises(NotFound, match="'nobody'"):

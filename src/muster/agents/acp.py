@@ -6,8 +6,9 @@ Facts, of Gemini CLI 0.61.0, OpenCode 1.18.33 and Qwen Code 0.24.4 (see `acp_pre
     Exit      when standard input is closed: 0, but 1 of Qwen. Some do not end by that at all.
     Success   the answer to `session/prompt` with `stopReason` "end_turn". After a refusal by a
               person OpenCode ends its turn with it as well: the checks tell.
-    Resume    `session/load`, where the agent has it; it tells its past again. None of the
-              three goes on with a session that was begun in a folder that is gone.
+    Resume    `session/load`, where the agent has it; it tells its past again. The three find a
+              session only from the folder in which it was begun, at the same path (OpenCode loads
+              it elsewhere too, and then no turn of it succeeds).
     Errors    JSON-RPC errors, with the status of the service as their code (Gemini) or in words.
     Asking    `session/request_permission` with options of the agent's own; no edited input.
     MCP       servers over HTTP are named in `session/new`, with their headers by value, where the
@@ -88,6 +89,9 @@ class AcpDriver:
         skill = skill_in(job.home / ".agents")
         names = {"{home}": str(job.home), "{model}": model or "", "{person}": _person(job)}
         env = {name: _filled(value, names) for name, value in env.items()} | passed
+        resume = _resumed(job)
+        if resume and preset.before_resume is not None:
+            preset.before_resume(Path(env[preset.user_env]), resume)
         return Launch(
             argv=(_program(argv[0], job, preset), *(_filled(part, names) for part in argv[1:])),
             env={**env, **own, "PWD": str(job.workspace)},
@@ -100,9 +104,7 @@ class AcpDriver:
     def reader(self, job: Job) -> Session:
         """A fresh session."""
         options.refuse_unknown(job.options, _KNOWN)
-        preset, resume = _preset(job.options), job.resume_session or ""
-        if job.moved:
-            resume = ""
+        preset, resume = _preset(job.options), _resumed(job)
         if resume and (not resume.isprintable() or len(resume) > _LONGEST_SESSION):
             raise Invalid("that is not a session's id")
         if job.fork:
@@ -123,8 +125,13 @@ class AcpDriver:
         )
 
 
+def _resumed(job: Job) -> str:
+    """The session to load; none that its agent would not find."""
+    return "" if job.moved else job.resume_session or ""
+
+
 def _servers(job: Job) -> tuple[Mapping[str, Any], ...]:
-    """Muster's own MCP server; a session that begins only after a restart goes without."""
+    """Muster's own MCP server."""
     if not job.mcp_url or not job.mcp_token:
         return ()
     bearer = {"name": "Authorization", "value": f"Bearer {job.mcp_token}"}

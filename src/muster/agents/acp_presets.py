@@ -1,8 +1,8 @@
 """Agents of the Agent Client Protocol that muster knows by name, as data.
 
 gemini (run here: 0.61.0, node 20): with a key it still wants its kind of sign-in named in a
-`settings.json`; `GEMINI_CLI_NO_RELAUNCH` leaves out a child that would keep the pipes open. What a
-session was told can be loaded only a minute after it began. It waits out limits in silence, ten
+`settings.json`; `GEMINI_CLI_NO_RELAUNCH` leaves out a child that would keep the pipes open. How its
+sessions are loaded is in `gemini_sessions.py`. It waits out limits in silence, ten
 times over, unless `maxAttempts` in the settings of the user says less (those of the system are not
 heard for this), so that a run on a person's own login may be silent for minutes.
 opencode (run here: 1.18.33): uses PWD rather than the folder it was started in; asks only for what
@@ -25,9 +25,11 @@ Texts may hold `{home}` (the run's own folder), `{person}` (the home of whoever 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from muster.agents.gemini_sessions import make_older
 from muster.agents.skill import SKILL
 
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
@@ -41,6 +43,7 @@ class AcpPreset:
     `keys` are the variables of which any one signs it in. With one of them the run gets `keyed_env`
     and `keyed_files`, a configuration of its own; without, `login_env` points at the person's.
     `pages` are the instructions of a repository that are meant for it alone.
+    `before_resume` makes a session ready to be loaded: it gets the variable `user_env` as a path.
     """
 
     name: str
@@ -60,6 +63,8 @@ class AcpPreset:
     pages: tuple[str, ...] = ()
     refuse_files: tuple[str, ...] = ()
     end_code: int = 0
+    user_env: str = ""
+    before_resume: Callable[[Path, str], None] | None = None
 
 
 _GEMINI = AcpPreset(
@@ -102,6 +107,8 @@ _GEMINI = AcpPreset(
     login_env={"GEMINI_CLI_HOME": "{person}"},
     model_args=("-m", "{model}"),
     pages=("GEMINI.md",),
+    user_env="GEMINI_CLI_HOME",
+    before_resume=make_older,
 )
 _OPENCODE = AcpPreset(
     name="opencode",

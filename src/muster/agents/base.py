@@ -49,7 +49,7 @@ class Job:
     place lets it. `mcp_url` is where muster's own MCP server
     answers, empty where the run cannot reach it. It opens to the token in the run's variable
     MUSTER_TOKEN: a configuration names the variable. Who can only be told it by its value finds it
-    in `mcp_token`, which nobody knows any more after a restart. `hooks_url` answers hooks, to the
+    in `mcp_token`. `hooks_url` answers hooks, to the
     same token.
     """
 

@@ -11,7 +11,7 @@ Facts, measured with 0.169.0 on Linux:
     Config    `$CODEX_HOME/config.toml`: providers, MCP servers; threads are kept there too. It must
               not lie under the temporary folder, else no command runs in Codex's sandbox.
     Resume    `thread/resume` and `thread/fork`, only under the same CODEX_HOME at the same path; in
-              any workspace.
+              any workspace. It finds a thread though it was killed in the middle of a turn.
     Retries   of a request and of a stream, 4 and 5 unless the provider's table says less. A
               `retry-after` of an hour is waited for in silence.
     Asking    `approvalPolicy` "never" asks nothing; "untrusted" asks before every command that is

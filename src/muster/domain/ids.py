@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import re
 import secrets
 
@@ -21,6 +24,12 @@ def new_agent_id(role: str) -> str:
 def new_token() -> str:
     """A fresh fencing or access token of 256 bits."""
     return secrets.token_urlsafe(32)
+
+
+def token_of(key: bytes, name: str) -> str:
+    """The token that belongs to a name under a secret key; it tells nothing of the key."""
+    digest = hmac.new(key, name.encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(digest).decode("ascii").rstrip("=")
 
 
 NUMBER = re.compile(r"^(?:MU-)?(\d{1,9})$", re.IGNORECASE)

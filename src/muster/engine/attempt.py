@@ -22,7 +22,7 @@ from muster.engine.order import (
     seconds_of,
 )
 from muster.engine.post import delivered
-from muster.engine.resume import catch_up, make_home, stopped_before
+from muster.engine.resume import catch_up, make_home, make_way, stopped_before
 from muster.engine.setup import ensure_layer
 from muster.engine.tools import (
     Job,
@@ -105,13 +105,15 @@ async def run(tools: Tools, task: Task) -> Task:
     workspace = await in_thread(tools.workspaces.reopen, agent.id)
     past = await stopped_before(tools, task, driver, agent.runtime)
     started = RunDir(run_dir).started()
-    door = {} if started else door_to(tools, runtime)
+    door = door_to(tools, runtime, agent.id)
+    if started and not await _is_admitted(tools, agent, door):
+        door = {}
     wanted = agent_job(tools, job, agent, workspace, options, past, door)
     failpoint("run.before_spawn")
     if not started:
         # A run that goes on is not launched again: its agent may have changed what a launch reads.
         spec, _ = await asyncio.gather(
-            in_thread(order_of, tools, job, driver, wanted, workspace, door),
+            in_thread(order_of, tools, job, driver, wanted, workspace, door, past),
             _admit(tools, task, agent, door),
         )
         await runtime.start(spec, run_dir)
@@ -137,6 +139,12 @@ async def _admit(tools: Tools, task: Task, agent: Agent, door: dict[str, str]) -
     """Let the agent in by its token, before its program can knock."""
     if door:
         await tools.store.write(agent_tokens.admit, task, agent.id, door["MUSTER_TOKEN"])
+
+
+async def _is_admitted(tools: Tools, agent: Agent, door: dict[str, str]) -> bool:
+    """Whether the token is the one that the program was started with."""
+    token = door.get("MUSTER_TOKEN", "")
+    return await tools.store.read(agent_tokens.agent_of_token, token) == agent.id
 
 
 async def _started(tools: Tools, task: Task, agent: Agent, workspace: Workspace) -> None:
@@ -212,8 +220,9 @@ async def _open(tools: Tools, job: Job, agent: Agent, base: str, past: Agent | N
     layer = await ensure_layer(tools, job, base, tools.run_dir(agent.id))
     prompt = brief(job.task, job.project, job.task.feedback)
     mailbox = mailbox_of(tools, job, agent.id)
+    at = await make_way(tools, job.task, past) if past else None
     workspace, _ = await asyncio.gather(
-        in_thread(_furnish, tools, job, agent, base, layer, prompt, past),
+        in_thread(_furnish, tools, job, agent, base, layer, prompt, past, at),
         in_thread(mailbox.furnish, prompt, travels=not tools.runtime(agent.runtime).here),
     )
     return workspace
@@ -227,6 +236,7 @@ def _furnish(
     layer: str | None,
     prompt: str,
     past: Agent | None,
+    at: str | None,
 ) -> Workspace:
     """The workspace, and beside it the agent's home with the prompt."""
     commit = job.task.result_commit or base
@@ -244,6 +254,7 @@ def _furnish(
         branch=job.task.branch,
         layer=layer,
         for_all=tools.is_outside(agent.runtime),
+        at=at,
     )
     folder = private(tools, agent.id)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)

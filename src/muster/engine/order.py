@@ -10,7 +10,7 @@ from muster.agents.base import Driver
 from muster.agents.base import Job as AgentJob
 from muster.domain.agent import Agent
 from muster.domain.errors import Invalid
-from muster.domain.ids import new_token
+from muster.domain.ids import token_of
 from muster.domain.permission import Permissions
 from muster.engine.mailbox import Mailbox
 from muster.engine.reach import reach_of
@@ -44,14 +44,16 @@ def permissions_of(job: Job, driver: Driver, options: Mapping[str, Any]) -> Perm
     return wanted
 
 
-def door_to(tools: Tools, runtime: Runtime) -> dict[str, str]:
-    """Where the agent reaches muster, with a fresh token that opens its own task only.
+def door_to(tools: Tools, runtime: Runtime, agent_id: str) -> dict[str, str]:
+    """Where the agent reaches muster, with a token of its own that opens its own task only.
+
+    The same after a restart, and written down nowhere: a program that has begun can still be told.
 
     Nothing on another machine: whoever listens at the address there is a stranger.
     """
     if not tools.url or not runtime.here:
         return {}
-    return {"MUSTER_URL": tools.url, "MUSTER_TOKEN": new_token()}
+    return {"MUSTER_URL": tools.url, "MUSTER_TOKEN": token_of(tools.key, agent_id)}
 
 
 def private(tools: Tools, agent_id: str) -> Path:
@@ -90,7 +92,7 @@ def agent_job(
         budget_usd=_budget(job, options),
         resume_session=past.session_id if past else None,
         resume_usage=past.usage if past else None,
-        moved=moved(tools.runtime(agent.runtime)) if past else (),
+        moved=moved(tools, past, workspace) if past else (),
         attempt=job.task.attempt,
         mcp_url=f"{door['MUSTER_URL']}/mcp" if door else "",
         hooks_url=f"{door['MUSTER_URL']}/hooks" if door else "",
@@ -120,8 +122,11 @@ def order_of(
     wanted: AgentJob,
     workspace: Workspace,
     door: dict[str, str],
+    past: Agent | None = None,
 ) -> RunSpec:
     """The order for the place, with the files that the program is to find written.
+
+    `past` is the agent whose session it goes on with.
 
     Raises:
         Invalid, Refused: as the driver's launch.
@@ -130,7 +135,8 @@ def order_of(
     for path, text in launch.files.items():
         put(wanted.home, path, text)
     first, count = workspace.ports
-    folders = (private(tools, wanted.run_id), wanted.home.parent)
+    # The folder of its home first: with the same place among them it has the same path elsewhere.
+    folders = (wanted.home.parent, private(tools, wanted.run_id))
     own = tuple(dict.fromkeys(map(str, folders)))
     env = environment(
         tools.settings.environ,
@@ -161,5 +167,6 @@ def order_of(
         interactive=launch.interactive,
         limits=Limits(wall_seconds=seconds),
         secrets=tuple(sorted(known | set(secrets_in(tools.settings.environ)))),
+        follows=str(tools.run_dir(past.id)) if past else "",
         **reach_of(tools, job, workspace, own, env),
     )

@@ -1,12 +1,14 @@
 """An attempt that goes on where the one before it was stopped: with its session, in its home.
 
 A program that was killed or met a limit in the middle knows more than its work shows. Where its
-driver can resume, the next attempt is told its session and works in its home, because programs keep
-paths of it; its work is there anyway. What lies in that home is a stranger's.
+driver can resume, the next attempt is told its session and works in its home, and in the same
+place of the disk, because programs look for a session by the folder that it was begun in, and speak
+of whole paths in it; its work is there anyway. What lies in that home is a stranger's.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -14,17 +16,24 @@ from typing import Protocol, runtime_checkable
 
 from muster.agents.base import Driver
 from muster.domain.agent import Agent, Outcome, Role
+from muster.domain.errors import MusterError
 from muster.domain.task import Task
+from muster.engine.closing import close
 from muster.engine.tools import Tools
 from muster.runtimes.base import Runtime
 from muster.store import agents
+from muster.workspace.base import Workspace
+
+log = logging.getLogger("muster.engine")
 
 
 @runtime_checkable
 class Carries(Protocol):
-    """A place that works on copies of the folders, at paths of its own for each run."""
+    """A place that works on copies of the folders, at paths of its own."""
 
-    carries: bool
+    def stays(self, run_dir: Path) -> bool:
+        """Whether a run that follows the one there finds its folders under the same paths."""
+        ...
 
     async def catch_up(self, run_dir: Path) -> None:
         """Return when all that is known of a run there is known here."""
@@ -47,15 +56,30 @@ async def stopped_before(tools: Tools, task: Task, driver: Driver, runtime: str)
     last, before = (by_attempt.get(task.attempt - n) for n in (1, 2))
     if last is None or last.outcome not in _STOPPED or not last.session_id:
         return None
+    if await tools.store.read(agents.is_of_another_task, task.id, last.session_id):
+        return None  # A program says its session itself: it may name one that it saw elsewhere.
     if (last.driver, last.runtime) != (driver.name, runtime):
         return None
     again = before is not None and before.session_id == last.session_id
     return None if again else last
 
 
-def moved(runtime: Runtime) -> tuple[str, ...]:
+def moved(tools: Tools, past: Agent, workspace: Workspace) -> tuple[str, ...]:
     """What a session that goes on here finds at another path than where it was begun."""
-    return ("workspace", "home") if isinstance(runtime, Carries) else ("workspace",)
+    runtime = tools.runtime(past.runtime)
+    if isinstance(runtime, Carries) and not runtime.stays(tools.run_dir(past.id)):
+        return ("workspace", "home")
+    return () if str(workspace.tree) == past.workspace else ("workspace",)
+
+
+async def make_way(tools: Tools, task: Task, past: Agent) -> str | None:
+    """The workspace in whose folder this attempt can be, now closed; None when it cannot be."""
+    try:
+        await close(tools, past.id, task.project_id, task.id)
+    except (MusterError, OSError) as error:
+        log.warning("workspace %s stays, so that a session begins anew: %s", past.id, error)
+        return None
+    return past.id
 
 
 async def catch_up(runtime: Runtime, run_dir: Path) -> None:

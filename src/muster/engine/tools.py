@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,7 +39,8 @@ class Tools:
     `wishes` has an event for each task that a worker holds; it is set when a person wants the task
     to end. `clock` gives epoch seconds. `idle_seconds` is how long an agent may say and do nothing.
     `look_again_seconds` is how long a mailbox rests of which no hint was heard. `url` is where
-    agents reach this server; empty while there is no door, and then they get no token.
+    agents reach this server; empty while there is no door, and then they get no token; `key` is the
+    secret of which theirs are made.
     """
 
     settings: Settings
@@ -48,6 +50,7 @@ class Tools:
     drivers: Mapping[str, Driver]
     clock: Callable[[], float]
     url: str = ""
+    key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     idle_seconds: float = 120.0
     look_again_seconds: float = 5.0
     wishes: dict[str, asyncio.Event] = field(default_factory=dict)

@@ -52,7 +52,9 @@ class RunSpec:
     and the system's programs to be read, and nothing else; what is `readable` inside something
     `writable` cannot be changed. `network` is what may be reached (`muster.runtimes.egress`);
     nothing when it is empty. A place that does not contain takes no notice of these three.
-    `image` names the file system of a container; empty is the place's usual one.
+    `image` names the file system of a container; empty is the place's usual one. `follows` is the
+    run directory of a run that is over and whose first folders these are again: a place elsewhere
+    puts them where they were.
     """
 
     run_id: str
@@ -68,6 +70,7 @@ class RunSpec:
     network: tuple[str, ...] = ()
     image: str = ""
     folders: tuple[str, ...] = ()
+    follows: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,14 +19,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from muster.domain.errors import Invalid, MusterError, NotFound
+from muster.domain.errors import Conflict, Invalid, MusterError, NotFound
 from muster.runtimes import twin
 from muster.runtimes.base import Exit, Limits, RunSpec, Runtime
 from muster.runtimes.carrying import BACK, SENT, Carrier
 from muster.runtimes.frames import LONGEST_LINE, Broken, pack, unpack
-from muster.runtimes.layout import EXIT, STARTED
+from muster.runtimes.layout import EXIT, STARTED, read_text, write_at_once
 from muster.runtimes.rundir import RunDir
 
+TENANT = "tenant"
 RUN = re.compile(r"[0-9a-f]{32}")
 _NEVER_ENDED = 14 * 24 * 3600.0
 
@@ -94,9 +95,11 @@ class Helper:
         }, b""
 
     async def _put(self, head: dict[str, Any], body: bytes) -> Answer:
-        run = self._folder(head)
+        run, place = self._folder(head), self._folder(head, "at")
         if not RunDir(run / "run").started():  # what an agent works on is not put back
-            carrier = _carrier(run, int(head["n"]))
+            if place != run:
+                await asyncio.to_thread(self._take_over, place, run.name)
+            carrier = _carrier(place, int(head["n"]))
             await asyncio.to_thread(carrier.unpack, str(head["commit"]), body, SENT)
             if head["repository"]:
                 await asyncio.to_thread(carrier.make_repository, str(head["commit"]))
@@ -169,7 +172,7 @@ class Helper:
 
     async def _take(self, head: dict[str, Any], _body: bytes) -> Answer:
         """What a folder became, as a pack since it was sent."""
-        carrier = _carrier(self._folder(head), int(head["n"]))
+        carrier = _carrier(self._folder(head, "at"), int(head["n"]))
         commit, data = await asyncio.to_thread(carrier.pack, BACK, str(head["since"]))
         return {"commit": commit}, data
 
@@ -178,10 +181,25 @@ class Helper:
         folder = self._folder(head)
         if RunDir(folder / "run").exit() is not None:
             await asyncio.to_thread(_empty, folder)
+            place = self._folder(head, "at")
+            if _tenant(place) == folder.name:
+                await asyncio.to_thread(_empty, place)
         return {}, b""
 
-    def _folder(self, head: dict[str, Any]) -> Path:
-        name = str(head.get("run"))
+    def _take_over(self, place: Path, run: str) -> None:
+        """Let the folders of a run be in the place of one that is over."""
+        if _tenant(place) == run:
+            return
+        before = RunDir(place / "run")
+        if before.started():
+            if before.exit() is None:
+                raise Conflict("the run in that place goes on", hint="wait for its end")
+            _empty(place)
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_at_once(str(place), TENANT, run.encode())
+
+    def _folder(self, head: dict[str, Any], which: str = "run") -> Path:
+        name = str(head.get(which, head.get("run")))
         if not RUN.fullmatch(name):
             raise Invalid(f"'{name[:80]}' names no run", hint="a name has 32 hex digits")
         return self._root / "runs" / name
@@ -191,7 +209,7 @@ class Helper:
         runs = self._root / "runs"
         runs.mkdir(parents=True, exist_ok=True, mode=0o700)
         for folder in runs.iterdir():
-            ended = RunDir(folder / "run").exit()
+            ended = RunDir(runs / (_tenant(folder) or folder.name) / "run").exit()
             if ended is not None and time.time() - ended.ended_at > _NEVER_ENDED:
                 shutil.rmtree(folder, ignore_errors=True)
 
@@ -210,6 +228,12 @@ def _empty(folder: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def _tenant(place: Path) -> str:
+    """The later run whose folders are in the place of one that is over; empty for none."""
+    name = read_text(str(place / TENANT))
+    return name if RUN.fullmatch(name) else ""
 
 
 def _carrier(folder: Path, n: int) -> Carrier:

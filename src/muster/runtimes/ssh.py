@@ -7,7 +7,8 @@ the run goes on, and is read on from where its twin ends.
 
 Folders (`RunSpec.folders`) are carried there by git before the start, and what became of them back
 after the end. Paths below them are rewritten in the command, the folder, the environment and the
-input; the output names them as they are there.
+input; the output names them as they are there. A run that follows another (`RunSpec.follows`) has
+them where that one had them, as long as the host is the same.
 
 What contains it there is the sandbox of that machine (`sandbox`), with the same network by proxy
 alone; `127.0.0.1` is then that machine's. Where it can make none, or the person added the host so,
@@ -121,17 +122,22 @@ class SshRuntime:
                 hint=f"use secrets of at least {SHORTEST} characters",
             )
         note = _note(run_dir)
+        if spec.follows and self.stays(Path(spec.follows)) and "at" not in note:
+            past = _note(Path(spec.follows))
+            note = {**note, "at": past.get("at", past["run"])}
+            write_at_once(str(run_dir), NOTE, json.dumps(note).encode())
         wire = await self._connected()
         sent = [await self._put(run_dir, n, Path(f)) for n, f in enumerate(spec.folders)]
         if sent:
             spec = _for_there(
                 spec, str(wire.hello["path"]), _Paths(spec.folders, _place(wire, note))
             )
-            note = {**note, "folders": list(spec.folders), "sent": sent}
+            note = {**note, "folders": list(spec.folders), "sent": sent, "host": self._there()}
             write_at_once(str(run_dir), NOTE, json.dumps(note).encode())
         said = asdict(spec)
         stdin = said.pop("stdin")
         said.pop("folders")
+        said.pop("follows")
         await self._ask("start", stdin, run=note["run"], spec=said)
         (run_dir / STARTED).touch(mode=0o600)
         self._follow(run_dir)
@@ -158,6 +164,11 @@ class SshRuntime:
         finally:
             if on_output is not None:
                 watched.listeners.remove(on_output)
+
+    def stays(self, run_dir: Path) -> bool:
+        """Whether a run that follows the one there finds its folders under the same paths."""
+        note = read_json(str(run_dir / NOTE)) or {}
+        return self._host is not None and note.get("host") == self._there()
 
     async def catch_up(self, run_dir: Path) -> None:
         """Return when all that was there is here: who goes on must know what the run was told.
@@ -292,7 +303,7 @@ class SshRuntime:
         self._cpu.pop(run_dir, None)
         (run_dir / WISH).unlink(missing_ok=True)
         with contextlib.suppress(MusterError, Lost):  # tidied later by the helper itself
-            await self._ask("forget", run=_note(run_dir)["run"])
+            await self._ask("forget", **_names(_note(run_dir)))
         return ended
 
     # --- wishes ---
@@ -330,7 +341,7 @@ class SshRuntime:
             "put",
             data,
             seconds=_LONG_CALL,
-            run=_note(run_dir)["run"],
+            **_names(_note(run_dir)),
             n=n,
             commit=commit,
             repository=(folder / ".git").exists(),
@@ -344,13 +355,18 @@ class SshRuntime:
         ):
             wire = await self._connected()
             told, data = await wire.call(
-                "take", seconds=_LONG_CALL, run=note["run"], n=n, since=since
+                "take", seconds=_LONG_CALL, **_names(note), n=n, since=since
             )
             carrier = Carrier(Path(folder), run_dir / f"carry-{n}.git")
             await asyncio.to_thread(carrier.unpack, told["commit"], data, BACK)
             await asyncio.to_thread(carrier.remove)
 
     # --- the connection ---
+
+    def _there(self) -> list[Any]:
+        """What tells one account of one machine from another."""
+        host = self._known()
+        return [host.user, host.address, host.port, host.host_key]
 
     def _known(self) -> Host:
         if why := self.available():
@@ -420,7 +436,12 @@ def _note(run_dir: Path) -> dict[str, Any]:
 
 def _place(wire: Any, note: dict[str, Any]) -> str:
     """The folder of a run over there."""
-    return f"{wire.hello['root']}/runs/{note['run']}"
+    return f"{wire.hello['root']}/runs/{note.get('at', note['run'])}"
+
+
+def _names(note: dict[str, Any]) -> dict[str, Any]:
+    """A run over there, and the one in whose place its folders are."""
+    return {"run": note["run"], "at": note.get("at", note["run"])}
 
 
 class _Paths:

@@ -197,6 +197,12 @@ def list_agents(
     return [agent_of(row) for row in tx.conn.execute(query)]
 
 
+def is_of_another_task(tx: Tx, task_id: str, session_id: str) -> bool:
+    """Whether an agent of another task has that session."""
+    theirs = (agents.c.session_id == session_id) & (agents.c.task_id != task_id)
+    return tx.conn.execute(select(agents.c.id).where(theirs).limit(1)).first() is not None
+
+
 def was_used(tx: Tx, runtime: str) -> bool:
     """Whether any agent was given to this place."""
     query = select(agents.c.id).where(agents.c.runtime == runtime).limit(1)

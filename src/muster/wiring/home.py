@@ -12,6 +12,8 @@ from pathlib import Path
 
 from muster.domain.errors import Unavailable
 
+_KEY_CHARACTERS = 43
+
 
 def prepare_home(home: Path) -> None:
     """Make the home, for this user alone.
@@ -70,6 +72,24 @@ def token_of(home: Path) -> str:
     token = secrets.token_urlsafe(32)
     write_whole(path, token + "\n")
     return token
+
+
+def key_of(home: Path) -> bytes:
+    """The secret of which the tokens of agents are made; made at the first start."""
+    path = home / "agents.key"
+    if path.exists() and len(found := path.read_text().strip()) >= _KEY_CHARACTERS:
+        return found.encode()
+    write_whole(path, secrets.token_urlsafe(32) + "\n")
+    return key_of(home)
+
+
+def port_before(home: Path) -> int:
+    """The free port that the last server of this home took, 0 for none."""
+    try:
+        port = int((home / "port").read_text())
+    except (OSError, ValueError):
+        return 0
+    return port if 1024 <= port < 65536 else 0
 
 
 def write_whole(path: Path, text: str) -> None:

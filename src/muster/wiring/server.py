@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import logging
@@ -29,7 +30,7 @@ from muster.mcp.door import mcp_route
 from muster.mcp.hooks import hooks_route
 from muster.service.counter import Service
 from muster.settings import Settings, environment, load
-from muster.wiring.home import only_one, prepare_home, token_of, write_whole
+from muster.wiring.home import key_of, only_one, port_before, prepare_home, token_of, write_whole
 from muster.wiring.house import House
 from muster.wiring.view import take_view
 
@@ -64,6 +65,22 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _listen_again(settings: Settings) -> socket.socket:
+    """Where it is wanted; a free port is the one of the server before, which agents know, or new.
+
+    Raises:
+        Unavailable: as `listen`.
+    """
+    if settings.port:
+        return listen(settings.host, settings.port)
+    if before := port_before(settings.home):
+        with contextlib.suppress(Unavailable):
+            return listen(settings.host, before)
+    listener = listen(settings.host, 0)
+    write_whole(settings.home / "port", f"{listener.getsockname()[1]}\n")
+    return listener
+
+
 def serve(
     home: Path,
     host: str | None = None,
@@ -92,7 +109,7 @@ def serve(
         allowed = (*allowed, settings.host)
     with only_one(home):
         take_view(settings)
-        listener = listen(settings.host, settings.port)
+        listener = _listen_again(settings)
         try:
             return asyncio.run(_serve(settings, listener, allowed))
         finally:
@@ -120,6 +137,7 @@ async def _serve(settings: Settings, listener: socket.socket, allowed: tuple[str
         )
     )
     house.tools.url = url
+    house.tools.key = key_of(settings.home)
     await house.start()
     # What is here now stays; the collector need not look at it again.
     gc.freeze()

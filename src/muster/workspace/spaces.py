@@ -21,10 +21,11 @@ from muster.workspace.layers import Layers
 from muster.workspace.look import patterns
 from muster.workspace.mirror import Mirror
 from muster.workspace.ports import Ports
-from muster.workspace.records import read_record, write_record
+from muster.workspace.records import read_record, write_record, write_whole
 from muster.workspace.remove import Identity, remove_folder, remove_own
 
 _RECORD = "record.json"
+_AT = ".at"
 _OPENING, _OPEN, _CLOSING = "opening", "open", "closing"
 
 
@@ -38,6 +39,7 @@ class Wish:
     ports: int
     branch: str
     layer: str | None
+    at: str | None = None
 
 
 class Spaces:
@@ -46,7 +48,8 @@ class Spaces:
     Each has a `record.json` with its state: what is `opening` was never handed out and is made
     anew; what is `closing` has its work kept already and is only removed; what has no record, or
     one that the machine's end has torn, is nobody's to remove and is set aside. That is why opening
-    need not wait for the disk.
+    need not wait for the disk. A workspace lies in the folder of its id, or in the one that `.at`
+    names for it: that of a workspace which is closed.
     """
 
     def __init__(self, folder: Path, ports: Ports, layers: Layers) -> None:
@@ -67,12 +70,13 @@ class Spaces:
         record = self._record(id, _OPEN)
         if record is None:
             raise NotFound(f"there is no workspace {id!r}", hint="it was closed, or never made")
-        return self._workspace(record)
+        return _workspace(self._root(id), record)
 
     def all(self) -> list[Workspace]:
         """Every open workspace."""
-        records = (read_record(path) for path in sorted(self._folder.glob(f"*/{_RECORD}")))
-        return [self._workspace(r) for r in records if r and r["state"] == _OPEN]
+        found = [(path.parent, read_record(path)) for path in self._folder.glob(f"*/{_RECORD}")]
+        open_ones = [(root, r) for root, r in sorted(found) if r and r["state"] == _OPEN]
+        return [_workspace(root, record) for root, record in open_ones]
 
     def layer_of(self, workspace: Workspace) -> str | None:
         """The layer under a workspace's files."""
@@ -89,9 +93,9 @@ class Spaces:
     ) -> Workspace:
         """Make a workspace, or find the one of that id."""
         id, commit, layer = wish.id, wish.commit, wish.layer
-        root = self._folder / folder_name(id)
         commit_id(commit), ref_name(wish.branch)
-        found = self._found(root, by_name)
+        root = self._place(id, wish.at)
+        found = self._found(root, id, by_name)
         if found is not None:
             if found.commit != commit:
                 raise Conflict(
@@ -99,6 +103,7 @@ class Spaces:
                     hint="close it first",
                 )
             return found
+        self._note(id, root)
         record = self._begin(root, id, source.repo_id, backend.name, commit)
         failpoint("workspace.opening")
         fitting = self._layers.fitting(mirror, layer, commit) if layer else None
@@ -125,7 +130,7 @@ class Spaces:
         record["state"] = _OPEN
         failpoint("workspace.made")
         write_record(root / _RECORD, record, sync=False)
-        return self._workspace(record)
+        return _workspace(root, record)
 
     def begin_close(self, workspace: Workspace) -> bool:
         """Whether the workspace is there and its work has still to be kept."""
@@ -144,8 +149,7 @@ class Spaces:
         Raises:
             Refused: the folder is not the one that was made.
         """
-        root = self._folder / folder_name(workspace.id)
-        record = read_record(root / _RECORD)
+        root, record = self._root(workspace.id), self._read(workspace.id)
         if record is not None:
             identity = self._check(root, record)
             # From here on the tree may be half gone: never again is it looked at for work.
@@ -154,16 +158,30 @@ class Spaces:
             backend.close(root)
             failpoint("workspace.emptied")
             remove_folder(root, identity)
+        (self._folder / _AT / folder_name(workspace.id)).unlink(missing_ok=True)
         self._ports.release(workspace.id)
 
-    def _found(self, root: Path, by_name: Callable[[str], Backend]) -> Workspace | None:
+    def _place(self, id: str, at: str | None) -> Path:
+        """The folder for a workspace: where it is, else where it is wanted."""
+        root = self._root(id)
+        return root if at is None or root.exists() else self._folder / folder_name(at)
+
+    def _note(self, id: str, root: Path) -> None:
+        """Let a workspace be found in a folder that has not its name."""
+        if root.name != id:
+            (self._folder / _AT).mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_whole(self._folder / _AT / id, root.name.encode("ascii"), sync=False)
+
+    def _found(self, root: Path, id: str, by_name: Callable[[str], Backend]) -> Workspace | None:
         """The finished workspace at `root`; what a crash left there is out of the way after it."""
         record = read_record(root / _RECORD)
         if record is None:
             self._set_aside(root)
             return None
+        if record["id"] != id:
+            raise Conflict(f"{root.name} holds workspace {record['id']}", hint="close it first")
         self._check(root, record)
-        workspace, backend = self._workspace(record), by_name(record["backend"])
+        workspace, backend = _workspace(root, record), by_name(record["backend"])
         if record["state"] == _OPEN:
             if Control(root).state() is None:
                 self._set_aside(root)
@@ -211,17 +229,29 @@ class Spaces:
         return identity
 
     def _record(self, id: str, state: str) -> dict[str, Any] | None:
-        record = read_record(self._folder / folder_name(id) / _RECORD)
+        record = self._read(id)
         return record if record and record["state"] == state else None
 
-    def _workspace(self, record: dict[str, Any]) -> Workspace:
-        root = self._folder / folder_name(record["id"])
-        return Workspace(
-            id=record["id"],
-            repo_id=record["repo_id"],
-            backend=record["backend"],
-            root=root,
-            tree=root / "tree",
-            commit=record["commit"],
-            ports=(record["ports"][0], record["ports"][1]),
-        )
+    def _read(self, id: str) -> dict[str, Any] | None:
+        record = read_record(self._root(id) / _RECORD)
+        return record if record and record["id"] == id else None
+
+    def _root(self, id: str) -> Path:
+        """The folder of a workspace, whether it is there or not."""
+        try:
+            name = (self._folder / _AT / folder_name(id)).read_text("ascii")
+        except FileNotFoundError:
+            name = id
+        return self._folder / folder_name(name)
+
+
+def _workspace(root: Path, record: dict[str, Any]) -> Workspace:
+    return Workspace(
+        id=record["id"],
+        repo_id=record["repo_id"],
+        backend=record["backend"],
+        root=root,
+        tree=root / "tree",
+        commit=record["commit"],
+        ports=(record["ports"][0], record["ports"][1]),
+    )

@@ -108,20 +108,22 @@ class Workspaces:
         branch: str = "work",
         layer: str | None = None,
         for_all: bool = False,
+        at: str | None = None,
     ) -> Workspace:
         """Make a workspace at a commit; the same id gives the same one, also after a crash.
 
         `near` is a commit that others already work on. `branch` is what the agent's own git calls
         its work. `layer` is laid under the files if it is kept and fits (`layer_of` tells).
-        `for_all` asks for files that programs outside this server's namespace see as well.
+        `for_all` asks for files that programs outside this server's namespace see as well. `at` is
+        the id of a closed workspace, in whose folder this one is to be, under the same paths.
 
         Raises:
-            Conflict: the id belongs to a workspace at another commit.
+            Conflict: the id belongs to a workspace at another commit, or `at` is not closed.
             GitFailed: the commit is not in the mirror, or the disk is full.
         """
         chosen = self._choice.get(backend, for_all=for_all)
         with self._locked(id):
-            wish = Wish(id, commit, near=near, ports=ports, branch=branch, layer=layer)
+            wish = Wish(id, commit, near=near, ports=ports, branch=branch, layer=layer, at=at)
             source, mirror = self.source(repo_id), self.mirror(repo_id)
             return self._spaces.open(chosen, self._choice.by_name, mirror, source, wish)
 
