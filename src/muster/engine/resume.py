@@ -10,26 +10,13 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 from muster.agents.base import Driver
 from muster.domain.agent import Agent, Outcome, Role
 from muster.domain.task import Task
 from muster.engine.tools import Tools
-from muster.runtimes.base import Runtime
+from muster.runtimes.base import Carries, Runtime
 from muster.store import agents
-
-
-@runtime_checkable
-class Carries(Protocol):
-    """A place that works on copies of the folders, at paths of its own for each run."""
-
-    carries: bool
-
-    async def catch_up(self, run_dir: Path) -> None:
-        """Return when all that is known of a run there is known here."""
-        ...
-
 
 _STOPPED = frozenset({Outcome.CRASHED, Outcome.RATE_LIMITED})
 
@@ -55,7 +42,7 @@ async def stopped_before(tools: Tools, task: Task, driver: Driver, runtime: str)
 
 def moved(runtime: Runtime) -> tuple[str, ...]:
     """What a session that goes on here finds at another path than where it was begun."""
-    return ("workspace", "home") if isinstance(runtime, Carries) else ("workspace",)
+    return ("workspace", "home") if runtime.distance.carried else ("workspace",)
 
 
 async def catch_up(runtime: Runtime, run_dir: Path) -> None:
@@ -73,7 +60,15 @@ def make_home(home: Path) -> None:
 
 
 def put(folder: Path, path: Path, text: str) -> None:
-    """Write a file of ours below an agent's folder; what stands in its way there is replaced.
+    """Write a file of ours below an agent's folder; what stands in its way there is replaced."""
+    make_room(folder, path)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def make_room(folder: Path, path: Path) -> None:
+    """Have nothing at a path below an agent's folder, and real folders above it.
 
     No link is followed: an agent may have put one where its successor's configuration goes.
     """
@@ -87,6 +82,3 @@ def put(folder: Path, path: Path, text: str) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     path.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
