@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import socket
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,17 +132,24 @@ async def test_a_check_says_what_was_refused_to_it_and_runs_anew_when_it_is_let(
         f" cat {person}/lib/data"
     )
     async with town(
-        tmp_path, {"works": shell("date +%N > new.txt")}, **{**DEFAULT, "test_command": asks}
+        tmp_path,
+        {"works": shell("echo x > new.txt")},
+        **{**DEFAULT, "test_command": asks},
+        max_attempts=1,
     ) as place:
         await place.service.change_project("repo", {"settings": {"network": "kept.example"}})
-        first = await place.do("works", type="chore")
+        first = await place.do("works", type="bug")
         said = json.dumps(first["verdicts"])
         assert "its network refused index.invalid" in said
         assert "muster project set repo network kept.example,index.invalid" in said
         shown = {"settings": {"readable": [str(person / "lib")]}}
         await place.service.change_project("repo", shown)
-        second = await place.do("works", type="chore")
-        assert second["status"] == "completed", second["reason"]
+        second = await place.do("works", type="bug")
+        found = [f["evidence"].get("runs", ()) for v in second["verdicts"] for f in v["findings"]]
+        assert {(run["name"], run["exit_code"]) for runs in found for run in runs} >= {
+            ("base", 0),
+            ("result", 0),
+        }
 
 
 @contained
@@ -185,43 +196,99 @@ class Signed(CommandDriver):
         return replace(super().launch(job), logins=lent if job.contained else {})
 
 
+def signed(script: str, **env: str) -> dict[str, Any]:
+    """An own agent that signs in and is a shell script."""
+    return {"driver": "signed", "command": ["/bin/sh", "-c", script], "env": env}
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[Path]:
+    """A folder on another file system than the home of muster."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        assert Path(folder).stat().st_dev != tmp_path.stat().st_dev
+        yield Path(folder)
+
+
 LOGIN = {"token": "the-first-token", "expires": 1}
 RENEWED = '{"token": "another-token", "expires": 2}'
 
 
+WRITES = f"echo '{RENEWED}' > login.json"
+REPLACES = f"echo '{RENEWED}' > new && mv new login.json"
+
+
 @contained
 @pytest.mark.parametrize(
-    ("how", "kept"),
+    ("how", "kept", "apart"),
     [
-        (f"echo '{RENEWED}' > login.json", "another-token"),
-        (f"echo '{RENEWED}' > new && mv new login.json", "another-token"),
-        ("echo garbage > new && mv new login.json", "the-first-token"),
-        ("echo '{\"token\": 1}' > new && mv new login.json", "the-first-token"),
-        ("ln -sf /etc/passwd login.json", "the-first-token"),
+        pytest.param(WRITES, "another-token", False, id="written"),
+        pytest.param(WRITES, "another-token", True, id="written on another disk"),
+        pytest.param(REPLACES, "another-token", False, id="replaced"),
+        pytest.param(REPLACES, "another-token", True, id="replaced on another disk"),
+        pytest.param("rm login.json; echo x > login.json", "the-first-token", False, id="spoilt"),
+        pytest.param(
+            "rm login.json; echo '{\"key\": 1}' > login.json", "the-first-token", False,
+            id="of another kind",
+        ),
+        pytest.param("ln -sf /etc/passwd login.json", "the-first-token", False, id="a link"),
+        pytest.param(
+            "cd ..; mv conf away; ln -s $OUT conf", "the-first-token", False,
+            id="in a folder linked to",
+        ),
     ],
-    ids=["written", "replaced", "spoilt", "of another kind", "a link"],
-)
+)  # fmt: skip
 async def test_a_sign_in_is_lent_alone_and_what_was_renewed_is_not_lost(
-    tmp_path, person, how, kept
+    tmp_path, person, elsewhere, how, kept, apart
 ):
-    login = person / ".mine" / "login.json"
-    login.parent.mkdir()
+    if apart:
+        (person / ".mine").symlink_to(elsewhere)
+    else:
+        (person / ".mine").mkdir()
+    login = (person / ".mine").resolve() / "login.json"
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "login.json").write_text(RENEWED)
     login.write_text(json.dumps(LOGIN))
     (login.parent / "history").write_text("of nobody's business")
     script = (
-        f"cat {login.parent}/history; cd $HOME/conf || exit 1; cat login.json; {how};"
-        ' cd "$OLDPWD"; echo x > done.txt'
+        f"T=$PWD; cat {login.parent}/history; cd $HOME/conf || exit 1; cat login.json; {how};"
+        ' cd "$T"; echo x > done.txt'
     )
-    agents = {"signed": {"driver": "signed", "command": ["/bin/sh", "-c", script]}}
+    agents = {"signed": signed(script, OUT=str(outside))}
     async with town(tmp_path, agents, **DEFAULT) as place:
         place.house.tools.drivers["signed"] = Signed()
         task = await place.do("signed", type="chore")
         assert task["status"] == "completed", task["reason"]
         assert json.loads(login.read_text())["token"] == kept
+        kept_aside = "away" in how
+        assert login.stat().st_nlink == 1 + kept_aside, "an agent that has ended still has it"
         out = (place.run_dir(task["agents"][0]["id"]) / "out").read_text()
         assert "expires" in out
         assert "the-first-token" not in out
         assert "business" not in out
+
+
+@contained
+async def test_a_sign_in_that_the_person_renewed_meanwhile_is_left_as_it_is(tmp_path, person):
+    login = person / ".mine" / "login.json"
+    login.parent.mkdir()
+    login.write_text(json.dumps(LOGIN))
+    script = (
+        f"cd $HOME/conf && echo '{RENEWED}' > new && mv new login.json;"
+        ' cd "$OLDPWD"; echo x > done.txt; while [ ! -e go ]; do sleep 0.05; done'
+    )
+    async with town(tmp_path, {"signed": signed(script)}, **DEFAULT) as place:
+        place.house.tools.drivers["signed"] = Signed()
+        task = await place.submit("signed", type="chore")
+        async with asyncio.timeout(60):
+            while not list(place.home.glob("workspaces/spaces/*/tree/done.txt")):
+                await asyncio.sleep(0.02)
+        (login.parent / "theirs").write_text('{"token": "theirs", "expires": 3}')
+        (login.parent / "theirs").replace(login)
+        (tree,) = place.home.glob("workspaces/spaces/*/tree")
+        (tree / "go").touch()
+        assert (await place.until(task["id"]))["status"] == "completed"
+        assert json.loads(login.read_text())["token"] == "theirs"
 
 
 # --- where nothing can contain them ---------------------------------------------------------------

@@ -77,9 +77,12 @@ def test_it_signs_in_by_what_it_is_lent_and_sees_nothing_else_of_the_home(
         (agent,) = done.json["agents"]
         assert agent["runtime"] == "sandbox"
         assert "contained by bubblewrap" in muster(home, "status").out
+        found = {c["name"]: c for c in muster(home, "doctor", "--json", env=env).json["checks"]}
+        assert found["agents run"]["state"] == "ok"
+        assert "`sandbox` by default" in found["agents run"]["text"]
     asked = [r for r in model.requests if r.body and "messages" in r.body]
     assert {r.headers.get("Authorization") for r in asked} == {f"Bearer {TOKEN}"}
-    assert git(repo, "show", "main:seen.txt") == ".credentials.json"
+    assert git(repo, "show", "main:seen.txt") == ""
     stored = (home / "runs" / agent["id"] / "out").read_text()
     assert TOKEN not in stored
     assert json.loads((person / ".claude" / ".credentials.json").read_text()) == LOGIN

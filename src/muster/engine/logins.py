@@ -1,16 +1,21 @@
 """The sign-in of a person, lent to a contained agent: these files, and nothing else of their home.
 
-The file itself is shown, and the agent's configuration folder has a link to it. What a program
+The agent's configuration folder has a second name of the very file (a hard link). What a program
 writes to it is written there, so that a token that was renewed is not lost, and all agents and the
 person go on with the same one: a copy would be worthless as soon as one of them renews it. A
-program that puts another file in the link's place has its own brought home when it has ended.
+program that puts another file in its place has its own brought home when it has ended, unless
+somebody else renewed the person's meanwhile. Where the two lie on different file systems the file
+itself is shown, by a symbolic link; some programs refuse to read a sign-in through one.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,34 +28,55 @@ _LARGEST = 256 * 1024
 _SECRET_WORDS = ("token", "key", "secret")
 
 
-def lend(logins: Mapping[Path, Path], home: Path, run_dir: Path) -> dict[str, set[str]]:
-    """Put the links into an agent's home; the files to show, each with the secrets in it."""
-    lent = {at: own.resolve() for at, own in logins.items() if own.is_file()}
-    note = {}
-    for at, own in lent.items():
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """What an agent was lent: secrets to be hidden, and the files that must be shown for it."""
+
+    secrets: frozenset[str] = frozenset()
+    shown: tuple[str, ...] = ()
+
+
+def lend(logins: Mapping[Path, Path], home: Path, run_dir: Path) -> Lent:
+    """Put the sign-in into an agent's home, as far as it is there, and note what it was."""
+    there = {at: own.resolve() for at, own in logins.items() if own.is_file()}
+    note, secrets, shown = {}, set[str](), list[str]()
+    for at, own in there.items():
         make_room(home, at)
-        at.symlink_to(own)
-        note[str(at.parent.resolve() / at.name)] = str(own)
-    if lent:
+        try:
+            at.hardlink_to(own)
+        except OSError:  # they lie on different file systems
+            at.symlink_to(own)
+            shown.append(str(own))
+        data = read_small(own, _LARGEST)
+        secrets |= set(_secrets(_document(data)))
+        note[str(at.parent.resolve() / at.name)] = [str(own), _digest(data)]
+    if note:
         (run_dir / _LENT).write_text(json.dumps(note), "utf-8")
-    return {str(own): set(_secrets(_document(own))) for own in lent.values()}
+    return Lent(frozenset(secrets), tuple(shown))
 
 
 def bring_home(run_dir: Path) -> list[str]:
-    """Take back what a program put in a link's place, where it is a sign-in; the files changed."""
+    """Take it all back, with what a program put in its place; the files that changed by that."""
     try:
-        lent = json.loads((run_dir / _LENT).read_text("utf-8"))
+        note = json.loads((run_dir / _LENT).read_text("utf-8"))
     except FileNotFoundError:
         return []
-    changed = [own for at, own in lent.items() if _bring(Path(at), Path(own))]
+    changed = []
+    for at, own, was in ((Path(at), Path(own), was) for at, (own, was) in note.items()):
+        if at.parent.resolve() != at.parent:  # a link that the program made leads elsewhere
+            continue
+        changed += [str(own)] if _bring(at, own, was) else []
+        with suppress(OSError):  # a folder, or gone: then it is none of what was lent
+            at.unlink()
     (run_dir / _LENT).unlink()
     return changed
 
 
-def _bring(at: Path, own: Path) -> bool:
-    if at.parent.resolve() != at.parent:  # a link that the program made leads elsewhere
+def _bring(at: Path, own: Path, was: str) -> bool:
+    new, old = read_small(at, _LARGEST), read_small(own, _LARGEST)
+    if new in {None, old} or _digest(old) != was:
         return False
-    there, here = _document(at), _document(own)
+    there, here = _document(new), _document(old)
     if not isinstance(there, dict) or not isinstance(here, dict) or not set(here) <= set(there):
         return False
     draft = own.with_name(f"{own.name}.muster")
@@ -64,9 +90,12 @@ def _bring(at: Path, own: Path) -> bool:
     return True
 
 
-def _document(path: Path) -> Any:
-    """What an ordinary file says as JSON; None for a link and for anything else."""
-    data = read_small(path, _LARGEST)
+def _digest(data: bytes | None) -> str:
+    return hashlib.sha256(data or b"").hexdigest()
+
+
+def _document(data: bytes | None) -> Any:
+    """What a file says as JSON; None where it is none."""
     try:
         return None if data is None else json.loads(data)
     except (ValueError, RecursionError):

@@ -157,12 +157,12 @@ def order_of(
     needs = Wanted(
         network=(*launch.network, *texts(options, "network")),
         readable=(*launch.readable, *texts(options, "readable")),
-        writable=tuple(lent),
+        writable=lent.shown,
     )
     seconds = seconds_of(job, wanted.options) + (_LONGEST_WAIT if wanted.ask else 0.0)
     known = {s for s in launch.secrets if len(s) >= _SHORTEST_SECRET}
     known |= {door["MUSTER_TOKEN"]} if door else set()
-    known = known.union(*lent.values())
+    known |= lent.secrets
     return RunSpec(
         run_id=wanted.run_id,
         argv=launch.argv,
