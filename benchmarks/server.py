@@ -22,6 +22,8 @@ from benchmarks.subscriber import Arrival, Subscriber
 GIT = ("git", "-c", "user.name=bench", "-c", "user.email=bench@example.org",
        "-c", "init.defaultBranch=main")  # fmt: skip
 ENDED = frozenset({"task.waiting", "task.completed", "task.failed", "task.cancelled"})
+PLACE = "process"
+"""Where agents and checks run: a bar is for what muster adds, and no place's share of it."""
 _PATIENCE = 60.0
 _KEPT = 3.0  # the server closes a connection that was silent for five seconds
 
@@ -38,12 +40,12 @@ def own_agent(name: str, command: Iterable[str], **env: str) -> str:
 class Server:
     """One home, its server while that runs, and the calls to it."""
 
-    def __init__(self, root: Path, config: str = "") -> None:
+    def __init__(self, root: Path, config: str = "", place: str = PLACE) -> None:
         self.root = root
         self.home = root / "home"
         self.repo = root / "repo"
         self.home.mkdir()
-        (self.home / "config.toml").write_text(f"disk_floor_mb = 1\n{config}")
+        (self.home / "config.toml").write_text(f'disk_floor_mb = 1\nruntime = "{place}"\n{config}')
         self.process: subprocess.Popen[bytes] | None = None
         self.started_with_cpu = 0.0
         self._connection: http.client.HTTPConnection | None = None

@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.figures import Figure, Plan, median
 from benchmarks.meters import cpu_seconds, warm_environment
-from benchmarks.server import Server, one_task, own_agent, running, scratch
+from benchmarks.server import PLACE, Server, one_task, own_agent, running, scratch
 
 TASKS = 10
 BAR_MS = 100.0
@@ -34,13 +34,21 @@ class Walked:
 
 
 def measure(plan: Plan) -> list[Figure]:
-    """Overhead of a task that ends at a person's desk, and of one that is checked and merged."""
+    """Overhead of a task that ends at a person's desk, and of one that is checked and merged.
+
+    The bar is for plain processes; what containment adds to the latter is told beside it.
+    """
     agent, check = plain_ms(AGENT, plan), plain_ms(("/bin/sh", "-c", CHECK), plan)
     merging = {"test_command": CHECK, "autonomy": "full"}
     with running(own_agent("quick", AGENT)) as server:
         found = _figures("walk to waiting", _rounds(server, plan), agent, 0.0, BAR_MS)
         server.call("PATCH", "/api/projects/repo", {"settings": merging})
         found += _figures("walk to merged", _rounds(server, plan), agent, check)
+        usual = server.call("GET", "/api/health")["runtime"]
+        if usual and usual["name"] != PLACE:
+            server.call("PATCH", "/api/projects/repo", {"settings": {"runtime": usual["name"]}})
+            name = f"walk to merged in `{usual['name']}`"
+            found += _figures(name, _rounds(server, plan), agent, check)
     return found
 
 

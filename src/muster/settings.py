@@ -67,6 +67,17 @@ def _globs(name: str, value: Any) -> tuple[str, ...]:
     return tuple(p.strip() for p in parts if p.strip())
 
 
+def _paths(name: str, value: Any) -> tuple[str, ...]:
+    paths = _globs(name, value)
+    for path in paths:
+        if not path.startswith(("/", "~/")) or ".." in path.split("/") or "\x00" in path:
+            raise Invalid(
+                f"{name} must hold whole paths, and {path!r} is none",
+                hint='for example ["~/.cargo", "/srv/toolchain"]',
+            )
+    return paths
+
+
 def _rules(name: str, value: Any) -> tuple[str, ...]:
     """Rules in their order; one to a line where they are one text."""
     lines = value.splitlines() if isinstance(value, str) else value
@@ -88,6 +99,7 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "agent": _text,
     "runtime": _text,
     "network": _globs,
+    "readable": _paths,
     "image": _text,
     "permissions": _permissions,
     "permission_rules": _rules,
@@ -112,7 +124,7 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
 RUNS_CODE = frozenset(
     {
         *("test_command", "setup_command", "lint_command", "type_command", "agent"),
-        *("runtime", "network", "image", "permissions", "permission_rules"),
+        *("runtime", "network", "readable", "image", "permissions", "permission_rules"),
     }
 )
 """Settings that a repository's own file may only set once the user trusts that repository.
@@ -267,7 +279,9 @@ def _from_environment(environ: Mapping[str, str], keys: Mapping[str, Any]) -> di
     return {name: value for name, value in named.items() if value}
 
 
-_OF_AGENTS = ("model", "budget_usd", "timeout_minutes", "runtime", "permissions")
+_OF_AGENTS = (
+    *("model", "budget_usd", "timeout_minutes", "runtime", "network", "readable", "permissions"),
+)
 
 
 def parse_agents(document: Any, name: str) -> dict[str, dict[str, Any]]:

@@ -346,3 +346,14 @@ def test_a_missing_program_is_refused_with_the_way_to_get_it(job, tmp_path):
     with pytest.raises(Refused) as told:
         ClaudeDriver().launch(bare)
     assert "npm install" in told.value.hint
+
+
+def test_a_contained_run_without_a_key_is_lent_the_login_alone(job, tmp_path):
+    launch = ClaudeDriver().launch(replace(job, contained=True))
+    own = job.home / "claude"
+    assert launch.env["CLAUDE_CONFIG_DIR"] == str(own)
+    lent = tmp_path / "person" / ".claude" / ".credentials.json"
+    assert launch.logins == {own / ".credentials.json": lent}
+    assert "api.anthropic.com" in launch.network
+    keyed = with_environ(replace(job, contained=True), ANTHROPIC_API_KEY="sk-ant-secret")
+    assert ClaudeDriver().launch(keyed).logins == {}

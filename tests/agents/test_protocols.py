@@ -423,3 +423,33 @@ def test_a_request_that_claude_gave_up_cannot_be_answered(tmp_path):
         session.feed(json.dumps(event).encode() + b"\n")
     with pytest.raises(Conflict):
         session.answer("r", Answer(True))
+
+
+# --- contained ------------------------------------------------------------------------------------
+
+LENT = {
+    "codex": {"codex/auth.json": ".codex/auth.json"},
+    "gemini": {
+        "gemini/.gemini/oauth_creds.json": ".gemini/oauth_creds.json",
+        "gemini/.gemini/google_accounts.json": ".gemini/google_accounts.json",
+    },
+    "opencode": {".local/share/opencode/auth.json": ".local/share/opencode/auth.json"},
+    "qwen": {"qwen/oauth_creds.json": ".qwen/oauth_creds.json"},
+}
+
+
+@pytest.mark.parametrize("name", LENT)
+def test_a_contained_program_without_a_key_is_lent_the_login_alone(tmp_path, name):
+    job = job_with(tmp_path, name)
+    person = tmp_path / "ann"
+    job = replace(job, environ={"PATH": job.environ["PATH"], "HOME": str(person)}, contained=True)
+    launch = PROGRAMS[name].driver().launch(job)
+    assert launch.logins == {job.home / at: person / own for at, own in LENT[name].items()}
+    assert launch.network
+    assert not [value for value in launch.env.values() if str(person) in value]
+
+
+def test_the_address_of_codex_own_service_is_allowed_though_no_variable_names_it(tmp_path):
+    job = job_with(tmp_path, "codex")
+    job = replace(job, environ={**job.environ, "OPENAI_BASE_URL": "https://models.example:444/v1"})
+    assert "models.example:444" in CodexDriver().launch(job).network

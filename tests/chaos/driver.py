@@ -69,7 +69,8 @@ class Field:
             folder.mkdir()
         (self.root / "agent.py").write_text(AGENT)
         (self.home / "config.toml").write_text(
-            f'disk_floor_mb = 1\nport = 0\ntest_command = "true"\nautonomy = "full"\n'
+            'disk_floor_mb = 1\nport = 0\ntest_command = "true"\nautonomy = "full"\n'
+            'runtime = "process"\n'  # its agents keep a ledger that all of them write to
             f"max_concurrent = {concurrent}\n[agents.work]\n"
             f'driver = "command"\ncommand = ["{sys.executable}", "-I", "{self.root}/agent.py"]\n'
             f'env = {{ LEDGER = "{ledger}" }}\n'

@@ -137,6 +137,7 @@ def health(text: str = "0.1.0") -> dict[str, Any]:
     return {
         "status": "ok", "version": text, "started_at": MORNING,
         "store": {"backend": "sqlite", "schema": text, "journal_mode": "wal", "synchronous": 2},
+        "runtime": {"name": "sandbox", "told": text, "mend": ""},
         "engine": {"running": 1, "active": 1, "queued": 2, "waiting": 1, "adopted": 0},
     }  # fmt: skip
 

@@ -147,7 +147,10 @@ async def town(
     path = make_repo(root / repo, files or CALC)
     settings = Settings(
         home=home, agents=agents, environ=dict(os.environ), disk_floor_mb=1,
-        project_defaults={"autonomy": "full", "test_command": UNITTEST, **project},
+        project_defaults={
+            # What is not about containment runs the cheapest way; `runtime=None` is the default.
+            "autonomy": "full", "runtime": "process", "test_command": UNITTEST, **project,
+        },
     )  # fmt: skip
     house = House(settings)
     await house.start()

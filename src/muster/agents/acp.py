@@ -79,13 +79,15 @@ class AcpDriver:
         keyed = any(job.environ.get(key) for key in preset.keys)
         own = options.environment(job.options, job.environ)
         passed = {n: job.environ[n] for n in preset.pass_env if job.environ.get(n)}
-        env = {**preset.env, **(preset.keyed_env if keyed else preset.login_env)}
+        lent = job.contained and not keyed
+        env = {**preset.env, **(preset.keyed_env if keyed or lent else preset.login_env)}
         env |= preset.ask_env if job.ask else {}
         model = options.model_name(job.model)
         if model:
             argv = (*argv, *preset.model_args, *options.words(job.options, "model_args"))
             env |= preset.model_env
         files = {**preset.files, **(preset.keyed_files if keyed else {})}
+        files |= preset.login_files if lent else {}
         skill = skill_in(job.home / ".agents")
         names = {"{home}": str(job.home), "{model}": model or "", "{person}": _person(job)}
         env = {name: _filled(value, names) for name, value in env.items()} | passed
@@ -99,6 +101,12 @@ class AcpDriver:
             interactive=True,
             files={**{Path(_filled(path, names)): text for path, text in files.items()}, **skill},
             secrets=tuple(sorted({*options.secrets_in(env), *options.secrets_in(own)})),
+            network=preset.network,
+            readable=options.files_in(argv[1:], job.workspace, job.home),
+            logins={
+                Path(_filled(at, names)): Path(_filled(own, names))
+                for at, own in (preset.logins if lent else {}).items()
+            },
         )
 
     def reader(self, job: Job) -> Session:

@@ -30,6 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from muster.agents.gemini_sessions import make_older
+from muster.agents.services import ANY, GOOGLE, OPENAI, QWEN
 from muster.agents.skill import SKILL
 
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
@@ -42,6 +43,8 @@ class AcpPreset:
 
     `keys` are the variables of which any one signs it in. With one of them the run gets `keyed_env`
     and `keyed_files`, a configuration of its own; without, `login_env` points at the person's.
+    A contained run without a key gets `keyed_env` too, with `login_files`, and is lent the person's
+    `logins`, which it looks for at the paths they are named by. `network` is whom it asks.
     `pages` are the instructions of a repository that are meant for it alone.
     `before_resume` makes a session ready to be loaded: it gets the variable `user_env` as a path.
     """
@@ -56,6 +59,9 @@ class AcpPreset:
     keyed_env: Mapping[str, str] = field(default_factory=lambda: _NO_TEXTS)
     keyed_files: Mapping[str, str] = field(default_factory=lambda: _NO_TEXTS)
     login_env: Mapping[str, str] = field(default_factory=lambda: _NO_TEXTS)
+    login_files: Mapping[str, str] = field(default_factory=lambda: _NO_TEXTS)
+    logins: Mapping[str, str] = field(default_factory=lambda: _NO_TEXTS)
+    network: tuple[str, ...] = ANY
     model_args: tuple[str, ...] = ()
     model_env: Mapping[str, str] = field(default_factory=lambda: _NO_TEXTS)
     ask_env: Mapping[str, str] = field(default_factory=lambda: _NO_TEXTS)
@@ -105,6 +111,22 @@ _GEMINI = AcpPreset(
         "{home}/gemini/.agents/skills/muster/SKILL.md": SKILL,
     },
     login_env={"GEMINI_CLI_HOME": "{person}"},
+    login_files={
+        "{home}/gemini/.gemini/settings.json": json.dumps(
+            {
+                "security": {
+                    "auth": {"selectedType": "oauth-personal"},
+                    "folderTrust": {"enabled": True},
+                },
+                "general": {"maxAttempts": 2},
+            }
+        )
+    },
+    logins={
+        f"{{home}}/gemini/.gemini/{name}": f"{{person}}/.gemini/{name}"
+        for name in ("oauth_creds.json", "google_accounts.json")
+    },
+    network=GOOGLE,
     model_args=("-m", "{model}"),
     pages=("GEMINI.md",),
     user_env="GEMINI_CLI_HOME",
@@ -125,6 +147,9 @@ _OPENCODE = AcpPreset(
         "OPENCODE_DISABLE_PROJECT_CONFIG": "1",
     },
     login_env={"XDG_DATA_HOME": "{person}/.local/share", "XDG_CONFIG_HOME": "{person}/.config"},
+    logins={
+        "{home}/.local/share/opencode/auth.json": "{person}/.local/share/opencode/auth.json",
+    },
     refuse_files=tuple(f".opencode/{kind}" for kind in ("plugin", "plugins", "tool", "tools")),
     model_env={"OPENCODE_CONFIG_CONTENT": '{"model": "{model}"}'},
     ask_env={"OPENCODE_PERMISSION": json.dumps({"edit": "ask", "bash": "ask", "webfetch": "ask"})},
@@ -148,6 +173,13 @@ _QWEN = AcpPreset(
     },
     keyed_env={"QWEN_HOME": "{home}/qwen"},
     login_env={"QWEN_HOME": "{person}/.qwen"},
+    login_files={
+        "{home}/qwen/settings.json": json.dumps(
+            {"security": {"auth": {"selectedType": "qwen-oauth"}}}
+        )
+    },
+    logins={"{home}/qwen/oauth_creds.json": "{person}/.qwen/oauth_creds.json"},
+    network=(*QWEN, *OPENAI),
     model_env={"OPENAI_MODEL": "{model}"},
     ask_mode="default",
     pages=("QWEN.md",),

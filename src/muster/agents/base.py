@@ -49,8 +49,8 @@ class Job:
     place lets it. `mcp_url` is where muster's own MCP server
     answers, empty where the run cannot reach it. It opens to the token in the run's variable
     MUSTER_TOKEN: a configuration names the variable. Who can only be told it by its value finds it
-    in `mcp_token`. `hooks_url` answers hooks, to the
-    same token.
+    in `mcp_token`. `hooks_url` answers hooks, to the same token. `contained`: the program sees
+    nothing of the person's home, so that a sign-in there has to be lent to it (`Launch.logins`).
     """
 
     run_id: str
@@ -69,6 +69,7 @@ class Job:
     moved: tuple[str, ...] = ()
     two_way: bool = False
     ask: bool = False
+    contained: bool = False
     attempt: int = 1
     mcp_url: str = ""
     hooks_url: str = ""
@@ -82,6 +83,11 @@ class Launch:
     `env` is added to the constructed base environment; `secrets` are the values in it that must
     be redacted from every output; `files` are written (mode 0600) before the start. `interactive`
     keeps standard input open; `stdin` is then what the run's `Session` opens with.
+
+    The rest is for a place that contains the program. `network` is whom it asks, as rules of
+    `muster.runtimes.egress`. `readable` are files it needs besides itself; of a program among them
+    also what that stands on. `logins` are the files of the person's sign-in by the paths below
+    `home` where it will look for them; one that is not there is left out.
     """
 
     argv: tuple[str, ...]
@@ -90,6 +96,9 @@ class Launch:
     interactive: bool = False
     files: Mapping[Path, str] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
+    network: tuple[str, ...] = ()
+    readable: tuple[str, ...] = ()
+    logins: Mapping[Path, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

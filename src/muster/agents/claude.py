@@ -36,8 +36,9 @@ learned must not steer another unseen.
 
 Credentials: with a key, token or address of the service in the server's environment, the run gets
 exactly these and a configuration folder of its own below its home. Without, it is pointed at the
-person's own login, which it can refresh and read, with the person's own settings and hooks. Either
-way the program passes its variables on to every command that it runs.
+person's own login, which it can refresh and read, with the person's own settings and hooks; a
+contained run is lent the login alone, in a folder of its own. Either way the program passes its
+variables on to every command that it runs.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ from pathlib import Path
 from muster.agents import options
 from muster.agents.base import Capabilities, Found, Job, Launch, Reader
 from muster.agents.program import find_program, version_of
+from muster.agents.services import ANTHROPIC
 from muster.agents.skill import skill_in
 from muster.agents.stream_json import StreamJsonReader
 from muster.agents.stream_json_session import StreamJsonSession
@@ -86,6 +88,7 @@ _WITHOUT = (
     *("SendMessage", "ListAgents", "CronCreate", "CronDelete", "CronList", "ScheduleWakeup"),
     *("EnterWorktree", "ExitWorktree"),
 )
+_LOGIN = ".credentials.json"
 _KNOWN = frozenset({"args", "env", "pass_env"})
 _SESSION = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
@@ -143,6 +146,8 @@ class ClaudeDriver:
             interactive=job.two_way,
             files=_files(job, env),
             secrets=tuple(sorted({*_secrets(env), *options.secrets_in(own)})),
+            network=ANTHROPIC,
+            logins=_logins(job, env),
         )
 
     def reader(self, job: Job) -> Reader:
@@ -188,18 +193,26 @@ def _signed_in(environ: Mapping[str, str]) -> bool:
     if any(environ.get(name) for name in CREDENTIALS):
         return True
     folder = _config_dir(environ)
-    return folder is not None and (folder / ".credentials.json").is_file()
+    return folder is not None and (folder / _LOGIN).is_file()
 
 
 def _credentials(job: Job) -> dict[str, str]:
     """The variables that sign the run in: its own service, or the person's login."""
     env = {name: job.environ[name] for name in _PASSED_ON if job.environ.get(name)}
     login = _config_dir(job.environ)
-    if login is None or any(name in env for name in _OWN_SERVICE):
+    if login is None or job.contained or any(name in env for name in _OWN_SERVICE):
         env["CLAUDE_CONFIG_DIR"] = str(job.home / "claude")
     else:
         env["CLAUDE_CONFIG_DIR"] = str(login)
     return env
+
+
+def _logins(job: Job, env: Mapping[str, str]) -> dict[Path, Path]:
+    """The person's login, lent to a contained run that has no other sign-in."""
+    login = _config_dir(job.environ)
+    if login is None or not job.contained or any(name in env for name in _OWN_SERVICE):
+        return {}
+    return {job.home / "claude" / _LOGIN: login / _LOGIN}
 
 
 def _secrets(env: Mapping[str, str]) -> set[str]:

@@ -29,7 +29,8 @@ is not trusted, neither these nor AGENTS.md are read; the prompt points at the l
 
 Credentials: with a key or an address of the service in the server's environment the run gets
 exactly these and a CODEX_HOME of its own below its home. Without, it is pointed at the person's own
-login, with the person's own settings.
+login, with the person's own settings; a contained run is lent the login alone. It writes that file
+in place, so that tokens it renews are the person's.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from muster.agents.base import Capabilities, Found, Job, Launch, Session
 from muster.agents.codex_session import CodexSession, Start
 from muster.agents.instructions import pointer
 from muster.agents.program import find_program, version_of
+from muster.agents.services import OPENAI, place_of
 from muster.agents.skill import skill_in
 from muster.domain.agent import Usage
 from muster.domain.errors import Invalid, Refused
@@ -62,6 +64,13 @@ _BASE_URL = "OPENAI_BASE_URL"
 _OFFICIAL = "https://api.openai.com/v1"
 _KNOWN = frozenset({"args", "env", "pass_env"})
 _TOOL_SECONDS = 330
+_LOGIN = "auth.json"
+_QUIET = """\
+check_for_update_on_startup = false
+
+[analytics]
+enabled = false
+"""
 _THREAD = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 
 
@@ -87,7 +96,7 @@ class CodexDriver:
         if path is None:
             return Found(None, hint=INSTALL)
         login = _login(environ)
-        signed_in = _own_key(environ) or (login is not None and (login / "auth.json").is_file())
+        signed_in = _own_key(environ) or (login is not None and (login / _LOGIN).is_file())
         hint = "" if signed_in else f"run `codex login`, or set {CREDENTIALS[0]}"
         return Found(path, version_of(path, environ), signed_in, hint)
 
@@ -100,9 +109,13 @@ class CodexDriver:
         env = {name: job.environ[name] for name in _PASSED_ON if job.environ.get(name)}
         own = options.environment(job.options, job.environ)
         home, login = job.home / "codex", _login(job.environ)
-        files = dict(skill_in(job.home / ".agents"))
-        if login is None or _own_key(job.environ) or job.environ.get(_BASE_URL):
+        files, logins = dict(skill_in(job.home / ".agents")), dict[Path, Path]()
+        base_url = job.environ.get(_BASE_URL, "")
+        if login is None or _own_key(job.environ) or base_url:
             files[home / "config.toml"] = _config(job.environ)
+        elif job.contained:
+            files[home / "config.toml"] = _QUIET
+            logins[home / _LOGIN] = login / _LOGIN
         else:
             home = login
         return Launch(
@@ -115,6 +128,8 @@ class CodexDriver:
             interactive=True,
             files=files,
             secrets=tuple(sorted({*options.secrets_in(env), *options.secrets_in(own)})),
+            network=(*OPENAI, *filter(None, [place_of(base_url)])),
+            logins=logins,
         )
 
     def reader(self, job: Job) -> Session:
@@ -178,11 +193,7 @@ def _config(environ: Mapping[str, str]) -> str:
     url = json.dumps(environ.get(_BASE_URL) or _OFFICIAL)
     return f"""\
 model_provider = "muster"
-check_for_update_on_startup = false
-
-[analytics]
-enabled = false
-
+{_QUIET}
 [model_providers.muster]
 name = "OpenAI"
 base_url = {url}

@@ -22,6 +22,7 @@ from muster.agents.base import Capabilities, Found, Job, Launch, Reader
 from muster.agents.plain_text import PlainTextReader
 from muster.agents.presets import PRESETS, find_preset
 from muster.agents.program import find_program
+from muster.agents.services import ANY
 from muster.agents.strangers import refuse_files
 from muster.domain.errors import Invalid, Refused
 
@@ -51,8 +52,11 @@ class CommandDriver:
         refuse_files(options.words(chosen, "refuse_files"), job.workspace)
         by_file = options.choice(chosen, "prompt", "stdin", "file") == "file"
         own = options.environment(chosen, job.environ)
+        argv = _argv(chosen, job)
+        preset = PRESETS.get(options.text(chosen, "preset"))
+        program = find_program(preset.program, job.environ) if preset else None
         return Launch(
-            argv=_argv(chosen, job),
+            argv=argv,
             env={
                 **own,
                 "MUSTER_PROMPT_FILE": str(job.prompt_file),
@@ -61,6 +65,11 @@ class CommandDriver:
             },
             stdin=b"" if by_file else job.prompt.encode("utf-8", "replace"),
             secrets=options.secrets_in(own),
+            network=ANY,
+            readable=(
+                *options.files_in(argv[1:], job.workspace, job.home),
+                *([program] if program else []),
+            ),
         )
 
     def reader(self, job: Job) -> Reader:  # noqa: ARG002 - all programs of this driver read alike

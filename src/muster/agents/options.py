@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from muster.domain.errors import Invalid
 
 OF_THE_ENGINE = frozenset(
     {"driver", "timeout_minutes", "model", "budget_usd", "runtime", "permissions"}
+    | {"network", "readable"}
 )
 """Options of every agent that no driver reads."""
 
@@ -76,6 +78,23 @@ def environment(options: Mapping[str, Any], environ: Mapping[str, str]) -> dict[
         if not _NAME.fullmatch(name):
             raise Invalid(f"'{name}' is not the name of a variable", hint="correct env or pass_env")
     return {name: environ[name] for name in passed if environ.get(name)} | dict(given)
+
+
+def files_in(argv: Sequence[str], *not_in: Path) -> tuple[str, ...]:
+    """The files that a command of the person's own names by their whole paths."""
+    files = (Path(word) for word in argv if word.startswith("/") and "\n" not in word)
+    return tuple(
+        str(path)
+        for path in files
+        if not any(path.is_relative_to(folder) for folder in not_in) and _is_file(path)
+    )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # its name is too long
+        return False
 
 
 def secrets_in(env: Mapping[str, str]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import muster
 from muster.agents import options
 from muster.agents.base import Capabilities, Found, Job, Launch, Reader
 from muster.agents.cassette import DIALECTS, Cassette, read
@@ -44,7 +45,11 @@ class RehearsalDriver:
         speed = options.number(job.options, "speed", 1.0, 0.0, _FASTEST)
         argv = ("-I", "-B", "-m", "muster.agents.replay", str(path))
         rest = ("--take", str(min(take, len(cassette.takes))), "--speed", f"{speed:g}")
-        return Launch(argv=(sys.executable, *argv, *rest), env={"PWD": str(job.workspace)})
+        return Launch(
+            argv=(sys.executable, *argv, *rest),
+            env={"PWD": str(job.workspace)},
+            readable=(str(path), str(Path(muster.__file__).parents[1])),
+        )
 
     def reader(self, job: Job) -> Reader:
         """The reader of the dialect that was recorded."""

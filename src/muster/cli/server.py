@@ -146,11 +146,21 @@ def status(line: Line) -> None:
         ("started", ago(health["started_at"])),
         ("engine", _engine(health)),
         ("queue", ", ".join(filter(None, [paused, limit]))),
+        ("agents", _place(health)),
         ("store", ", ".join(f"{some(k)} {some(v)}" for k, v in health["store"].items())),
         ("needs you", f"{asked}; see: muster inbox" if asked else "nothing"),
     ]
     mark = ink.mark("ok" if health["status"] == "ok" else "fail")
     out.say(line, f"{mark} muster is {some(health['status'])}\n{facts(ink, pairs)}")
+
+
+def _place(health: Health) -> str:
+    """Where agents run that name no place, and what to do when nothing contains them there."""
+    usual = health["runtime"]
+    if usual is None:
+        return "it is being tried where they can run"
+    mend = f"; to mend: {usual['mend']}" if usual["mend"] else ""
+    return some(f"{usual['told']}{mend}".removeprefix("agents "))
 
 
 def _engine(health: Health) -> str:

@@ -36,14 +36,23 @@ class Engine(TypedDict):
     adopted: int
 
 
+class UsualPlace(TypedDict):
+    """Where agents run that name no place; `mend` is empty when that contains them."""
+
+    name: str
+    told: str
+    mend: str
+
+
 class Health(TypedDict):
-    """Whether the server works, and on what."""
+    """Whether the server works, and on what; no `runtime` until it has been tried."""
 
     status: str
     version: str
     pid: int
     started_at: str
     store: Store
+    runtime: UsualPlace | None
     engine: Engine
 
 

@@ -7,14 +7,6 @@ from dataclasses import dataclass
 from muster.domain.permission import Permissions
 from muster.domain.task import Autonomy
 
-DEFAULT_NETWORK = (
-    *("api.anthropic.com", "console.anthropic.com", "platform.claude.com", "claude.ai"),
-    *("api.openai.com", "auth.openai.com", "chatgpt.com", "generativelanguage.googleapis.com"),
-    *("cloudcode-pa.googleapis.com", "oauth2.googleapis.com", "openrouter.ai", "chat.qwen.ai"),
-    *("dashscope.aliyuncs.com", "api.deepseek.com", "models.dev", "opencode.ai"),
-)
-"""Where a contained agent may go unless the project says: the services of models."""
-
 DEFAULT_TEST_PATHS = ("test_*", "*_test.*", "tests/", "conftest.py", "pytest.ini")
 
 
@@ -27,8 +19,9 @@ class ProjectSettings:
 
     autonomy: Autonomy = Autonomy.CONFIRM
     agent: str | None = None
-    runtime: str = "process"
-    network: tuple[str, ...] = DEFAULT_NETWORK
+    runtime: str | None = None
+    network: tuple[str, ...] | None = None
+    readable: tuple[str, ...] | None = None
     image: str | None = None
     permissions: Permissions = Permissions.BYPASS
     permission_rules: tuple[str, ...] | None = None

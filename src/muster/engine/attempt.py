@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 from muster.agents.base import Ending
@@ -12,6 +13,8 @@ from muster.domain.ids import new_agent_id
 from muster.domain.task import Stage, Task
 from muster.engine.closing import close_aside
 from muster.engine.follow import Follower
+from muster.engine.kept_out import kept_out
+from muster.engine.logins import bring_home
 from muster.engine.order import (
     agent_job,
     door_to,
@@ -50,7 +53,7 @@ async def prepare(tools: Tools, task: Task) -> Task:
     """Give the attempt its agent, its workspace and its prompt; then it is running."""
     job = await job_of(tools, task)
     driver, options = program_of(tools, job)
-    runtime = place_of(tools, job)
+    runtime = await place_of(tools, job)
     new = NewAgent(
         new_agent_id(Role.CODING),
         Role.CODING,
@@ -132,6 +135,12 @@ async def run(tools: Tools, task: Task) -> Task:
             ending, exit_ = await watch.until_over()
     finally:
         await told
+    await in_thread(bring_home, run_dir)
+    if ending.outcome not in {Outcome.COMPLETED, Outcome.CANCELLED}:
+        why = await in_thread(
+            kept_out, runtime, run_dir, job.project, tools.settings.environ, exit_.code
+        )
+        ending = replace(ending, reason="; ".join(filter(None, (ending.reason, why))))
     return await _ended(tools, task, watch, ending, exit_)
 
 
@@ -223,7 +232,7 @@ async def _open(tools: Tools, job: Job, agent: Agent, base: str, past: Agent | N
     at = await make_way(tools, job.task, past) if past else None
     workspace, _ = await asyncio.gather(
         in_thread(_furnish, tools, job, agent, base, layer, prompt, past, at),
-        in_thread(mailbox.furnish, prompt, travels=not tools.runtime(agent.runtime).here),
+        in_thread(mailbox.furnish, prompt, travels=tools.runtime(agent.runtime).distance.carried),
     )
     return workspace
 
@@ -253,7 +262,7 @@ def _furnish(
         ports=job.settings.ports,
         branch=job.task.branch,
         layer=layer,
-        for_all=tools.is_outside(agent.runtime),
+        for_all=tools.runtime(agent.runtime).distance.mounted,
         at=at,
     )
     folder = private(tools, agent.id)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from muster.domain.errors import Invalid
 from muster.engine.follow import run_to_end
 from muster.engine.foreign import read_small
-from muster.engine.reach import reach_of
-from muster.engine.tools import Job, Tools, in_thread, place_of
+from muster.engine.kept_out import kept_out
+from muster.engine.reach import Wanted, programs_in, reach_of
+from muster.engine.tools import Job, Tools, in_thread, place_of, program_of
 from muster.runtimes.base import Exit, Limits, RunSpec, Why
 from muster.runtimes.rundir import RunDir
 from muster.supervision import junit
@@ -48,7 +49,8 @@ async def run_cached(tools: Tools, job: Job, command: Command, where: Path) -> C
 
     Two tasks that need the same one share it.
     """
-    kept = await in_thread(_kept, tools, job, command)
+    place = (await place_of(tools, job)).name
+    kept = await in_thread(_kept, tools, job, command, place)
     async with tools.lock(f"check {kept.name}"):
         known = await in_thread(_known, kept, command)
         return known or await run_fresh(tools, job, command, where)
@@ -61,14 +63,16 @@ async def run_fresh(tools: Tools, job: Job, command: Command, where: Path) -> Ch
     """
     result = await run_command(tools, job, command, where)
     if result.why == Why.EXIT:
-        await in_thread(_keep, tools, job, command, result)
+        place = (await place_of(tools, job)).name
+        await in_thread(_keep, _kept(tools, job, command, place), job, result)
     return result
 
 
-def _kept(tools: Tools, job: Job, command: Command) -> Path:
-    """Where the outcome is kept: by the command's text, the files and the layer under them."""
+def _kept(tools: Tools, job: Job, command: Command, place: str) -> Path:
+    """Where the outcome is kept: by the command, the files, the layer under them, and its place."""
     tree = tools.workspaces.tree(job.repo, command.commit)
-    parts = (job.repo, tree, command.command, command.layer or "")
+    reach = (place, *(job.settings.network or ()), "", *(job.settings.readable or ()))
+    parts = (job.repo, tree, command.command, command.layer or "", *reach)
     name = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     return tools.settings.home / "cache" / "checks" / f"{name}.json"
 
@@ -79,8 +83,7 @@ def _known(kept: Path, command: Command) -> CheckResult | None:
     return CheckResult(**{**json.loads(kept.read_text("utf-8")), "name": command.name})
 
 
-def _keep(tools: Tools, job: Job, command: Command, result: CheckResult) -> None:
-    kept = _kept(tools, job, command)
+def _keep(kept: Path, job: Job, result: CheckResult) -> None:
     kept.parent.mkdir(parents=True, exist_ok=True)
     draft = kept.with_suffix(f".{job.task.id}")
     draft.write_text(json.dumps(asdict(result)), "utf-8")
@@ -104,10 +107,13 @@ async def run_command(tools: Tools, job: Job, command: Command, where: Path) -> 
 async def _run(tools: Tools, job: Job, command: Command, where: Path, name: str) -> CheckResult:
     run_dir = where / name
     run_id = f"{job.task.id}-{job.task.attempt}-{run_dir.name}"
-    runtime = place_of(tools, job)
+    runtime = await place_of(tools, job)
     private = where / f"{run_dir.name}.home"
     report = private / "junit.xml"
-    workspace = await in_thread(_furnish, tools, job, command, f"{run_id}-check", private / "tmp")
+    mounted = runtime.distance.mounted
+    workspace = await in_thread(
+        _furnish, tools, job, command, f"{run_id}-check", private / "tmp", mounted
+    )
     env = environment(
         tools.settings.environ,
         private,
@@ -117,6 +123,8 @@ async def _run(tools: Tools, job: Job, command: Command, where: Path, name: str)
             **junit_environment(command.command, str(report)),
         },
     )
+    _, options = program_of(tools, job)
+    needs = Wanted(readable=(*programs_in(command.command), *options.get("readable", ())))
     spec = RunSpec(
         run_id=run_id,
         argv=("/bin/sh", "-c", command.command),
@@ -124,19 +132,22 @@ async def _run(tools: Tools, job: Job, command: Command, where: Path, name: str)
         env=env,
         limits=Limits(wall_seconds=job.settings.check_timeout_minutes * 60),
         secrets=secrets_in(tools.settings.environ),
-        **reach_of(tools, job, workspace, (str(private),), env),
+        **reach_of(tools, job, workspace, (str(private),), env, needs),
     )
     await runtime.start(spec, run_dir)
     exit_ = await run_to_end(runtime, run_dir, tools.wish(job.task.id), _nothing)
     if command.save_layer and exit_.code == 0:
         await in_thread(tools.workspaces.save_layer, workspace, command.save_layer)
     result = await in_thread(_read, command, run_id, run_dir, report, exit_, str(workspace.tree))
+    why = await in_thread(kept_out, runtime, run_dir, job.project, env, exit_.code)
+    if why:
+        result = replace(result, tail=f"{result.tail}\nmuster: {why}\n"[-_TAIL:])
     tools.aside("clearing up after a check", in_thread(_clear, tools, workspace, private / "tmp"))
     return result
 
 
 def _furnish(
-    tools: Tools, job: Job, command: Command, workspace_id: str, scratch: Path
+    tools: Tools, job: Job, command: Command, workspace_id: str, scratch: Path, mounted: bool
 ) -> Workspace:
     scratch.mkdir(parents=True, exist_ok=True)
     return tools.workspaces.open(
@@ -146,7 +157,7 @@ def _furnish(
         near=command.near,
         ports=job.settings.ports,
         layer=command.layer,
-        for_all=tools.is_outside(place_of(tools, job).name),
+        for_all=mounted,
     )
 
 

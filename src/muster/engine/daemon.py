@@ -67,6 +67,7 @@ class Daemon:
     async def start(self) -> None:
         """Take over what an earlier process held, then begin to follow the store."""
         self.adopted = await self._durable.takeover()
+        self._tools.aside("trying where agents may run", self._tools.usual_place())
         self._loops = [
             asyncio.create_task(self._follow(), name="engine"),
             asyncio.create_task(self._clean(), name="janitor"),

@@ -8,12 +8,14 @@ from typing import Any
 
 from muster.agents.base import Driver
 from muster.agents.base import Job as AgentJob
+from muster.agents.options import words as texts
 from muster.domain.agent import Agent
 from muster.domain.errors import Invalid
 from muster.domain.ids import token_of
 from muster.domain.permission import Permissions
+from muster.engine.logins import lend
 from muster.engine.mailbox import Mailbox
-from muster.engine.reach import reach_of
+from muster.engine.reach import Wanted, reach_of
 from muster.engine.resume import moved, put
 from muster.engine.tools import Job, Tools
 from muster.knowledge.brief import brief
@@ -51,7 +53,7 @@ def door_to(tools: Tools, runtime: Runtime, agent_id: str) -> dict[str, str]:
 
     Nothing on another machine: whoever listens at the address there is a stranger.
     """
-    if not tools.url or not runtime.here:
+    if not tools.url or not runtime.distance.loopback:
         return {}
     return {"MUSTER_URL": tools.url, "MUSTER_TOKEN": token_of(tools.key, agent_id)}
 
@@ -100,6 +102,7 @@ def agent_job(
         # As it was started: a setting that changed since does not change the program.
         two_way=agent.hears is not None,
         ask=agent.permissions is not Permissions.BYPASS,
+        contained=tools.runtime(agent.runtime).distance.contains,
     )
 
 
@@ -155,9 +158,17 @@ def order_of(
             **launch.env,
         },
     )
+    lent = lend(launch.logins, wanted.home, tools.run_dir(wanted.run_id))
+    options = wanted.options
+    needs = Wanted(
+        network=(*launch.network, *texts(options, "network")),
+        readable=(*launch.readable, *texts(options, "readable")),
+        writable=lent.shown,
+    )
     seconds = seconds_of(job, wanted.options) + (_LONGEST_WAIT if wanted.ask else 0.0)
     known = {s for s in launch.secrets if len(s) >= _SHORTEST_SECRET}
     known |= {door["MUSTER_TOKEN"]} if door else set()
+    known |= lent.secrets
     return RunSpec(
         run_id=wanted.run_id,
         argv=launch.argv,
@@ -168,5 +179,5 @@ def order_of(
         limits=Limits(wall_seconds=seconds),
         secrets=tuple(sorted(known | set(secrets_in(tools.settings.environ)))),
         follows=str(tools.run_dir(past.id)) if past else "",
-        **reach_of(tools, job, workspace, own, env),
+        **reach_of(tools, job, workspace, own, env, needs),
     )

@@ -12,7 +12,6 @@ import logging
 import os
 import shutil
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 from muster.agents.base import Driver
 from muster.domain.agent import Agent, Outcome, Role
@@ -20,25 +19,11 @@ from muster.domain.errors import MusterError
 from muster.domain.task import Task
 from muster.engine.closing import close
 from muster.engine.tools import Tools
-from muster.runtimes.base import Runtime
+from muster.runtimes.base import Carries, Runtime
 from muster.store import agents
 from muster.workspace.base import Workspace
 
 log = logging.getLogger("muster.engine")
-
-
-@runtime_checkable
-class Carries(Protocol):
-    """A place that works on copies of the folders, at paths of its own."""
-
-    def stays(self, run_dir: Path) -> bool:
-        """Whether a run that follows the one there finds its folders under the same paths."""
-        ...
-
-    async def catch_up(self, run_dir: Path) -> None:
-        """Return when all that is known of a run there is known here."""
-        ...
-
 
 _STOPPED = frozenset({Outcome.CRASHED, Outcome.RATE_LIMITED})
 
@@ -97,7 +82,15 @@ def make_home(home: Path) -> None:
 
 
 def put(folder: Path, path: Path, text: str) -> None:
-    """Write a file of ours below an agent's folder; what stands in its way there is replaced.
+    """Write a file of ours below an agent's folder; what stands in its way there is replaced."""
+    make_room(folder, path)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def make_room(folder: Path, path: Path) -> None:
+    """Have nothing at a path below an agent's folder, and real folders above it.
 
     No link is followed: an agent may have put one where its successor's configuration goes.
     """
@@ -111,6 +104,3 @@ def put(folder: Path, path: Path, text: str) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     path.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)

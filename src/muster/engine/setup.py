@@ -30,7 +30,7 @@ async def ensure_layer(tools: Tools, job: Job, commit: str, run_dir: Path) -> st
         )
     if result.exit_code != 0:
         raise Refused(
-            f"the setup command ended with {result.exit_code}: {result.tail[-500:]}",
+            f"the setup command ended with {result.exit_code}: {result.tail[-800:]}",
             hint="correct it: muster project set setup_command '…'",
         )
     return str(key)

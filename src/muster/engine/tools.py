@@ -18,6 +18,7 @@ from muster.domain.project import Project, ProjectSettings
 from muster.domain.task import Autonomy, Task
 from muster.engine.hints import Hints
 from muster.runtimes.base import Runtime
+from muster.runtimes.choice import Usual, choose
 from muster.settings import Settings, resolve
 from muster.store import agents, projects
 from muster.store.base import Store, Tx
@@ -40,7 +41,8 @@ class Tools:
     to end. `clock` gives epoch seconds. `idle_seconds` is how long an agent may say and do nothing.
     `look_again_seconds` is how long a mailbox rests of which no hint was heard. `url` is where
     agents reach this server; empty while there is no door, and then they get no token; `key` is the
-    secret of which theirs are made.
+    secret of which theirs are made. `usual` is where runs go that name no place, once that is
+    known.
     """
 
     settings: Settings
@@ -56,6 +58,7 @@ class Tools:
     wishes: dict[str, asyncio.Event] = field(default_factory=dict)
     locks: dict[str, asyncio.Lock] = field(default_factory=dict)
     hints: Hints = field(default_factory=Hints)
+    usual: Usual | None = None
     _aside: set[asyncio.Task[None]] = field(default_factory=set)
 
     def wish(self, task_id: str) -> asyncio.Event:
@@ -88,9 +91,16 @@ class Tools:
             raise Invalid(f"there is no runtime '{name}'", hint=f"runtimes: {known}")
         return self.runtimes[name]
 
-    def is_outside(self, name: str) -> bool:
-        """Whether a place lets others mount the workspace, who do not share this server's view."""
-        return bool(getattr(self.runtimes.get(name), "outside", False))
+    async def usual_place(self) -> Usual:
+        """Where runs go that name no place; tried once, when it is first asked, and told."""
+        async with self.lock("usual place"):
+            if self.usual is None:
+                self.usual = await in_thread(choose, self.runtimes)
+                if self.usual.why:
+                    log.warning("%s; to mend: %s", self.usual.told(), self.usual.mend)
+                else:
+                    log.info("%s", self.usual.told())
+            return self.usual
 
     def driver(
         self, name: str, of_project: Mapping[str, Mapping[str, Any]]
@@ -180,10 +190,11 @@ def program_of(tools: Tools, job: Job) -> tuple[Driver, dict[str, Any]]:
     return tools.driver(name, job.agents)
 
 
-def place_of(tools: Tools, job: Job) -> Runtime:
+async def place_of(tools: Tools, job: Job) -> Runtime:
     """Where the task's agent runs and, contained like it, the project's commands."""
     _, options = program_of(tools, job)
-    return tools.runtime(job.task.runtime or options.get("runtime") or job.settings.runtime)
+    named = job.task.runtime or options.get("runtime") or job.settings.runtime
+    return tools.runtime(named or (await tools.usual_place()).name)
 
 
 async def _logged(what: str, work: Awaitable[object]) -> None:

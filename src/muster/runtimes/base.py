@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Why(StrEnum):
@@ -95,14 +95,28 @@ class Exit:
     limits: tuple[str, ...] = ()
 
 
-class Runtime(Protocol):
-    """A place. All methods are safe to call again after any crash; a run directory names a run.
+@dataclass(frozen=True, slots=True)
+class Distance:
+    """How far a place is from this machine, its files and its people.
 
-    `here`: its programs may reach what listens on this machine's loopback, where they are let.
+    `contains`: a program sees and reaches what its order says, and nothing else of the machine.
+    `loopback`: it may reach what listens on this machine's loopback, where it is let. `mounted`:
+    somebody else mounts the workspace, who does not share this server's view of the files, as a
+    container engine. `carried`: it works on copies of the folders, at paths of its own for each
+    run; such a place also has `catch_up` (`Carries`).
     """
 
+    contains: bool = False
+    loopback: bool = True
+    mounted: bool = False
+    carried: bool = False
+
+
+class Runtime(Protocol):
+    """A place. All methods are safe to call again after any crash; a run directory names a run."""
+
     name: str
-    here: bool
+    distance: Distance
 
     def available(self) -> str:
         """An empty string when this place can be used here, else the reason why not."""
@@ -164,4 +178,17 @@ class Runtime(Protocol):
 
     async def close(self) -> None:
         """Let go of helpers of this process; runs go on."""
+        ...
+
+
+@runtime_checkable
+class Carries(Protocol):
+    """What a place whose `distance` is `carried` can do beside."""
+
+    def stays(self, run_dir: Path) -> bool:
+        """Whether a run that follows the one there finds its folders under the same paths."""
+        ...
+
+    async def catch_up(self, run_dir: Path) -> None:
+        """Return when all that is known of a run there is known here."""
         ...

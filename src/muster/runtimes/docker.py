@@ -30,7 +30,7 @@ from typing_extensions import override
 from muster.domain.errors import Refused
 from muster.failpoint import failpoint
 from muster.runtimes import leftovers
-from muster.runtimes.base import Exit, RunSpec
+from muster.runtimes.base import Distance, Exit, RunSpec
 from muster.runtimes.docker_cage import RUN_DIR, configuration
 from muster.runtimes.docker_engine import (
     IN_CONFLICT,
@@ -61,7 +61,7 @@ class DockerRuntime(Supervised):
 
     name = "docker"
     zygote = "contained"
-    outside = True
+    distance = Distance(contains=True, mounted=True)
     """The engine binds folders as the machine sees them, not as this server does."""
 
     def __init__(self, network: str = "none") -> None:

@@ -32,7 +32,7 @@ from typing_extensions import override
 
 from muster.domain.errors import Invalid, Refused
 from muster.runtimes import landlock, seccomp
-from muster.runtimes.base import RunSpec
+from muster.runtimes.base import Distance, RunSpec
 from muster.runtimes.caged import BWRAP, LANDLOCK
 from muster.runtimes.egress import mirrored, rules
 from muster.runtimes.gated import PROXY
@@ -69,6 +69,7 @@ class SandboxRuntime(Supervised):
     """Runs programs in bubblewrap, or under Landlock where that cannot be."""
 
     name = "sandbox"
+    distance = Distance(contains=True)
     zygote = "caged"
 
     @cached_property

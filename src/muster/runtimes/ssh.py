@@ -37,7 +37,7 @@ from typing import Any, Self
 
 from muster.domain.errors import Conflict, Invalid, MusterError, NotFound, Refused, Unreachable
 from muster.domain.redact import SHORTEST
-from muster.runtimes.base import Exit, RunSpec
+from muster.runtimes.base import Distance, Exit, RunSpec
 from muster.runtimes.carrying import BACK, SENT, Carrier
 from muster.runtimes.frames import Lost
 from muster.runtimes.layout import STARTED, read_json, write_at_once
@@ -69,7 +69,7 @@ class _Watched:
 class SshRuntime:
     """Runs programs on one other machine."""
 
-    here = False
+    distance = Distance(loopback=False, carried=True)
 
     def __init__(self, host: Host | None = None, name: str = NAME) -> None:
         self.name = name

@@ -24,7 +24,7 @@ from muster.domain.errors import Conflict, Invalid, MusterError, NotFound, Refus
 from muster.domain.redact import SHORTEST
 from muster.failpoint import failpoint
 from muster.runtimes import leftovers, lost
-from muster.runtimes.base import Exit, RunSpec
+from muster.runtimes.base import Distance, Exit, RunSpec
 from muster.runtimes.layout import (
     CTL,
     DATA,
@@ -62,7 +62,7 @@ def why_no_shims() -> str:
 class Supervised:
     """Runs programs under shims; `zygote` is the module that forks them."""
 
-    here = True
+    distance = Distance()
     zygote = "zygote"
 
     def __init__(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from muster.domain.task import Task
+from muster.runtimes.choice import Usual
 from muster.service import shapes
 from muster.service.screens import Screens
 from muster.settings import Settings, resolve
@@ -21,7 +22,8 @@ class Belongings:
     """What the counter works with, put together by the wiring.
 
     `agent_names` and `runtime_names` are those a task may name. `engine_state` tells how the
-    engine of this process does; `sizes` remembers how large a task's change is, by commit.
+    engine of this process does, `usual` where runs go that name no place, once that is known;
+    `sizes` remembers how large a task's change is, by commit.
     """
 
     settings: Settings
@@ -35,6 +37,7 @@ class Belongings:
     version: str
     started_at: int
     room_on_disk: Callable[[], bool]
+    usual: Callable[[], Usual | None]
     screens: Screens = field(default_factory=lambda: Screens({}))
     sizes: dict[tuple[str, str, str], dict[str, int]] = field(default_factory=dict)
 

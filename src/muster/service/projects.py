@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,9 @@ class Projects(Desk):
 
     def _project_shape(self, project: ProjectRow) -> dict[str, Any]:
         settings, sources = resolve(self._own.settings, project.overrides, project.file_settings)
+        usual = self._own.usual()
+        if settings.runtime is None and usual is not None:
+            settings = replace(settings, runtime=usual.name)
         return shapes.project_shape(project, settings, sources)
 
     async def add_project(self, body: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:

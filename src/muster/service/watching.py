@@ -13,6 +13,7 @@ from muster.domain.errors import Conflict, Gone, Invalid, NotFound
 from muster.domain.event import KINDS, NewEvent
 from muster.domain.task import HOLDS_A_SLOT, STATUS_OF, TERMINAL, Stage
 from muster.domain.telling import text
+from muster.runtimes.choice import Usual
 from muster.service import shapes
 from muster.service.desk import Desk
 from muster.service.tasks import start_move
@@ -37,6 +38,7 @@ class Watching(Desk):
             "pid": os.getpid(),
             "started_at": shapes.moment(self._own.started_at),
             "store": self._store.describe(),
+            "runtime": _usual(self._own.usual()),
             "engine": {
                 **self._own.engine_state(),
                 "running": sum(counts.get(s, 0) for s in HOLDS_A_SLOT),
@@ -303,6 +305,13 @@ class Watching(Desk):
             "done_today": len(done),
             "counts": shown,
         }
+
+
+def _usual(usual: Usual | None) -> dict[str, str] | None:
+    """Where agents run that name no place, and how that contains them; None until it is known."""
+    if usual is None:
+        return None
+    return {"name": usual.name, "told": usual.told(), "mend": usual.mend}
 
 
 def _finished(tx: Tx, since: int, project_id: str | None) -> list[tuple[int, int | None]]:

@@ -15,6 +15,7 @@ from typing import Any
 from muster.agents.base import Driver, Found
 from muster.domain.errors import MusterError
 from muster.runtimes.base import Runtime
+from muster.runtimes.choice import choose
 from muster.settings import Settings, environment, load
 from muster.wiring.home import prepare_home
 from muster.wiring.plugins import KINDS, Plugin, find, why
@@ -43,6 +44,7 @@ def diagnose(home: Path) -> list[Check]:
         *checks,
         _port(settings),
         *_of("runtimes", home, _place),
+        _usual(home),
         *_workspaces(settings),
         *_agents(settings, environ),
     ]
@@ -149,6 +151,13 @@ def _place(name: str, place: Runtime) -> Check:
     why_not = place.available()
     text = why_not or f"can run agents here; {place.describe()}"
     return _check(f"runtime {name}", "warn" if why_not else "ok", text)
+
+
+def _usual(home: Path) -> Check:
+    """Where agents run of which nothing else is said."""
+    places = {n: part for one in find("runtimes", home) for n, part in one.parts.items()}
+    usual = choose(places)
+    return _check("agents run", "warn" if usual.why else "ok", usual.told(), usual.mend)
 
 
 def _workspaces(settings: Settings) -> Iterator[Check]:

@@ -64,6 +64,7 @@ class House:
                 version=__version__,
                 started_at=int(time.time() * 1000),
                 room_on_disk=lambda: room_on_disk(self.tools),
+                usual=lambda: self.tools.usual,
             )
         )
 
