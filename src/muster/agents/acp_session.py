@@ -173,16 +173,14 @@ class AcpSession(JsonRpc):
         if version != VERSION:
             said = f"the agent speaks version {one_line(str(version))} of ACP, muster {VERSION}"
             yield from self._break(Ending(Outcome.FAILED, said))
-        elif not self._start.resume:
-            self._owe_request("session", "session/new", params)
-        elif deep(result, "agentCapabilities", "loadSession") is True:
-            params["sessionId"] = self._start.resume
+        elif self._start.resume and deep(result, "agentCapabilities", "loadSession") is True:
+            self._session = params["sessionId"] = self._start.resume
             self._owe_request("session", "session/load", params)
-        else:
-            yield from self._break(Ending(Outcome.FAILED, "this agent cannot resume a session"))
+        else:  # who cannot go on with a session begins one, on the work that is there
+            self._owe_request("session", "session/new", params)
 
     def _begun(self, result: Message) -> Iterator[Fact]:
-        self._session = self._start.resume or word(result.get("sessionId"))
+        self._session = self._session or word(result.get("sessionId"))
         model = self._start.model or word(deep(result, "models", "currentModelId"))
         yield Fact("session", {"session_id": one_line(self._session), "model": one_line(model)})
         modes = [m.get("id") for m in entries(deep(result, "modes", "availableModes"))]
