@@ -79,10 +79,16 @@ def test_a_session_is_loaded_where_the_agent_can(tmp_path):
     (fact,) = session.feed(rpc(id="session", result={}))
     assert fact.data["session_id"] == "ses-1"
 
-    other = AcpDriver().reader(job)
-    other.feed(rpc(id="initialize", result={"protocolVersion": 1}))
-    assert other.finished
-    assert "cannot resume" in other.end(0, "exit").reason
+
+def test_an_agent_that_cannot_load_a_session_begins_one(tmp_path):
+    session = AcpDriver().reader(replace(job_with(tmp_path, "qwen"), resume_session="ses-1"))
+    session.feed(rpc(id="initialize", result={"protocolVersion": 1}))
+    (new,) = map(json.loads, session.replies().splitlines())
+    assert new["method"] == "session/new"
+    (fact,) = session.feed(rpc(id="session", result={"sessionId": "ses-2"}))
+    assert fact.data["session_id"] == "ses-2"
+    (prompt,) = map(json.loads, session.replies().splitlines())
+    assert prompt["params"]["sessionId"] == "ses-2"
 
 
 def test_a_plan_of_an_agent_is_told(tmp_path):

@@ -74,7 +74,7 @@ class AcpSession(JsonRpc):
         self._start = start
         self._clock = clock
         self._updates = Updates(start.workspace.rstrip("/") + "/")
-        self._session = ""
+        self._session = self._loads = ""
         self._asked_turns = 1
         self._over_turns = 0
         self._ending: Ending | None = None
@@ -174,13 +174,13 @@ class AcpSession(JsonRpc):
             said = f"the agent speaks version {one_line(str(version))} of ACP, muster {VERSION}"
             yield from self._break(Ending(Outcome.FAILED, said))
         elif self._start.resume and deep(result, "agentCapabilities", "loadSession") is True:
-            self._session = params["sessionId"] = self._start.resume
+            self._loads = params["sessionId"] = self._start.resume
             self._owe_request("session", "session/load", params)
         else:  # who cannot go on with a session begins one, on the work that is there
             self._owe_request("session", "session/new", params)
 
     def _begun(self, result: Message) -> Iterator[Fact]:
-        self._session = self._session or word(result.get("sessionId"))
+        self._session = self._loads or word(result.get("sessionId"))
         model = self._start.model or word(deep(result, "models", "currentModelId"))
         yield Fact("session", {"session_id": one_line(self._session), "model": one_line(model)})
         modes = [m.get("id") for m in entries(deep(result, "modes", "availableModes"))]
