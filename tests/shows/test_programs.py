@@ -88,7 +88,7 @@ def named(*names: str, always: tuple[str, ...] = ()) -> Any:
     return pytest.mark.parametrize("name", [pytest.param(n, marks=m) for n, m in marks.items()])
 
 
-ALL = named(*PROGRAMS)
+MANY = named(*PROGRAMS, always=("claude", "codex", "gemini"))
 TWO = ("claude", "codex")
 MOST = named(*PROGRAMS, always=TWO)
 STEERED = named("claude", "codex")
@@ -123,7 +123,7 @@ def interrupt(done: Talk, fact: Fact) -> None:
 # --- the work -------------------------------------------------------------------------------------
 
 
-@ALL
+@MANY
 def test_it_edits_a_real_file_and_asks_first_though_muster_restarts_all_the_time(
     name: str, tmp_path: Path, talked
 ):
@@ -303,7 +303,7 @@ def plant(workspace: Path, marks: Path) -> None:
     put("AGENTS.md", "INSTRUCTIONS FOR ALL.\n")
 
 
-@named("codex", "gemini", "qwen", "opencode")
+@named("codex", "gemini", "qwen", "opencode", always=("codex", "gemini", "opencode"))
 def test_settings_servers_and_hooks_of_a_repository_are_not_run(
     name: str, tmp_path: Path, server: ModelServer
 ):
@@ -346,7 +346,7 @@ def test_a_repository_with_plugins_that_would_be_loaded_is_refused(
     assert "refuse_files" in told.value.hint
 
 
-@ALL
+@MANY
 def test_the_key_is_no_argument_and_is_kept_nowhere(name: str, tmp_path: Path, talked):
     done = talked(name, "say")
     program = PROGRAMS[name]
