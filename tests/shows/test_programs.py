@@ -52,7 +52,7 @@ SCRIPTS = {
         {"text": "Waited."},
     ],
     "nap": [
-        {"tools": [{"tool": "bash", "command": "for i in 1 2 3; do sleep 1; done"}]},
+        {"tools": [{"tool": "bash", "command": "until [ -e said ]; do sleep 0.1; done; sleep 1"}]},
         {"text": "Awake."},
         {"text": "And heard."},
     ],
@@ -201,13 +201,16 @@ def test_a_running_turn_is_interrupted_and_the_next_one_works(name: str, talked)
 
 
 @STEERED
-def test_a_word_into_a_running_turn_is_heard(name: str, talked, server: ModelServer):
+def test_a_word_into_a_running_turn_is_heard(
+    name: str, tmp_path: Path, talked, server: ModelServer
+):
     said: list[str] = []
 
     def steer(done: Talk, fact: Fact) -> None:
         if fact.kind == "tool_started" and not said:
             said.append("Mind the gap.")
             done.say(done.session.say(said[0]))
+            (tmp_path / "workspace" / "said").touch()
 
     done = talked(name, "nap", on_fact=steer, restarts=True)
     assert done.ending.outcome is Outcome.COMPLETED, (done.ending, done.err)
