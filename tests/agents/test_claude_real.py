@@ -75,8 +75,17 @@ def test_it_edits_real_files_and_tells_tokens_and_cost(job_for):
     assert done.of("session")[0]["session_id"]
 
 
+ALSO_REPLAYED = {"unauthorised", "forbidden", "no-credit", "overloaded", "broken-service"}
+"""What recordings and other tests with the real program show too."""
+
+
 @pytest.mark.parametrize(
-    "name", [name for name, s in SCENARIOS.items() if not s.interrupted and name != "edit"]
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.long] if name in ALSO_REPLAYED else [])
+        for name, s in SCENARIOS.items()
+        if not s.interrupted and name != "edit"
+    ],
 )
 def test_each_way_to_fail_has_its_outcome(job_for, name):
     scenario = SCENARIOS[name]

@@ -86,10 +86,12 @@ class TestTheAcpDriverKeepsTheContractWithGemini(AcpContract):
     agent = "gemini"
 
 
+@pytest.mark.long
 class TestTheAcpDriverKeepsTheContractWithOpenCode(AcpContract):
     agent = "opencode"
 
 
+@pytest.mark.long
 class TestTheAcpDriverKeepsTheContractWithQwen(AcpContract):
     agent = "qwen"
 

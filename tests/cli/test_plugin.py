@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine.houses import CALC, UNITTEST, git, make_repo
-from hostile.servers import muster, served, settings
+from hostile.servers import NO_PROGRAMS, muster, served, settings
 from muster import __version__
 
 THIRD_PARTY = Path(__file__).resolve().parents[1] / "third_party" / "muster-jsonl"
@@ -117,7 +117,7 @@ def test_a_broken_plugin_is_named_with_its_error_and_stops_no_other(
 def test_the_doctor_and_the_server_go_on_beside_broken_plugins(
     home: Path, broken: dict[str, str | None]
 ) -> None:
-    told = muster(home, "doctor", "--json", env=broken)
+    told = muster(home, "doctor", "--json", env=broken | NO_PROGRAMS)
     checks = {check["name"]: check for check in told.json["checks"]}
     assert told.code == 1
     assert checks["agent away"]["fix"] == "mend or remove strange"

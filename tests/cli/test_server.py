@@ -16,6 +16,7 @@ import pytest
 from tests.client import canned
 from tests.client.loopback import TOKEN, Answer, Loopback
 
+from hostile.servers import NO_PROGRAMS
 from muster.cli import server as server_commands
 from muster.cli.main import main
 from muster.client.home import is_alive, running_server
@@ -148,11 +149,11 @@ def test_the_end_of_a_process_is_seen_without_its_handle_too(
 
 
 def test_the_doctor_says_what_is_missing_and_how_to_get_it(home: Path) -> None:
-    done = muster(home, "doctor", "--json")
+    done = muster(home, "doctor", "--json", env=NO_PROGRAMS)
     told = json.loads(done.out)
     assert done.code == int(not told["ok"])
     assert told["ok"] == all(check["state"] != "fail" for check in told["checks"])
-    shown = muster(home, "doctor").out
+    shown = muster(home, "doctor", env=NO_PROGRAMS).out
     for check in told["checks"]:
         assert check["name"] in shown
         assert check["state"] == "ok" or check["fix"] in shown

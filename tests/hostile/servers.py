@@ -14,6 +14,10 @@ from typing import Any, NamedTuple
 PATIENCE = 90.0
 
 
+NO_PROGRAMS = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+"""An environment without the agents' programs, which take their time to tell a version."""
+
+
 class Done(NamedTuple):
     """How a command line ended."""
 

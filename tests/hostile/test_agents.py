@@ -216,7 +216,7 @@ async def most_memory():
             await looking
 
 
-@pytest.mark.parametrize("stream", ["out", "err"])
+@pytest.mark.parametrize("stream", ["out", pytest.param("err", marks=pytest.mark.long)])
 async def test_a_flood_of_output_is_capped_and_says_so(tmp_path, stream):
     size = (1000 if LONG else 200) * 1_000_000
     redirect = ">&2" if stream == "err" else ""
@@ -426,7 +426,9 @@ async def test_a_result_file_that_is_none_is_passed_over(tmp_path, result):
         assert max(memory) - memory[0] < 100 * 1_000_000
 
 
-@pytest.mark.parametrize("makes", ["true", "mkfifo", "mkdir"])
+@pytest.mark.parametrize(
+    "makes", ["mkfifo", *(pytest.param(m, marks=pytest.mark.long) for m in ("true", "mkdir"))]
+)
 async def test_an_agent_that_takes_its_prompt_away_holds_no_later_server_up(tmp_path, makes):
     go = tmp_path / "go"
     agent = shell(

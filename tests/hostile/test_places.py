@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from engine.houses import CALC, UNITTEST, git, make_repo
-from hostile.servers import Done, muster, served, settings
+from hostile.servers import NO_PROGRAMS, Done, muster, served, settings
 from house.patience import PATIENCE
 from muster.client import Muster, Patience
 from muster.client.home import find_server, read_token
@@ -83,7 +83,7 @@ def test_a_home_below_a_file_is_refused_with_a_way_out(tmp_path: Path, how: tupl
     (tmp_path / "file").write_text("")
     home = tmp_path / "file" / "home"
     refused(muster(home, "up", "--port", "0", *how), str(home), "--home")
-    assert muster(home, "doctor").code == 1
+    assert muster(home, "doctor", env=NO_PROGRAMS).code == 1
     assert muster(home, "status").code == 6
 
 
@@ -236,7 +236,13 @@ def test_a_dirty_checkout_loses_nothing(place: Path, tmp_path: Path):
 
 @pytest.mark.parametrize(
     "name",
-    ["with spaces", "Füße 日本 🦆", "quo'te\"d $(touch x) `y`", "-dash"],
+    [
+        "-dash, Füße 日本 🦆 and quo'te\"d $(touch x) `y`",
+        *(
+            pytest.param(name, marks=pytest.mark.long)
+            for name in ("with spaces", "Füße 日本 🦆", "quo'te\"d $(touch x) `y`", "-dash")
+        ),
+    ],
 )
 def test_a_path_of_any_letters_works(place: Path, tmp_path: Path, name: str):
     works(place, make_repo(tmp_path / name, CALC), "--name", "repo")
@@ -248,7 +254,7 @@ def test_a_path_with_a_line_end_is_refused(place: Path, tmp_path: Path):
     refused(muster(place, "init", str(repo), "--yes"), "line end", "move")
 
 
-@pytest.mark.parametrize("branch", ["-f", "--upload-pack=x"])
+@pytest.mark.parametrize("branch", [pytest.param("-f", marks=pytest.mark.long), "--upload-pack=x"])
 def test_a_branch_that_looks_like_an_option_is_refused_or_works(
     place: Path, tmp_path: Path, branch: str
 ):

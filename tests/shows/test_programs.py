@@ -52,7 +52,7 @@ SCRIPTS = {
         {"text": "Waited."},
     ],
     "nap": [
-        {"tools": [{"tool": "bash", "command": "for i in 1 2 3; do sleep 1; done"}]},
+        {"tools": [{"tool": "bash", "command": "until [ -e said ]; do sleep 0.1; done; sleep 1"}]},
         {"text": "Awake."},
         {"text": "And heard."},
     ],
@@ -88,7 +88,7 @@ def named(*names: str, always: tuple[str, ...] = ()) -> Any:
     return pytest.mark.parametrize("name", [pytest.param(n, marks=m) for n, m in marks.items()])
 
 
-ALL = named(*PROGRAMS)
+MANY = named(*PROGRAMS, always=("claude", "codex", "gemini"))
 TWO = ("claude", "codex")
 MOST = named(*PROGRAMS, always=TWO)
 STEERED = named("claude", "codex")
@@ -123,7 +123,7 @@ def interrupt(done: Talk, fact: Fact) -> None:
 # --- the work -------------------------------------------------------------------------------------
 
 
-@ALL
+@MANY
 def test_it_edits_a_real_file_and_asks_first_though_muster_restarts_all_the_time(
     name: str, tmp_path: Path, talked
 ):
@@ -201,13 +201,16 @@ def test_a_running_turn_is_interrupted_and_the_next_one_works(name: str, talked)
 
 
 @STEERED
-def test_a_word_into_a_running_turn_is_heard(name: str, talked, server: ModelServer):
+def test_a_word_into_a_running_turn_is_heard(
+    name: str, tmp_path: Path, talked, server: ModelServer
+):
     said: list[str] = []
 
     def steer(done: Talk, fact: Fact) -> None:
         if fact.kind == "tool_started" and not said:
             said.append("Mind the gap.")
             done.say(done.session.say(said[0]))
+            (tmp_path / "workspace" / "said").touch()
 
     done = talked(name, "nap", on_fact=steer, restarts=True)
     assert done.ending.outcome is Outcome.COMPLETED, (done.ending, done.err)
@@ -303,7 +306,7 @@ def plant(workspace: Path, marks: Path) -> None:
     put("AGENTS.md", "INSTRUCTIONS FOR ALL.\n")
 
 
-@named("codex", "gemini", "qwen", "opencode")
+@named("codex", "gemini", "qwen", "opencode", always=("codex", "gemini", "opencode"))
 def test_settings_servers_and_hooks_of_a_repository_are_not_run(
     name: str, tmp_path: Path, server: ModelServer
 ):
@@ -346,7 +349,7 @@ def test_a_repository_with_plugins_that_would_be_loaded_is_refused(
     assert "refuse_files" in told.value.hint
 
 
-@ALL
+@MANY
 def test_the_key_is_no_argument_and_is_kept_nowhere(name: str, tmp_path: Path, talked):
     done = talked(name, "say")
     program = PROGRAMS[name]
