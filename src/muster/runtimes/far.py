@@ -107,6 +107,10 @@ class Helper:
         folder = self._folder(head)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         spec = _spec(head["spec"], body)
+        # An empty folder does not travel, and programs need the one for temporary files.
+        temporary = Path(spec.env.get("TMPDIR", ""))
+        if temporary.is_relative_to(self._folder(head, "at")):
+            temporary.mkdir(parents=True, exist_ok=True, mode=0o700)
         await self._runtime.start(spec, folder / "run")
         return {}, b""
 
