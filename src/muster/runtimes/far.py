@@ -107,10 +107,7 @@ class Helper:
         folder = self._folder(head)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         spec = _spec(head["spec"], body)
-        # An empty folder does not travel, and programs need the one for temporary files.
-        temporary = Path(spec.env.get("TMPDIR", ""))
-        if temporary.is_relative_to(self._folder(head, "at")):
-            temporary.mkdir(parents=True, exist_ok=True, mode=0o700)
+        await asyncio.to_thread(_make_temporary, spec, self._folder(head, "at"))
         await self._runtime.start(spec, folder / "run")
         return {}, b""
 
@@ -234,6 +231,13 @@ def _tenant(place: Path) -> str:
     """The later run whose folders are in the place of one that is over; empty for none."""
     name = read_text(str(place / TENANT))
     return name if RUN.fullmatch(name) else ""
+
+
+def _make_temporary(spec: RunSpec, place: Path) -> None:
+    """The folder for temporary files: an empty one does not travel, and programs count on it."""
+    folder = Path(spec.env.get("TMPDIR", ""))
+    if folder.is_relative_to(place):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 def _carrier(folder: Path, n: int) -> Carrier:
