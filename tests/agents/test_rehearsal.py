@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.fake_two_way import output
 from agents.jobs import job_in, read, run, start
 from contracts.driver import DriverContract, StructuredDriverContract
 from muster.agents import cassette, recording, replay
@@ -165,6 +166,26 @@ def test_a_claude_recording_is_read_like_claude(job):
     assert "rehearsal" in done.facts[0].data["text"]
     plain = run(RehearsalDriver(), replace(job, options={**options, "dialect": "text"}))
     assert {fact.kind for fact in plain.facts} == {"text"}
+
+
+@pytest.mark.parametrize(
+    ("name", "dialect", "code"),
+    [("codex", "codex", 0), ("gemini", "acp", None), ("opencode", "acp", 0), ("qwen", "acp", 1)],
+)
+def test_a_recorded_conversation_ends_again_as_it_did(job, tmp_path, name, dialect, code):
+    out = output(CASSETTES / f"talk-{name}.jsonl")
+    lines = recording.record([(0.0, out)], [], {}, code)
+    path = tmp_path / "talk.jsonl"
+    path.write_text(recording.cassette([lines], source=name, dialect=dialect))
+    done = run(RehearsalDriver(), replace(job, options={"cassette": str(path), "speed": 0}))
+    assert done.ending.outcome is Outcome.COMPLETED, done.ending
+    assert done.of("session")[0]["session_id"]
+    assert done.of("tool_started")
+    assert not done.of("permission")
+    half = recording.record([(0.0, out[: len(out) // 2])], [], {}, -9)
+    path.write_text(recording.cassette([half], dialect=dialect))
+    killed = run(RehearsalDriver(), replace(job, options={"cassette": str(path), "speed": 0}))
+    assert killed.ending.outcome is Outcome.CRASHED
 
 
 def test_a_claude_recording_that_does_not_say_so_is_recognised(job, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Callable
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from engine.houses import Town, git, town
-from muster.engine.resume import make_home, put
+from muster.engine.resume import catch_up, make_home, put
+from muster.runtimes.process import ProcessRuntime
 
 CLAUDE = """#!{python} -I
 import json, os, pathlib, signal, sys, uuid
@@ -96,6 +98,33 @@ async def test_a_session_that_another_task_has_is_not_gone_on_with(tmp_path, mor
         _, (*_, folder), (home, _, other) = lives(place)
         assert home == "fresh"
         assert folder != other
+
+
+class Away(ProcessRuntime):
+    """A place that does not answer until it is back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.back = asyncio.Event()
+
+    def stays(self, run_dir: Path) -> bool:
+        return run_dir.exists()
+
+    async def catch_up(self, run_dir: Path) -> None:
+        await self.back.wait()
+        (run_dir / "caught").touch()
+
+
+async def test_a_place_that_is_away_is_waited_for_unless_the_run_is_to_end(tmp_path: Path):
+    for back in (True, False):
+        away, wish = Away(), asyncio.Event()
+        going_on = asyncio.ensure_future(catch_up(away, tmp_path, wish))
+        await asyncio.sleep(0.05)
+        assert not going_on.done()
+        (away.back if back else wish).set()
+        await asyncio.wait_for(going_on, 30)
+        assert (tmp_path / "caught").exists() is back
+        (tmp_path / "caught").unlink(missing_ok=True)
 
 
 def test_a_link_where_a_configuration_goes_is_replaced_and_never_followed(tmp_path: Path):

@@ -33,6 +33,7 @@ from matrix.programs import (
     walk,
 )
 from model_server.server import ModelServer
+from muster.agents import cassette
 from muster.client import Muster
 from muster.client.home import find_server, read_token
 from muster.runtimes.layout import RUN_ID
@@ -41,7 +42,7 @@ PATIENCE = 90.0
 KEPT = ("PATH", "LANG", "LC_", "TZ", "TMPDIR", "SSL_CERT", "COVERAGE")
 """Beginnings of the names of variables that a server of a cell gets from here."""
 KILLS = ("server killed", "agent killed")
-COLUMNS = ("edits", "verdict", "cost", "session", *KILLS)
+COLUMNS = ("edits", "verdict", "cost", "session", "record", *KILLS)
 
 
 @dataclass
@@ -170,6 +171,7 @@ class _Cell:
         self.note("verdict", _verdict, task)
         self.note("cost", self.cost, task)
         self.note("session", self.session, task)
+        self.note("record", self.recorded, task)
         self.note("server killed", lambda t: self.survived(t, adopted), task)
 
     def second(self, its: Walk) -> None:
@@ -255,6 +257,21 @@ class _Cell:
             assert agent["session_id"] is None
             return "no"
         assert agent["session_id"], "no session id"
+        return "yes"
+
+    def recorded(self, task: dict[str, Any]) -> str:
+        (agent,) = task["agents"]
+        path = self.home / "recorded.jsonl"
+        done = muster(self.home, "record", agent["id"], str(path), env=self.env)
+        assert done.code == 0, done.err
+        found = cassette.read(path)
+        assert found.dialect == (agent["driver"] if self._can.structured else "text")
+        (take,) = found.takes
+        said = b"".join(line.data for line in take if line.kind == "out").decode()
+        assert BEGINS in said, said[-1000:]
+        assert ENDS in said, said[-1000:]
+        assert {line.path for line in take if line.path} == {"sums.py", "test_add.py"}
+        assert take[-1].kind == "exit"
         return "yes"
 
     def survived(self, task: dict[str, Any], adopted: int) -> str:

@@ -271,6 +271,18 @@ class TestSshRuntime(RuntimeContract):
         assert (first, second) == (f"at first {there}/a", f"then {there}")
         assert there.startswith(str(self.sshd.far))
 
+    async def test_the_folder_for_temporary_files_is_there_though_it_is_empty(
+        self, place: Place, tmp_path: Path
+    ) -> None:
+        home = tmp_path / "home"
+        (home / "tmp").mkdir(parents=True)
+        env = {"TMPDIR": str(home / "tmp"), "PATH": os.environ["PATH"]}
+        argv = ("sh", "-c", "mktemp")
+        spec = RunSpec("run", argv, str(home), env, folders=(str(home),))
+        await place.runtime.start(spec, place.dir())
+        assert (await place.end()).code == 0, place.out()
+        assert "/tmp/tmp." in place.out().decode()
+
     async def test_a_run_that_follows_another_finds_its_folders_under_the_same_paths(
         self, place: Place, tmp_path: Path
     ) -> None:

@@ -3,8 +3,8 @@
 One object per line; `t` is seconds since the start of the take (missing: no later than the last).
 
     {"kind": "cassette", "version": 1, "source": "claude 2.1.329", "dialect": "claude"}
-        the first line; it may be missing. `dialect` says how the output reads, text or claude;
-        where it does not, the output's own look decides.
+        the first line; it may be missing. `dialect` says how the output reads: text, claude,
+        codex or acp; where it does not, the output's own look decides.
     {"kind": "take"}
         a further take starts here; attempt N plays take N, and the last one is played again.
     {"t": 0.2, "kind": "out", "text": "…"}        or "data": base64 for bytes that are no text
@@ -32,7 +32,7 @@ from muster.domain.errors import Invalid
 VERSION = 1
 LARGEST = 64 * 1024 * 1024
 LONGEST_SECONDS = 7 * 24 * 3600.0
-DIALECTS = ("text", "claude")
+DIALECTS = ("text", "claude", "codex", "acp")
 _INIT = b'{"type":"system","subtype":"init"'
 _FIRST = 5
 _KINDS = frozenset({"cassette", "take", "out", "err", "write", "delete", "exit"})

@@ -4,21 +4,24 @@ Facts: the player is a child program of this Python (`replay.py`), so that a reh
 place like any other agent: with its limits, its log, its stop and its kill. A cassette is named by
 `cassette` in `[agents.NAME]`; it may hold a take for each attempt, or `cassettes` names a file for
 each. `speed` makes it faster (0: no waiting), `dialect` says how the output reads when the cassette
-does not say it itself. Nothing is signed in, nothing is spent: what a recording says of cost is
-what the recorded run cost.
+does not say it itself. A recorded conversation is read, and nothing is said in it. Nothing is
+signed in, nothing is spent: what a recording says of cost is what the recorded run cost.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import muster
-from muster.agents import options
-from muster.agents.base import Capabilities, Found, Job, Launch, Reader
+from muster.agents import acp_session, codex_session, options
+from muster.agents.acp_session import AcpSession
+from muster.agents.base import Capabilities, Ending, Fact, Found, Job, Launch, Reader, Session
 from muster.agents.cassette import DIALECTS, Cassette, read
+from muster.agents.codex_session import CodexSession
 from muster.agents.plain_text import PlainTextReader
+from muster.agents.replay import BROKEN
 from muster.agents.stream_json import StreamJsonReader
 from muster.domain.errors import Invalid
 
@@ -53,9 +56,32 @@ class RehearsalDriver:
 
     def reader(self, job: Job) -> Reader:
         """The reader of the dialect that was recorded."""
-        if _dialect(job, read(_chosen(job)[0])) == "claude":
-            return StreamJsonReader(str(job.workspace))
-        return PlainTextReader()
+        place = str(job.workspace)
+        match _dialect(job, read(_chosen(job)[0])):
+            case "claude":
+                return StreamJsonReader(place)
+            case "codex":
+                return Overheard(CodexSession(codex_session.Start("", place, "thread/start", {})))
+            case "acp":
+                return Overheard(AcpSession(acp_session.Start("", place)))
+            case _:
+                return PlainTextReader()
+
+
+class Overheard:
+    """What was said in a conversation, read by one who says nothing; nobody is asked anything."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def feed(self, data: bytes) -> Sequence[Fact]:
+        """Facts completed by these bytes, but for requests, which were answered then."""
+        return [fact for fact in self._session.feed(data) if fact.kind != "permission"]
+
+    def end(self, code: int | None, why: str) -> Ending:
+        """The outcome as it was told then; such a program may have been ended when it was done."""
+        done = why == "exit" and code not in {None, BROKEN} and self._session.finished
+        return self._session.end(code, "closed" if done else why)
 
 
 def _chosen(job: Job) -> tuple[Path, int]:

@@ -121,7 +121,7 @@ async def run(tools: Tools, task: Task) -> Task:
         )
         await runtime.start(spec, run_dir)
     else:
-        await catch_up(runtime, run_dir)
+        await catch_up(runtime, run_dir, tools.wish(task.id))
     failpoint("run.after_spawn")
     # Written beside the watch: nobody has to wait for it, and what it says is true by now.
     told = asyncio.ensure_future(_started(tools, task, agent, workspace))

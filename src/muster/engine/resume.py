@@ -8,6 +8,7 @@ of whole paths in it; its work is there anyway. What lies in that home is a stra
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import shutil
@@ -67,10 +68,22 @@ async def make_way(tools: Tools, task: Task, past: Agent) -> str | None:
     return past.id
 
 
-async def catch_up(runtime: Runtime, run_dir: Path) -> None:
-    """Before a run that goes on is followed again: know all that it was told, to tell it once."""
-    if isinstance(runtime, Carries):
-        await runtime.catch_up(run_dir)
+async def catch_up(runtime: Runtime, run_dir: Path, wish: asyncio.Event) -> None:
+    """Before a run that goes on is followed again: know all that it was told, to tell it once.
+
+    Who wishes it to end does not wait for a place that is away.
+    """
+    if not isinstance(runtime, Carries):
+        return
+    knows = asyncio.ensure_future(runtime.catch_up(run_dir))
+    wished = asyncio.ensure_future(wish.wait())
+    try:
+        await asyncio.wait((knows, wished), return_when=asyncio.FIRST_COMPLETED)
+        if knows.done():
+            knows.result()
+    finally:
+        knows.cancel()
+        wished.cancel()
 
 
 def make_home(home: Path) -> None:

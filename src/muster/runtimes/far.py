@@ -108,9 +108,11 @@ class Helper:
     async def _start(self, head: dict[str, Any], body: bytes) -> Answer:
         folder = self._folder(head)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        place = self._folder(head, "at")
         # A repository that was made there stands on what it travelled in.
-        stood_on = tuple(str(path) for path in sorted(folder.glob("f*.git/objects")))
+        stood_on = tuple(str(path) for path in sorted(place.glob("f*.git/objects")))
         spec = replace(_spec(head["spec"], body), readable=stood_on)
+        await asyncio.to_thread(_make_temporary, spec, place)
         await self._runtime.start(spec, folder / "run")
         return {}, b""
 
@@ -234,6 +236,13 @@ def _tenant(place: Path) -> str:
     """The later run whose folders are in the place of one that is over; empty for none."""
     name = read_text(str(place / TENANT))
     return name if RUN.fullmatch(name) else ""
+
+
+def _make_temporary(spec: RunSpec, place: Path) -> None:
+    """The folder for temporary files: an empty one does not travel, and programs count on it."""
+    folder = Path(spec.env.get("TMPDIR", ""))
+    if folder.is_relative_to(place):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 def _carrier(folder: Path, n: int) -> Carrier:

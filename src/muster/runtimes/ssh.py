@@ -138,7 +138,7 @@ class SshRuntime:
         stdin = said.pop("stdin")
         said.pop("folders")
         said.pop("follows")
-        await self._ask("start", stdin, run=note["run"], spec=said)
+        await self._ask("start", stdin, **_names(note), spec=said)
         (run_dir / STARTED).touch(mode=0o600)
         self._follow(run_dir)
 

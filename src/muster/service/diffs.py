@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from muster.agents.cassette import DIALECTS
 from muster.agents.recording import cassette, record
 from muster.domain.errors import Conflict
 from muster.domain.task import Task
@@ -73,7 +74,7 @@ class Diffs(Tasks, Agents):
             for stream in ("out", "err")
         }
         lines = await asyncio.to_thread(record, said["out"], said["err"], files, agent.exit_code)
-        dialect = "claude" if agent.driver == "claude" else "text"
+        dialect = agent.driver if agent.driver in DIALECTS else "text"
         return cassette([lines], source=agent.driver, dialect=dialect)
 
     def _files(self, task: Task, base: str, head: str) -> dict[str, bytes | None]:
