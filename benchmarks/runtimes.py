@@ -9,19 +9,22 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.figures import Broken, Figure, Plan, median
 from benchmarks.meters import children
 from muster.runtimes.base import RunSpec
+from muster.runtimes.docker import IMAGE, DockerRuntime
+from muster.runtimes.docker_engine import engine
 from muster.runtimes.process import ProcessRuntime
 from muster.runtimes.rundir import RunDir
 from muster.runtimes.sandbox import SandboxRuntime
 from muster.runtimes.supervised import Supervised
+from muster.runtimes.tmux import TmuxRuntime
 
-START_MS, UP_SECONDS, UP_MB = 30.0, 5.0, 400.0
+START_MS, CONTAINER_MS, UP_SECONDS, UP_MB = 30.0, 500.0, 5.0, 400.0
 _STARTS, _AGENTS = 8, 50
 _ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 _HELLO, _WAIT = ("echo", "hello"), ("sleep", "600")
@@ -30,6 +33,8 @@ _WRAPPED = (
     *_HELLO,
 )
 _NETWORK = ("example.org",)
+_OTHERS: Mapping[str, Supervised] = {"tmux": TmuxRuntime(), "docker": DockerRuntime()}
+"""Places of which only the start is measured."""
 _MB = 1e6
 _REST = 0.15
 """Agents are not started back to back: a shim is kept ready for the next."""
@@ -46,15 +51,20 @@ async def _measure(plan: Plan) -> list[Figure]:
     places: list[tuple[str, Supervised, tuple[str, ...]]] = [("process", ProcessRuntime(), ())]
     if not note:
         places += [("sandbox", bare, ()), ("sandbox with a proxy", bare, _NETWORK)]
+    others = {name: place for name, place in _OTHERS.items() if not place.available()}
     with tempfile.TemporaryDirectory(prefix="mu-") as name:
         folder = Path(name)
-        figures = await _starts(plan, folder, places)
+        seldom = [(name, place, ()) for name, place in others.items()]
+        figures = await _starts(plan, folder, [*places, *seldom])
         for place, runtime, network in places:
             figures += await _crowd(plan, folder, place, runtime, network)
     if note:
         name = "sandbox with a proxy: first byte of a program"
         figures.append(Figure(name, None, "ms", START_MS, note=note))
-    for _, runtime, _ in places:
+    if "docker" not in others:
+        name, note = "docker: first byte of a program", _OTHERS["docker"].available()
+        figures.append(Figure(name, None, "ms", CONTAINER_MS, note=note))
+    for _, runtime, _ in (*places, *seldom):
         await runtime.close()
     return figures
 
@@ -67,16 +77,21 @@ async def _starts(
         took = {"bare program": _bare(_HELLO)}
         if shutil.which("bwrap"):
             took["bubblewrap by itself"] = _bare(_WRAPPED)
+        if any(isinstance(runtime, DockerRuntime) for _, runtime, _ in places):
+            took["container by itself, until its engine says so"] = await _container()
         for place, runtime, network in places:
             spec = RunSpec("r", _HELLO, str(folder), _ENV, network=network)
             took[place] = await _first_byte(runtime, spec, folder / f"{place}-{n}")
         for name, seconds in took.items() if n else ():  # the first makes the zygotes
             times.setdefault(name, []).append(seconds * 1000)
-    bars = {"sandbox with a proxy": START_MS}
+    bars = {"sandbox with a proxy": START_MS, "docker": CONTAINER_MS}
     return [
-        Figure(f"{name}: first byte of a program", median(taken), "ms", bars.get(name))
-        for name, taken in times.items()
+        Figure(_named(name), median(taken), "ms", bars.get(name)) for name, taken in times.items()
     ]
+
+
+def _named(name: str) -> str:
+    return name if "," in name else f"{name}: first byte of a program"
 
 
 def _bare(argv: Sequence[str]) -> float:
@@ -85,6 +100,20 @@ def _bare(argv: Sequence[str]) -> float:
         assert child.stdout
         child.stdout.read(1)
         return time.perf_counter() - began
+
+
+async def _container() -> float:
+    """Make and start a container that is given nothing: the least that an engine needs."""
+    host = {"NetworkMode": "none"}
+    config = {"Image": IMAGE, "Entrypoint": [*_WAIT], "HostConfig": host}
+    async with engine() as docker:
+        await asyncio.sleep(_REST)
+        began = time.perf_counter()
+        container = await docker.containers.create(config)
+        await container.start()
+        took = time.perf_counter() - began
+        await container.delete(force=True)
+    return took
 
 
 async def _first_byte(runtime: Supervised, spec: RunSpec, run_dir: Path) -> float:

@@ -9,6 +9,7 @@ import sys
 
 import httpx
 import pytest
+from mcp import MCPError
 
 from house.patience import PATIENCE
 from mcp_door.streets import TOKEN, call, refused, street
@@ -49,6 +50,56 @@ async def test_a_token_of_one_agent_does_nothing_to_another(here):
         await call(a, "finish", status="failed", summary="of A")
         shown = await here.place.service.get_task(other["id"])
         assert shown["agents"][0]["result"] is None
+
+
+VALID = {
+    "claim_work": {}, "report_progress": {"text": "x"}, "ask_person": {"question": "x"},
+    "finish": {"status": "failed", "summary": "x"}, "search_context": {"query": "x"},
+    "take_locks": {"paths": ["x"]}, "release_locks": {}, "list_locks": {},
+    "emit_event": {"type": "own.x"}, "propose_subtasks": {"tasks": [{"description": "x"}]},
+}  # fmt: skip
+NAMES = ("agent", "task")
+
+
+async def test_no_tool_resource_or_prompt_opens_anything_of_another_agent(here):
+    _, first = await here.hire("secret of A")
+    other, second = await here.hire("secret of B")
+    async with here.client(second) as b:
+        await call(b, "ask_person", question="secret question of B", wait_seconds=0)
+    before = await here.place.service.list_events(0)
+    shown = await here.place.service.get_task(other["id"])
+    foreign = (other["label"], shown["agents"][0]["id"])
+    async with here.client(first) as a:
+        # Its own tools take no address at all, whatever it is called.
+        assert {tool.name for tool in (await a.list_tools()).tools} == VALID.keys()
+        for tool, given in VALID.items():
+            for name in NAMES:
+                for value in foreign:
+                    problem = await refused(a, tool, **given, **{name: value})
+                    assert problem["code"] == "invalid", (tool, name)
+    async with here.client(TOKEN) as person:
+        tools = {tool.name for tool in (await person.list_tools()).tools}
+        resources = {str(one.uri) for one in (await person.list_resources()).resources}
+        prompts = {one.name for one in (await person.list_prompts()).prompts}
+    async with here.client(first) as a:
+        # Those of people, which do take one, are not there for it.
+        for tool in tools:
+            problem = await refused(a, tool, task=other["label"], agent=foreign[1])
+            assert problem["code"] == "not-found", tool
+        for uri in (*resources, "muster://task/brief/x", f"muster://task/{other['id']}"):
+            with pytest.raises(MCPError):
+                await a.read_resource(uri)
+        for prompt in prompts:
+            with pytest.raises(MCPError):
+                await a.get_prompt(prompt, {"task": other["label"]})
+        for said in [
+            *[str(await a.read_resource(one.uri)) for one in (await a.list_resources()).resources],
+            *[str(await a.get_prompt(one.name)) for one in (await a.list_prompts()).prompts],
+        ]:
+            assert "secret of A" in said or "muster://task" in said
+            assert "of B" not in said
+    assert await here.place.service.list_events(0) == before
+    assert await here.place.service.get_task(other["id"]) == shown
 
 
 async def test_an_agents_token_opens_nothing_but_its_own_door(here):

@@ -170,6 +170,7 @@ class FakeFleet:
             "session_id": None,
             "workspace": "/srv/w",
             "last_line": "",
+            "hears": None,
             "created_at": stamp(20),
             "started_at": stamp(20),
             "ended_at": None,
@@ -442,6 +443,15 @@ class FakeFleet:
     async def restore_checkpoint(self, ref: str, n: int) -> dict[str, Any]:
         self.calls.append(("restore", ref, n))
         return self.change(ref, reason=f"put back to checkpoint {n}")
+
+    async def tell_agent(
+        self, agent_id: str, body: Mapping[str, Any], key: str | None = None
+    ) -> dict[str, Any]:
+        self.calls.append(("tell", agent_id, body["text"]))
+        agent = self.agents[agent_id]
+        if agent["status"] not in LIVE:
+            raise Conflict(f"{agent_id} has ended", hint="try the task again")
+        return agent
 
     async def set_queue(self, body: Mapping[str, Any]) -> dict[str, Any]:
         self.calls.append(("queue", dict(body)))

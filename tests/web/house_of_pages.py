@@ -55,6 +55,10 @@ def api(fleet: FakeFleet) -> list[Route]:
             request.path_params["id"], int(request.path_params["n"])
         )
 
+    async def send(request: Request, body: dict[str, Any]) -> Any:
+        key = request.headers.get("idempotency-key")
+        return await fleet.tell_agent(request.path_params["id"], body, key)
+
     async def settings(request: Request, body: dict[str, Any]) -> Any:
         return await fleet.set_queue(body)
 
@@ -70,6 +74,7 @@ def api(fleet: FakeFleet) -> list[Route]:
         ("POST", "/api/tasks", create),
         ("POST", "/api/tasks/{id}/cancel", cancel),
         ("POST", "/api/tasks/{id}/checkpoints/{n}/restore", restore),
+        ("POST", "/api/agents/{id}/send", send),
         ("POST", "/api/queue/settings", settings),
         ("PATCH", "/api/projects/{id}", project),
         ("GET", "/api/agents/{id}/logs", logs),

@@ -129,6 +129,47 @@ def test_a_key_that_ends_work_only_asks(page, server):
     assert ("resolve", "bp_1", "close", "") in server.fleet.calls
 
 
+def test_an_agent_at_work_is_told_something_from_its_page(page, server):
+    fleet = server.fleet
+    task = fleet.add_task("Listens", number=901, status="executing", agent="claude")
+    agent = fleet.add_agent(task["id"], "working\n", hears=True)
+    opened(page, server, f"/tasks/{task['id']}")
+    field = page.get_by_label("Tell the agent")
+    field.fill("mind the <b>tests</b>\nand be brief")
+    server.do(lambda: fleet.change(task["id"], title="Listens still"))
+    expect(page.locator("h1")).to_have_text("Listens still")
+    field.press("Enter")
+    expect(page.locator("#toasts")).to_contain_text("hears it in this turn or the next")
+    expect(field).to_have_value("")
+    told = ("tell", agent["id"], "mind the <b>tests</b>\nand be brief")
+    assert [call for call in fleet.calls if call[0] == "tell"] == [told]
+    page.get_by_role("button", name="Send").click()
+    assert [call for call in fleet.calls if call[0] == "tell"] == [told]
+    server.do(lambda: fleet.end_agent(agent["id"]))
+    expect(field).to_have_count(0)
+
+
+def test_a_word_that_was_not_taken_stays_in_the_field(chromium, server):
+    fleet = server.fleet
+    task = fleet.add_task("Ends", number=902, status="executing", agent="claude")
+    agent = fleet.add_agent(task["id"], "working\n", hears=True)
+    with tab(chromium, server) as page:
+        opened(page, server, f"/tasks/{task['id']}")
+        agent["status"] = "completed"  # the page has not heard of it yet
+        page.get_by_label("Tell the agent").fill("too late")
+        page.get_by_role("button", name="Send").click()
+        expect(page.locator(".toast.bad")).to_contain_text("has ended")
+        expect(page.get_by_label("Tell the agent")).to_have_value("too late")
+
+
+def test_an_agent_that_cannot_hear_has_no_field_for_a_word(page, server):
+    fleet = server.fleet
+    task = fleet.add_task("Deaf", number=903, status="executing", agent="aider")
+    fleet.add_agent(task["id"], "working\n")
+    opened(page, server, f"/tasks/{task['id']}")
+    expect(page.locator("#t-say")).to_be_hidden()
+
+
 def test_a_note_that_is_half_written_survives_updates_and_goes_with_the_answer(page, server):
     opened(page, server, "/tasks/tsk_0482")
     note = page.locator("#note-bp_1")

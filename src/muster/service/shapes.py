@@ -272,6 +272,7 @@ _TOLD = {
     "workspace.opened": ("note", "Workspace made ({backend}) at {commit}"),
     "mailbox.refused": ("fail", "Not taken from the mailbox: {file}. {why}"),
     "network.refused": ("fail", "Not reached: {host} {port}. {why}"),
+    "limit.reached": ("fail", "Limit of {limit}: {text}"),
     "agent.told": ("note", "{by} told the agent: {text}"),
     "permission.ruled": ("note", "By rule ({by}): {answer} {summary}"),
     "lock.kept": ("wait", "Kept from {path}, which {by} has locked"),

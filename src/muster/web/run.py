@@ -177,6 +177,7 @@ class Run:
         found = sum(len(v["findings"]) for v in verdicts[:1])
         yield painter.part("t-counts-checks", "part_tab_count.html", number=found or None)
         yield painter.part("t-termbar", "part_termbar.html", **common, live=self.is_live)
+        yield painter.part("t-say", "part_say.html", **common, hears=self.hears)
         yield painter.part("t-checks", "part_checks.html", **common, verdicts=verdicts)
         yield painter.part(
             "t-diff", "part_diff.html", **common, diff=diff, files=files, why=why_no_diff
@@ -194,6 +195,11 @@ class Run:
     def is_live(self) -> bool:
         """Whether the run that is shown still runs."""
         return self.shown is not None and self.shown["status"] in LIVE
+
+    @property
+    def hears(self) -> bool:
+        """Whether the run that is shown can be told something now."""
+        return self.shown is not None and self.is_live and self.shown["hears"] is True
 
     def _graph(self) -> Any:
         known = self._replica.tasks

@@ -205,6 +205,26 @@ async function create(form) {
   }
 }
 
+/** Say something to the agent at work; what could not be sent stays in the field. @param {HTMLFormElement} form */
+async function tell(form) {
+  const field = /** @type {HTMLTextAreaElement} */ (form.querySelector("textarea"));
+  const button = /** @type {HTMLElement} */ (form.querySelector("[type=submit]"));
+  const text = field.value.trim();
+  if (!text || button.classList.contains("busy") || document.body.classList.contains("away")) return;
+  if (form.dataset.word !== text) Object.assign(form.dataset, { word: text, key: fresh() });
+  try {
+    const agent = encodeURIComponent(form.dataset.agent ?? "");
+    await busy(button, () => call("POST", `/agents/${agent}/send`, { text }, form.dataset.key));
+    if (field.value.trim() === text) field.value = "";
+    toast("Told; the agent hears it in this turn or the next");
+  } catch (error) {
+    toast(/** @type {Error} */ (error).message, { bad: true });
+    // Without an answer it may have been taken: the same word goes under the same key again.
+    if (!(/** @type {any} */ (error).status)) return;
+  }
+  delete form.dataset.word;
+}
+
 // --- tabs and the filter ----------------------------------------------------------------------------
 
 /** @param {string} name */
@@ -296,10 +316,19 @@ export function start(given) {
     if (form.dataset.act === "create") {
       event.preventDefault();
       create(form);
+    } else if (form.dataset.act === "tell") {
+      event.preventDefault();
+      tell(form);
     } else if (form.matches(".search")) event.preventDefault();
   });
   document.addEventListener("input", (event) => {
     if (event.target instanceof HTMLInputElement && event.target.id === "filter") filter(event.target);
+  });
+  document.addEventListener("keydown", (event) => {
+    const form = event.target instanceof HTMLTextAreaElement && event.target.closest("form.steer");
+    if (!form || event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    /** @type {HTMLFormElement} */ (form).requestSubmit();
   });
   document.querySelector("[role=tablist]")?.addEventListener("keydown", (event) => {
     arrows(/** @type {KeyboardEvent} */ (event));
