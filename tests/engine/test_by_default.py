@@ -155,12 +155,14 @@ async def test_a_check_says_what_was_refused_to_it_and_runs_anew_when_it_is_let(
 @contained
 async def test_a_program_that_is_here_and_not_shown_is_named_with_the_setting(tmp_path, person):
     hidden = own_program(person / ".hidden" / "tool", "#!/bin/sh\ntrue\n")
-    calls = shell(f'T={hidden}; "$T"')
+    calls = shell(f'T={hidden}; "$T" && echo x > new.txt')
     async with town(tmp_path, {"calls": calls}, max_attempts=1, **DEFAULT) as place:
         task = await place.do("calls", type="chore")
         (agent,) = task["agents"]
         assert f"{hidden} is on this machine and is not shown to a contained run" in agent["reason"]
-        assert f"muster project set repo readable {person}/.hidden" in agent["reason"]
+        assert f"muster project set repo readable {hidden} " in agent["reason"]
+        await place.service.change_project("repo", {"settings": {"readable": hidden}})
+        assert (await place.do("calls", type="chore"))["status"] == "completed"
 
 
 @contained

@@ -14,11 +14,12 @@ from muster.runtimes.base import Runtime
 from muster.runtimes.egress import USUAL_PORTS, rules
 from muster.runtimes.refusals import read_refusals
 from muster.runtimes.rundir import RunDir
+from muster.runtimes.visible import installation
 
 _MOST = 5
 _TAIL = 8192
 _NOT_FOUND = re.compile(
-    r"(?:^|[\s:'\"])([^\s:'\"]{1,300})'?\"?: "
+    r"(?:^|[\s:'\"\u2018])([^\s:'\"\u2018\u2019]{1,300})['\"\u2019]?: "
     r"(?:command not found|not found|No such file or directory|cannot execute)",
     re.MULTILINE,
 )
@@ -70,11 +71,9 @@ def _programs(
     said = "".join(item.text for item in page.items)
     for name in dict.fromkeys(_NOT_FOUND.findall(said)):
         path = shutil.which(name, path=env.get("PATH", os.defpath))
-        if path is None or not path.startswith("/"):
-            continue
-        folder = Path(path).resolve().parent
-        shown = folder.parent if folder.name == "bin" else folder
-        wanted = ",".join(dict.fromkeys((*(project.settings.readable or ()), str(shown))))
+        if path is None or not path.startswith("/") or not installation(path):
+            continue  # it is nowhere, or a part of the system, which is shown
+        wanted = ",".join(dict.fromkeys((*(project.settings.readable or ()), path)))
         yield (
             f"{path} is on this machine and is not shown to a contained run; if it needs that: "
             f"muster project set {project.name} readable {wanted} (or runtime process)"

@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from muster.domain.redact import SHORTEST
 from muster.engine.foreign import read_small
 from muster.engine.resume import make_room
 
 _LENT = "logins.json"
 _LARGEST = 256 * 1024
+_SHORTEST_SECRET = 12  # `token_type` is no secret
 _SECRET_WORDS = ("token", "key", "secret")
 
 
@@ -107,4 +107,4 @@ def _secrets(said: Any, name: str = "") -> Iterator[str]:
         for key, value in said.items():
             yield from _secrets(value, key)
     elif isinstance(said, str) and any(word in name.lower() for word in _SECRET_WORDS):
-        yield from [said] if len(said.strip()) >= SHORTEST else []
+        yield from [said] if len(said.strip()) >= _SHORTEST_SECRET else []
