@@ -66,9 +66,9 @@ async def run_fresh(tools: Tools, job: Job, command: Command, where: Path) -> Ch
 
 
 def _kept(tools: Tools, job: Job, command: Command) -> Path:
-    """Where the outcome is kept: by the command's text, the files and the layer under them."""
+    """Where the outcome is kept: by the command's text, the files, the layer below, the image."""
     tree = tools.workspaces.tree(job.repo, command.commit)
-    parts = (job.repo, tree, command.command, command.layer or "")
+    parts = (job.repo, tree, command.command, command.layer or "", job.settings.image or "")
     name = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     return tools.settings.home / "cache" / "checks" / f"{name}.json"
 

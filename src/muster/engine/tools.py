@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -163,6 +163,8 @@ async def job_and_agent(tools: Tools, task: Task) -> tuple[Job, Agent]:
 
 def _job(tools: Tools, task: Task, row: ProjectRow) -> Job:
     settings, _ = resolve(tools.settings, row.overrides, row.file_settings)
+    if task.image:
+        settings = replace(settings, image=task.image)
     project = Project(
         row.id, row.name, row.git_dir, row.work_tree, row.branch, settings, row.trusted_config
     )

@@ -8,6 +8,7 @@ import time
 from muster import __version__
 from muster.engine.daemon import Daemon, hand_over
 from muster.engine.dispatch import room_on_disk
+from muster.engine.janitor import sweep_all
 from muster.engine.tools import Tools
 from muster.runtimes.screens import Shows
 from muster.service.counter import Service
@@ -64,6 +65,7 @@ class House:
                 version=__version__,
                 started_at=int(time.time() * 1000),
                 room_on_disk=lambda: room_on_disk(self.tools),
+                clear_away=lambda: sweep_all(self.tools),
             )
         )
 
