@@ -168,11 +168,13 @@ async def test_waiting_ends_with_the_first_move_after_what_was_seen(here):
 
 
 async def test_a_manager_cannot_spawn_without_end(here):
-    _, token = await manager(here)
+    task, token = await manager(here)
+    (agent,) = (await here.place.service.get_task(task["id"]))["agents"]
+    await here.place.service.set_queue({"paused": True})
+    for n in range(MOST_WORKERS):
+        errand = {"id": f"w{n}", "prompt": "make it"}
+        await here.place.service.spawn_worker(agent["id"], errand)
     async with here.client(token) as boss:
-        await here.place.service.set_queue({"paused": True})
-        for n in range(MOST_WORKERS):
-            await worker(boss, f"w{n}")
         problem = await refused(boss, "spawn_worker", id="more", prompt="do")
         assert (problem["code"], str(MOST_WORKERS) in problem["detail"]) == ("conflict", True)
         assert len((await call(boss, "list_workers"))["workers"]) == MOST_WORKERS
