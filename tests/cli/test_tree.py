@@ -25,6 +25,9 @@ LINES: dict[str, list[str]] = {
     "project set": ["sample", "agent", "claude"],
     "project remove": ["sample"],
     "do": ["add a retry", "--project", "sample"],
+    "worker list": ["--project", "sample"],
+    "worker logs": [AGENT],
+    "worker clean": [],
     "task list": [],
     "task show": ["MU-1"],
     "task approve": ["MU-1"],
@@ -71,6 +74,10 @@ ELSEWHERE = {
     "image build",
     "plugin list",
     "agent attach",
+    "manager",
+    "worker spawn",
+    "worker result",
+    "worker reset",
 } | {f"host {name}" for name in ("list", "add", "remove")}
 """Commands with more to them; they have tests of their own."""
 

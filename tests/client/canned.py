@@ -30,7 +30,8 @@ def task(text: str = "Add a retry", **changes: Any) -> dict[str, Any]:
         "max_attempts": 3, "needs": ["tsk_0"], "needs_labels": ["MU-0"], "branch": text,
         "base_commit": "a" * 40, "result_commit": "b" * 40, "merged_commit": None,
         "cost_usd": 0.12, "input_tokens": 12300, "output_tokens": 4100, "paths": [text],
-        "wish": None, "list_position": None, "added": 10, "removed": 2, "files_changed": 3,
+        "wish": None, "parent_id": None, "errand": None, "image": None, "list_position": None,
+        "added": 10, "removed": 2, "files_changed": 3,
         "live_agent": None, "breakpoint_id": "bp_1", "created_at": MORNING,
         "updated_at": MORNING, "started_at": MORNING, "finished_at": None, "rev": 9, **changes,
     }  # fmt: skip
@@ -84,6 +85,7 @@ def detail(text: str = "Add a retry", **changes: Any) -> dict[str, Any]:
         "agents": [agent(text)], "verdicts": [verdict(text)], "breakpoint": question(text),
         "decisions": [{"attempt": 1, "step": "retry", "reasons": [text], "time": MORNING}],
         "checkpoints": [checkpoint(text)], "trail": steps,
+        "workers": [task(text, parent_id="tsk_1", errand=text)],
     }  # fmt: skip
     return {**task(text), **more, **changes}
 

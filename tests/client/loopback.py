@@ -209,6 +209,7 @@ def usual_routes(text: str | None = None) -> dict[tuple[str, str], Route]:
         "tasks/MU-1/merge": Answer(body=task),
         "tasks/MU-1/checkpoints/1/restore": Answer(body=task),
         "agents/spawn": Answer(202, task),
+        "agents/clean": Answer(body={"workspaces": 1, "runs": own or ["docker: 1f3a"]}),
         "agents/coding-1f3a9c02/kill": Answer(body=agent),
         "agents/coding-1f3a9c02/send": Answer(202, agent),
         "agents/coding-1f3a9c02/retry": Answer(body=task),

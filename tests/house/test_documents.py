@@ -18,7 +18,7 @@ from muster.api.app import make_app
 from muster.cli.main import root
 from muster.domain.event import KINDS
 from muster.domain.project import ProjectSettings
-from muster.mcp import agent_tools, person_tools
+from muster.mcp import agent_tools, manager_tools, person_tools
 from muster.service.counter import Service
 from muster.settings import Settings
 
@@ -172,5 +172,5 @@ def test_the_example_of_a_plugin_is_the_one_that_is_tested() -> None:
 
 
 def test_every_tool_of_the_mcp_door_is_documented_and_no_other() -> None:
-    real = {tool.name for tool in (*agent_tools.TOOLS, *person_tools.TOOLS)}
+    real = {tool.name for tool in (*agent_tools.TOOLS, *manager_tools.TOOLS, *person_tools.TOOLS)}
     assert set(_rows("mcp.md")) == real

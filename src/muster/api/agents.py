@@ -76,6 +76,11 @@ def agent_act_routes(service: Service) -> APIRouter:
             return await service.retry_task(task["id"])
         return task
 
+    @router.post("/clean")
+    async def clean() -> Any:
+        """Clear away what is left of agents that have ended."""
+        return await service.clear_away()
+
     @router.post("/{agent_id}/kill")
     async def kill(agent_id: str) -> Any:
         """Stop an agent and cancel its task."""

@@ -31,11 +31,12 @@ class NewTask(Body):
     autonomy: str | None = Field(None, description="manual, confirm or full")
     agent: str | None = None
     runtime: str | None = None
-    playbook: str | None = None
+    playbook: str | None = Field(None, description="solo or manager")
     model: str | None = None
     budget_usd: float | None = None
     timeout_minutes: float | None = None
     paths: list[str] | None = Field(None, description="patterns the work should stay within")
+    image: str | None = Field(None, description="what containers of this task stand on")
 
 
 class TaskChange(Body):

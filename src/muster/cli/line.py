@@ -113,11 +113,12 @@ _INNER = _global_options(with_environment=False)
 
 
 class Command(click.Command):
-    """A command that also takes the global options."""
+    """A command that also takes the global options, but for those whose names it has itself."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self.params = [*self.params, *_INNER]
+        own = {name for param in self.params for name in param.opts}
+        self.params += [param for param in _INNER if own.isdisjoint(param.opts)]
 
 
 class Group(click.Group):

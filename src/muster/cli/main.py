@@ -29,6 +29,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "init": ("muster.cli.init", "init", "Register a repository."),
     "project": ("muster.cli.project", "project", "List and change projects."),
     "do": ("muster.cli.do", "do", "Submit a task."),
+    "manager": ("muster.cli.manager", "manager", "Have a manager split a wish among workers."),
+    "worker": ("muster.cli.worker", "worker", "Spawn, watch and clear away workers by hand."),
     "task": ("muster.cli.task", "task", "List, show and act on tasks."),
     "agent": ("muster.cli.agent", "agent", "List, show and stop agents; read their logs."),
     "inbox": ("muster.cli.breakpoint", "inbox", "List what waits for a person."),

@@ -29,6 +29,8 @@ Commands:
   init        Register a repository.
   project     List and change projects.
   do          Submit a task.
+  manager     Have a manager split a wish among workers.
+  worker      Spawn, watch and clear away workers by hand.
   task        List, show and act on tasks.
   agent       List, show and stop agents; read their logs.
   inbox       List what waits for a person.

@@ -159,7 +159,7 @@ class Muster:
         """Submit work; the same `key` makes the same task only once.
 
         `fields` may be title, type, agent, runtime, playbook, autonomy, after, priority,
-        budget_usd, model, timeout_minutes, paths.
+        budget_usd, model, timeout_minutes, paths, image.
         """
         body = _given(project=project, description=description, **fields)
         return cast(Task, self._post("tasks", body=body, key=key))
@@ -225,6 +225,10 @@ class Muster:
     def tell_agent(self, agent: str, text: str, *, key: str | None = None) -> Agent:
         """Say something to an agent at work: in its running turn, else as its next."""
         return cast(Agent, self._post("agents", agent, "send", body={"text": text}, key=key))
+
+    def clean_agents(self) -> Any:
+        """Clear away what is left of agents that have ended."""
+        return self._post("agents", "clean")
 
     def retry_agent(self, agent: str) -> Any:
         """Start the agent's step again."""

@@ -137,6 +137,9 @@ class Task(TypedDict):
     output_tokens: int
     paths: list[str]
     wish: str | None
+    parent_id: str | None
+    errand: str | None
+    image: str | None
     list_position: int | None
     added: int
     removed: int
@@ -244,6 +247,7 @@ class TaskDetail(Task):
     breakpoint: Breakpoint | None
     checkpoints: list[Checkpoint]
     trail: list[Footprint]
+    workers: list[Task]
 
 
 class FileChange(TypedDict):

@@ -30,6 +30,8 @@ KINDS: Mapping[str, str] = {
     "agent.heard": "the word was said to the agent's program",
     "agent.result": "an agent handed in a structured result; its word, not a verdict",
     "agent.proposed": "an agent proposed a task",
+    "agent.said": "what a manager said in a turn of its conversation",
+    "agent.spawned": "a manager spawned a worker",
     "agent.ended": "an agent's program and all its processes are gone",
     "verdict.reached": "supervision concluded an attempt",
     "decision.made": "the next step was chosen, with its reasons",

@@ -80,6 +80,9 @@ ACTIVE = frozenset({Stage.PREPARING, Stage.RUNNING, Stage.VALIDATING, Stage.MERG
 HOLDS_A_SLOT = frozenset({Stage.PREPARING, Stage.RUNNING})
 """Stages that count against `max_concurrent`: a slot is held only while an agent runs."""
 
+GOES_ON = frozenset({Stage.QUEUED, *ACTIVE})
+"""Stages that a task leaves without anybody's doing."""
+
 TERMINAL = frozenset({Stage.COMPLETED, Stage.FAILED, Stage.CANCELLED})
 
 _END = {Stage.FAILED, Stage.CANCELLED}
@@ -89,14 +92,23 @@ MOVES: Mapping[Stage, frozenset[Stage]] = {
     Stage.QUEUED: frozenset({Stage.PREPARING, Stage.BLOCKED, Stage.WAITING, *_END}),
     Stage.PREPARING: frozenset({Stage.RUNNING, Stage.QUEUED, Stage.WAITING, *_END}),
     Stage.RUNNING: frozenset({Stage.VALIDATING, Stage.QUEUED, Stage.WAITING, *_END}),
-    Stage.VALIDATING: frozenset({Stage.MERGING, Stage.QUEUED, Stage.WAITING, *_END}),
+    Stage.VALIDATING: frozenset(
+        {Stage.MERGING, Stage.COMPLETED, Stage.QUEUED, Stage.WAITING, *_END}
+    ),
     Stage.MERGING: frozenset({Stage.COMPLETED, Stage.QUEUED, Stage.WAITING, *_END}),
     Stage.WAITING: frozenset({Stage.MERGING, Stage.QUEUED, Stage.COMPLETED, *_END}),
     Stage.COMPLETED: frozenset(),
     Stage.FAILED: frozenset({Stage.QUEUED, Stage.BLOCKED}),
     Stage.CANCELLED: frozenset({Stage.QUEUED, Stage.BLOCKED}),
 }
-"""Which stage may follow which; a retry by a person leads back from an ended task."""
+"""Which stage may follow which; a retry by a person leads back from an ended task.
+
+A manager's task has nothing to merge: it is completed by its verdict.
+"""
+
+SOLO, MANAGER = "solo", "manager"
+PLAYBOOKS = (SOLO, MANAGER)
+"""Which roles a task goes through: one agent under supervision, or a manager with its workers."""
 
 
 def may_move(here: Stage, there: Stage) -> bool:
@@ -114,7 +126,8 @@ class Task:
     """One task as the store holds it. Times are epoch milliseconds, costs US dollars.
 
     `token` is fresh for each claim and fences every write of the attempt it belongs to.
-    `rev` is the number of the event that last changed the row.
+    `rev` is the number of the event that last changed the row. A worker's task names the manager's
+    by `parent_id`, and `errand` is the name that the manager gave it.
     """
 
     id: str
@@ -149,6 +162,9 @@ class Task:
     feedback: Mapping[str, Any] | None = None
     wish: str | None = None
     list_position: int | None = None
+    parent_id: str | None = None
+    errand: str | None = None
+    image: str | None = None
     needs: tuple[str, ...] = field(default=())
 
     @property
@@ -160,6 +176,16 @@ class Task:
     def label(self) -> str:
         """The short name people use: `MU-12`."""
         return f"MU-{self.number}"
+
+    @property
+    def manages(self) -> bool:
+        """Whether its agent spawns workers, and changes nothing itself."""
+        return self.playbook == MANAGER
+
+    @property
+    def listens(self) -> bool:
+        """Whether it was given no wish: its agent stays for what people say until it sums up."""
+        return self.manages and not self.description
 
     @property
     def branch(self) -> str:

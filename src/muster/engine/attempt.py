@@ -8,6 +8,7 @@ from pathlib import Path
 
 from muster.agents.base import Ending
 from muster.domain.agent import Agent, AgentStatus, Outcome, Role, Usage
+from muster.domain.errors import Invalid
 from muster.domain.event import NewEvent
 from muster.domain.ids import new_agent_id
 from muster.domain.task import Stage, Task
@@ -15,6 +16,7 @@ from muster.engine.closing import close_aside
 from muster.engine.follow import Follower
 from muster.engine.kept_out import kept_out
 from muster.engine.logins import bring_home
+from muster.engine.managed import place_to_manage, told_of_workers
 from muster.engine.order import (
     agent_job,
     door_to,
@@ -53,10 +55,16 @@ async def prepare(tools: Tools, task: Task) -> Task:
     """Give the attempt its agent, its workspace and its prompt; then it is running."""
     job = await job_of(tools, task)
     driver, options = program_of(tools, job)
-    runtime = await place_of(tools, job)
+    runtime = await (place_to_manage if task.manages else place_of)(tools, job)
+    if task.listens and not driver.capabilities.two_way:
+        raise Invalid(
+            f"'{driver.name}' is given its prompt and hears nothing after it",
+            hint="give the manager a wish, or another agent: muster manager --agent claude",
+        )
+    role = Role.MANAGER if task.manages else Role.CODING
     new = NewAgent(
-        new_agent_id(Role.CODING),
-        Role.CODING,
+        new_agent_id(role),
+        role,
         driver.name,
         runtime.name,
         permissions_of(job, driver, options),
@@ -131,7 +139,8 @@ async def run(tools: Tools, task: Task) -> Task:
     if wanted.ask:
         watch.seconds = seconds_of(job, options)
     try:
-        async with delivered(tools, task, agent, mailbox_of(tools, job, agent.id)):
+        mailbox = mailbox_of(tools, job, agent.id)
+        async with delivered(tools, task, agent, mailbox), told_of_workers(tools, task, mailbox):
             ending, exit_ = await watch.until_over()
     finally:
         await told

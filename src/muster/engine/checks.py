@@ -69,9 +69,10 @@ async def run_fresh(tools: Tools, job: Job, command: Command, where: Path) -> Ch
 
 
 def _kept(tools: Tools, job: Job, command: Command, place: str) -> Path:
-    """Where the outcome is kept: by the command, the files, the layer under them, and its place."""
+    """Where the outcome is kept: by the command, the files, the layer below, place and image."""
     tree = tools.workspaces.tree(job.repo, command.commit)
-    reach = (place, *(job.settings.network or ()), "", *(job.settings.readable or ()))
+    settings = job.settings
+    reach = (place, *(settings.network or ()), "", *(settings.readable or ()), settings.image or "")
     parts = (job.repo, tree, command.command, command.layer or "", *reach)
     name = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     return tools.settings.home / "cache" / "checks" / f"{name}.json"

@@ -16,11 +16,13 @@ from muster.engine.checks import LOST_ALLOWED
 from muster.engine.closing import close_aside
 from muster.engine.evidence import as_changes, evidence
 from muster.engine.foreign import read_small
+from muster.engine.managed import examine_workers
 from muster.engine.tools import Job, Tools, in_thread, job_and_agent
 from muster.store.moves import Fence, Move, move
 from muster.supervision.decide import decide
 from muster.supervision.evidence import Changes
 from muster.supervision.validate import validate
+from muster.supervision.workers import decide_managed
 from muster.workspace.base import Workspace
 from muster.workspace.workspaces import Taken
 
@@ -34,7 +36,10 @@ async def conclude(tools: Tools, task: Task) -> Task:
     job, agent = await job_and_agent(tools, task)
     if agent.outcome is Outcome.LOST and task.attempt < LOST_ALLOWED:
         return await _again(tools, task, agent)
-    commit, findings = await examine(tools, job, agent)
+    if task.manages:
+        commit, findings = None, await examine_workers(tools, task, agent, _result(tools, agent))
+    else:
+        commit, findings = await examine(tools, job, agent)
     if tools.wish(task.id).is_set():
         return await _cancelled(tools, task, agent, commit)
     verdict = _verdict(tools, job, agent, findings)
@@ -99,11 +104,15 @@ def _first_look(
         agent.reason,
         changed,
         taken.nested,
-        _result_file(tools.run_dir(agent.id) / "agent" / "result.json") or _handed_in(agent),
+        _result(tools, agent),
         job.task,
         added=added,
         test_paths=job.settings.test_paths,
     )
+
+
+def _result(tools: Tools, agent: Agent) -> Mapping[str, Any] | None:
+    return _result_file(tools.run_dir(agent.id) / "agent" / "result.json") or _handed_in(agent)
 
 
 def _result_file(path: Path) -> Mapping[str, Any] | None:
@@ -127,7 +136,8 @@ def _handed_in(agent: Agent) -> Mapping[str, Any] | None:
 def _verdict(tools: Tools, job: Job, agent: Agent, findings: list[Finding]) -> Verdict:
     task = job.task
     retry_at = (task.feedback or {}).get("ending", {}).get("retry_at")
-    decision = decide(
+    rule = decide_managed if task.manages else decide
+    decision = rule(
         findings,
         autonomy=job.autonomy,
         tries=task.tries,

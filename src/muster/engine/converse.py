@@ -14,7 +14,7 @@ from muster.engine.follow import Follower
 from muster.engine.permit import Permits
 from muster.engine.tools import Tools, in_thread
 from muster.runtimes.rundir import RunDir
-from muster.store import words
+from muster.store import agents, words
 
 _PATIENCE = 5.0
 """Seconds in which a program ends that has said that it is done and hears no more."""
@@ -59,7 +59,12 @@ class Conversation:
             await self._say(due)
         if self._closed_at is None and (look or self.session.finished):
             await self._tell()
-        if self._closed_at is None and self.session.finished and await self._is_all():
+        if (
+            self._closed_at is None
+            and self.session.finished
+            and await self._has_no_more_to_do()
+            and await self._is_all()
+        ):
             self._closed_at = time.monotonic()
             with contextlib.suppress(Conflict):
                 await self.follower.runtime.end_input(self.follower.run_dir)
@@ -99,6 +104,13 @@ class Conversation:
                 if not await self._say(line):
                     return
             await store.write(words.said, self.task, self.agent.id, word.n)
+
+    async def _has_no_more_to_do(self) -> bool:
+        """Whether the end of a turn is the end; who was given no wish stays until it sums up."""
+        if not self.task.listens:
+            return True
+        now = await self.tools.store.read(agents.get_agent, self.agent.id)
+        return now.result is not None
 
     async def _is_all(self) -> bool:
         """Take no more words, unless there is one by now that it has still to be told."""

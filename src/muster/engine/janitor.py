@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from muster.domain.errors import MusterError
 from muster.domain.task import ACTIVE
@@ -28,15 +28,25 @@ class Sweeps(Protocol):
         ...
 
 
-async def sweep_places(tools: Tools) -> None:
-    """Have the places remove what they keep of runs that are over, as far as they were used."""
+async def sweep_all(tools: Tools) -> dict[str, Any]:
+    """Clear away now what would be cleared away some time: how many workspaces, and which runs."""
+    return {"workspaces": await sweep(tools), "runs": await sweep_places(tools)}
+
+
+async def sweep_places(tools: Tools) -> list[str]:
+    """Have the places remove what they keep of runs that are over, as far as they were used.
+
+    The names under which the places kept them.
+    """
+    swept: list[str] = []
     for name, place in tools.runtimes.items():
         if not isinstance(place, Sweeps) or not await tools.store.read(agents.was_used, name):
             continue
         try:
-            await place.sweep(tools.settings.runs)
+            swept += [f"{name}: {each}" for each in await place.sweep(tools.settings.runs)]
         except MusterError as error:
             log.warning("%s could not be cleared up: %s", name, error)
+    return swept
 
 
 async def sweep(tools: Tools) -> int:

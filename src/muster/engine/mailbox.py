@@ -6,6 +6,9 @@
     events/*.json    {"type", "payload"}: a fact of a kind of its own, taken away once it is kept
     rejected/        what was none of these, with the reason beside it
 
+A manager's has more: what it puts into `tasks` is a worker to be spawned, and in `status` and
+`results` it finds a file of each worker's state and outcome, which are not read back.
+
 A file counts once it is renamed into place. All of it is a stranger's, the folders too: no link is
 followed, nothing but an ordinary file is read, and nothing is ever waited for.
 """
@@ -54,12 +57,21 @@ class Letter:
 
 @dataclass(slots=True)
 class Mailbox:
-    """The mailbox in `folder`, which belongs to an agent at work on the task `label`."""
+    """The mailbox in `folder`, which belongs to an agent at work on the task `label`.
+
+    `manages`: the agent may put tasks into it.
+    """
 
     folder: Path
     label: str
+    manages: bool = False
     _seen: dict[tuple[str, str], tuple[int, int, int]] = field(default_factory=dict)
     _taken: int = 0
+
+    @property
+    def boxes(self) -> tuple[str, ...]:
+        """The folders in which the agent says something."""
+        return (_TASKS, *BOXES) if self.manages else BOXES
 
     def furnish(self, prompt: str, *, travels: bool = False) -> None:
         """Make the folders and put the task in; an empty folder does not travel."""
@@ -78,7 +90,7 @@ class Mailbox:
         """Whether nothing at all lies in it."""
         with contextlib.ExitStack() as stack:
             mailbox = _folder(self.folder, None, stack)
-            for box in BOXES if mailbox is not None else ():
+            for box in self.boxes if mailbox is not None else ():
                 folder = _folder(box, mailbox, stack)
                 if folder is not None:
                     with os.scandir(folder) as entries:
@@ -91,7 +103,7 @@ class Mailbox:
         found: list[Letter] = []
         with contextlib.ExitStack() as stack:
             mailbox = _folder(self.folder, None, stack)
-            for box in BOXES if mailbox is not None else ():
+            for box in self.boxes if mailbox is not None else ():
                 folder = _folder(box, mailbox, stack)
                 if folder is not None:
                     found += self._look_into(box, folder, last)
@@ -103,6 +115,20 @@ class Mailbox:
             with self._at(letter.box) as folder, contextlib.suppress(OSError):
                 if folder is not None:
                     os.unlink(letter.name, dir_fd=folder)
+
+    def deliver(self, box: str, name: str, document: dict[str, Any]) -> None:
+        """Put a file of ours into a box; what cannot be put there is left out."""
+        with self._at(box) as folder, contextlib.suppress(OSError):
+            if folder is None:
+                return
+            draft = f".{name}.part"
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(draft, dir_fd=folder)
+            made = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            handle = os.open(draft, made, 0o644, dir_fd=folder)
+            with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+                json.dump(document, file)
+            os.rename(draft, f"{name}{_END}", src_dir_fd=folder, dst_dir_fd=folder)
 
     def reject(self, letter: Letter, why: str) -> None:
         """Lay a file aside, with the reason beside it; one that cannot be moved is left there."""
@@ -121,7 +147,7 @@ class Mailbox:
         with os.scandir(folder) as entries:
             names = [e.name for e in islice(entries, _MOST_LOOKED_AT)]
         begun = self._taken
-        for name in sorted(n for n in names if n.endswith(_END) and not n.startswith(".")):
+        for name in sorted(n for n in names if self._counts(box, n)):
             if self.closed() or self._taken - begun >= _AT_ONCE:
                 return
             letter = self._open(box, name, folder, last)
@@ -129,6 +155,15 @@ class Mailbox:
                 # A status only takes the place of the one before it.
                 self._taken += box != "status" or bool(letter.refused)
                 yield letter
+
+    def _counts(self, box: str, name: str) -> bool:
+        if not name.endswith(_END) or name.startswith("."):
+            return False
+        own = name == f"{self.label}{_END}"
+        if self.manages and box in {_TASKS, "status", "results"}:
+            # The others of these are what the manager was told.
+            return own != (box == _TASKS)
+        return True
 
     def _open(self, box: str, name: str, folder: int, last: bool) -> Letter | None:
         """A file that was not seen like this before; None also when it may not be whole yet."""
@@ -161,6 +196,8 @@ class Mailbox:
             raise Invalid("it is no JSON in UTF-8") from error
         if not isinstance(document, dict):
             raise Invalid("it is no JSON object")
+        if box == _TASKS:
+            return _errand(document, name)
         own = self.label if box == "results" else None
         if own is not None and document.get("task_id", own) != own:
             raise Invalid(f"its task_id is not {own}, the task of this mailbox")
@@ -176,6 +213,14 @@ class Mailbox:
                 with contextlib.suppress(OSError):
                     os.mkdir(box, 0o700, dir_fd=mailbox)
             yield None if mailbox is None else _folder(box, mailbox, stack)
+
+
+def _errand(document: dict[str, Any], name: str) -> dict[str, Any]:
+    """What a manager asks of a worker; the file's name is the worker's, said inside or not."""
+    named = name.removesuffix(_END)
+    if document.get("id", named) != named:
+        raise Invalid(f"its id is not '{named}', as its file is called")
+    return {**document, "id": named}
 
 
 def _folder(name: str | Path, within: int | None, stack: contextlib.ExitStack) -> int | None:

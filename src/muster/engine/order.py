@@ -65,7 +65,7 @@ def private(tools: Tools, agent_id: str) -> Path:
 
 def mailbox_of(tools: Tools, job: Job, agent_id: str) -> Mailbox:
     """Where an agent says something by files."""
-    return Mailbox(private(tools, agent_id) / "mailbox", job.task.label)
+    return Mailbox(private(tools, agent_id) / "mailbox", job.task.label, job.task.manages)
 
 
 def agent_job(
@@ -113,7 +113,9 @@ def _budget(job: Job, options: Mapping[str, Any]) -> float | None:
 
 
 def seconds_of(job: Job, options: Mapping[str, Any]) -> float:
-    """How long the agent may work."""
+    """How long the agent may work; a manager waits for others unless it is given a time."""
+    if job.task.manages and not job.task.timeout_minutes:
+        return _LONGEST_WAIT
     own = options.get("timeout_minutes")
     return 60 * float(job.task.timeout_minutes or own or job.settings.timeout_minutes)
 

@@ -11,13 +11,15 @@ from functools import cached_property
 from typing import Any
 
 from muster.domain.agent import Agent
-from muster.domain.errors import Invalid
+from muster.domain.errand import errand_of
+from muster.domain.errors import Conflict, Invalid, Stale
 from muster.domain.event import NewEvent
 from muster.domain.task import Task
 from muster.domain.telling import PROGRESS_BYTES, SUMMARY_BYTES, Telling
-from muster.engine.mailbox import BOXES, MOST, Letter, Mailbox
+from muster.engine.mailbox import MOST, Letter, Mailbox
 from muster.engine.tools import Tools, in_thread
-from muster.store import agents, events, keys
+from muster.settings import resolve
+from muster.store import agents, events, keys, projects, workers
 from muster.store.base import Tx
 from muster.vault import secrets_in
 
@@ -33,7 +35,7 @@ async def delivered(
 ) -> AsyncIterator[None]:
     """Bring in what comes into the mailbox until the end of the block, and then what is left."""
     post = _Post(tools, task, agent, mailbox)
-    with tools.hints.of([mailbox.folder / box for box in BOXES]) as came:
+    with tools.hints.of([mailbox.folder / box for box in mailbox.boxes]) as came:
         rounds = asyncio.ensure_future(post.go_round(came))
         try:
             yield
@@ -85,12 +87,12 @@ class _Post:
             why = letter.refused
             if not why:
                 try:
-                    act = self._act(letter)
-                except Invalid as no:
-                    why = f"{no.detail}. {no.hint}"
-                else:
-                    await self.tools.store.write(act)
+                    await self.tools.store.write(self._act(letter))
                     self.mailbox.done(letter)
+                except Stale:
+                    raise
+                except (Invalid, Conflict) as no:
+                    why = f"{no.detail}. {no.hint}"
             if why:
                 self.mailbox.reject(letter, why)
                 await self._tell(f"{letter.box}/{letter.name}", why)
@@ -107,6 +109,8 @@ class _Post:
         said = letter.document
         if letter.box == "status":
             return self._status(said)
+        if letter.box == "tasks":
+            return self._errand(said)
         act = self._result(said) if letter.box == "results" else self._event(said)
         which = f"{letter.box}/{letter.name} {letter.stamp}".encode("utf-8", "surrogateescape")
         key = f"mail {self.agent.id} {hashlib.sha256(which).hexdigest()}"
@@ -137,6 +141,20 @@ class _Post:
             {"status": status, "summary": words[: SUMMARY_BYTES // 4], "data": data}
         )
         return lambda tx: agents.hand_in(tx, self.task, self.agent.id, result)
+
+    def _errand(self, said: Mapping[str, Any]) -> Act:
+        """Spawn a worker, once: the file's name is the worker's."""
+        errand = errand_of(said, self._telling)
+
+        def verb(tx: Tx) -> None:
+            agents.refuse_stale(tx, self.task)
+            row = projects.get_project(tx, self.task.project_id)
+            settings, _ = resolve(self.tools.settings, row.overrides, row.file_settings)
+            autonomy = self.task.autonomy or settings.autonomy
+            known = {*self.tools.agent_names(), *row.file_settings.get("agents", {})}
+            workers.spawn(tx, self.task, self.agent, errand, autonomy=autonomy, known_agents=known)
+
+        return verb
 
     def _event(self, said: Mapping[str, Any]) -> Act:
         kind, payload = self._telling.own_event(said)

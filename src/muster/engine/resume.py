@@ -26,6 +26,7 @@ from muster.workspace.base import Workspace
 
 log = logging.getLogger("muster.engine")
 
+_AT_WORK = frozenset({Role.CODING, Role.MANAGER})
 _STOPPED = frozenset({Outcome.CRASHED, Outcome.RATE_LIMITED})
 
 
@@ -35,10 +36,11 @@ async def stopped_before(tools: Tools, task: Task, driver: Driver, runtime: str)
     It is that of the attempt before, if it was stopped by no fault of its work, and its work was
     kept. One that had itself gone on with that session is left alone: the session may be at fault.
     """
-    if task.attempt < 2 or not driver.capabilities.resume or not task.result_commit:
+    kept = task.result_commit or task.manages  # whose work is its workers
+    if task.attempt < 2 or not driver.capabilities.resume or not kept:
         return None
     found = await tools.store.read(agents.list_agents, task_id=task.id)
-    by_attempt = {agent.attempt: agent for agent in found if agent.role is Role.CODING}
+    by_attempt = {agent.attempt: agent for agent in found if agent.role in _AT_WORK}
     last, before = (by_attempt.get(task.attempt - n) for n in (1, 2))
     if last is None or last.outcome not in _STOPPED or not last.session_id:
         return None

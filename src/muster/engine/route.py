@@ -22,7 +22,7 @@ def after_verdict(job: Job, verdict: Verdict, commit: str | None) -> Move:
         columns["feedback"] = dict(decision.feedback)
     if not decision.counts:
         columns["tries"] = max(0, task.tries - 1)
-    stage = _stage(decision)
+    stage = _stage(decision, job)
     match decision.step:
         case Step.RETRY:
             if columns.get("feedback", {}).pop("restart", False):
@@ -44,10 +44,10 @@ def after_verdict(job: Job, verdict: Verdict, commit: str | None) -> Move:
     )
 
 
-def _stage(decision: Decision) -> Stage:
+def _stage(decision: Decision, job: Job) -> Stage:
     match decision.step:
         case Step.ACCEPT:
-            return Stage.MERGING
+            return Stage.COMPLETED if job.task.manages else Stage.MERGING
         case Step.RETRY | Step.PARK:
             return Stage.QUEUED
         case Step.ASK:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -177,6 +177,8 @@ async def job_and_agent(tools: Tools, task: Task) -> tuple[Job, Agent]:
 
 def _job(tools: Tools, task: Task, row: ProjectRow) -> Job:
     settings, _ = resolve(tools.settings, row.overrides, row.file_settings)
+    if task.image:
+        settings = replace(settings, image=task.image)
     project = Project(
         row.id, row.name, row.git_dir, row.work_tree, row.branch, settings, row.trusted_config
     )
@@ -192,9 +194,13 @@ def program_of(tools: Tools, job: Job) -> tuple[Driver, dict[str, Any]]:
 
 async def place_of(tools: Tools, job: Job) -> Runtime:
     """Where the task's agent runs and, contained like it, the project's commands."""
+    return tools.runtime(place_named(tools, job) or (await tools.usual_place()).name)
+
+
+def place_named(tools: Tools, job: Job) -> str:
+    """Where somebody said that it should run; empty when nobody did."""
     _, options = program_of(tools, job)
-    named = job.task.runtime or options.get("runtime") or job.settings.runtime
-    return tools.runtime(named or (await tools.usual_place()).name)
+    return str(job.task.runtime or options.get("runtime") or job.settings.runtime or "")
 
 
 async def _logged(what: str, work: Awaitable[object]) -> None:

@@ -20,6 +20,7 @@ from muster.store import events, permissions
 
 _REPORT_EVERY = 0.25
 _MOST_REFUSALS = 20
+_MOST_SAID = 2000
 _LIMITS = {
     "memory": "processes of it were killed, because it used more memory than it may",
     "processes": "it was refused more processes than it may have at a time",
@@ -54,9 +55,15 @@ class Watch:
     _read_to: int = 0
     _began_at: float = 0.0
     _ends_at: float = 0.0
+    _already_said: int = 0
+    _may_say: int = 0
+    _saying: list[str] = field(default_factory=list)
 
     async def until_over(self) -> tuple[Ending, Exit]:
         """Follow the run to its end and say how it ended."""
+        if self.task.manages:
+            said = await self.tools.store.read(events.count, "agent.said", self.agent.id)
+            self._already_said, self._may_say = said, _MOST_SAID - said
         talk = self._conversation()
         if talk is not None:
             await talk.catch_up()
@@ -68,6 +75,7 @@ class Watch:
             if talk is not None:
                 await talk.go_on()
             await self._report()
+            await self._tell_words()
             await self._tell_refusals()
             await self._enforce()
         exit_ = self.follower.exit
@@ -92,6 +100,8 @@ class Watch:
                 )
             case "session":
                 self.session_id = str(data.get("session_id", "")) or None
+            case "text" if self.task.manages:
+                self._saying.append(str(data.get("text", "")))
             case "tool_started":
                 self._open_tools += 1
             case "tool_finished":
@@ -118,6 +128,21 @@ class Watch:
                 "session_id": self.session_id,
             },
         )
+
+    async def _tell_words(self) -> None:
+        """Tell people what a manager says, each text once though its output is read again."""
+        saying, self._saying = self._saying, []
+        for text in saying:
+            if self._already_said:
+                self._already_said -= 1
+                continue
+            if self._may_say <= 0:
+                return
+            self._may_say -= 1
+            told = NewEvent(
+                "agent.said", self.agent.id, {"text": text}, self.task.project_id, self.task.id
+            )
+            await self.tools.store.write(events.append, told)
 
     async def _tell_refusals(self) -> None:
         """Say which places the run was kept from, each once.
@@ -173,7 +198,7 @@ class Watch:
 
     def _idle(self) -> bool:
         """Silent for long, with no tool at work, no processor time used, and nobody to answer."""
-        if isinstance(self.reader, Session) and self.reader.waiting:
+        if isinstance(self.reader, Session) and (self.reader.waiting or self._listens()):
             self._heard_at = time.monotonic()
         if self._open_tools or time.monotonic() - self._heard_at < self.tools.idle_seconds:
             return False
@@ -182,6 +207,10 @@ class Watch:
             self._cpu, self._heard_at = used, time.monotonic()
             return False
         return True
+
+    def _listens(self) -> bool:
+        """Whether it has nothing to do until a person says something."""
+        return self.task.listens and isinstance(self.reader, Session) and self.reader.finished
 
     def _only_waited(self, exit_: Exit) -> bool:
         """Whether it was done when its time was over, and nobody was there to let it end."""

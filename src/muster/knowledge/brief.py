@@ -9,6 +9,7 @@ from typing import Any
 from muster.domain.plain import plain, plain_line
 from muster.domain.project import Project
 from muster.domain.task import Task, TaskType
+from muster.knowledge.managing import managing
 
 BUDGET_TOKENS = 8_000
 CHARACTERS_PER_TOKEN = 3.4
@@ -54,17 +55,21 @@ def brief(
     what supervision said of the last attempt (`{findings, failing, tails, instructions, note}`);
     its evidence is cut to about `budget_tokens`, and the prompt says so where it is.
     """
-    parts = [
+    parts = managing(task, project) if task.manages else _working_on(task, project)
+    if feedback:
+        parts += _refused(feedback, max(0, int(budget_tokens * CHARACTERS_PER_TOKEN)))
+    text = "\n\n".join(part for part in parts if part.strip()) + "\n"
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _working_on(task: Task, project: Project) -> list[str]:
+    return [
         f"# Task {task.label}: {plain_line(task.title)}",
         task.description.strip("\n"),
         _working(task, project),
         _judged(task, project),
         _WAY_BACK.format(label=task.label),
     ]
-    if feedback:
-        parts += _refused(feedback, max(0, int(budget_tokens * CHARACTERS_PER_TOKEN)))
-    text = "\n\n".join(part for part in parts if part.strip()) + "\n"
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _list(lines: Iterable[str]) -> str:

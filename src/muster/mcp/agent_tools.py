@@ -86,52 +86,53 @@ class Proposal(Arguments):
     tasks: list[Subtask] = Field(min_length=1, max_length=20)
 
 
-def _agent(caller: Caller) -> str:
+def agent_of(caller: Caller) -> str:
+    """Who calls, where only agents can."""
     if caller.agent is None:
         raise TypeError("the tools of agents are offered to agents only")
     return caller.agent
 
 
 async def _claim(service: Service, caller: Caller, _given: Nothing) -> dict[str, Any]:
-    return await service.claim_work(_agent(caller))
+    return await service.claim_work(agent_of(caller))
 
 
 async def _progress(service: Service, caller: Caller, given: Progress) -> dict[str, Any]:
-    return await service.report_progress(_agent(caller), given.sent(), caller.key)
+    return await service.report_progress(agent_of(caller), given.sent(), caller.key)
 
 
 async def _ask(service: Service, caller: Caller, given: Question) -> dict[str, Any]:
     wait = WAIT if given.wait_seconds is None else given.wait_seconds
     body = {"question": given.question, "options": given.options or []}
-    return await service.ask_person(_agent(caller), body, wait)
+    return await service.ask_person(agent_of(caller), body, wait)
 
 
 async def _finish(service: Service, caller: Caller, given: Result) -> dict[str, Any]:
-    return await service.hand_in(_agent(caller), given.sent(), caller.key)
+    return await service.hand_in(agent_of(caller), given.sent(), caller.key)
 
 
 async def _search(service: Service, caller: Caller, given: Search) -> dict[str, Any]:
-    return await service.search_context(_agent(caller), given.sent())
+    return await service.search_context(agent_of(caller), given.sent())
 
 
 async def _take(service: Service, caller: Caller, given: Locks) -> dict[str, Any]:
-    return await service.take_locks(_agent(caller), given.sent(), caller.key)
+    return await service.take_locks(agent_of(caller), given.sent(), caller.key)
 
 
 async def _release(service: Service, caller: Caller, given: Release) -> dict[str, Any]:
-    return await service.release_locks(_agent(caller), given.sent())
+    return await service.release_locks(agent_of(caller), given.sent())
 
 
 async def _locks(service: Service, caller: Caller, _given: Nothing) -> dict[str, Any]:
-    return await service.locks_beside(_agent(caller))
+    return await service.locks_beside(agent_of(caller))
 
 
 async def _emit(service: Service, caller: Caller, given: OwnEvent) -> dict[str, Any]:
-    return await service.emit_own_event(_agent(caller), given.sent(), caller.key)
+    return await service.emit_own_event(agent_of(caller), given.sent(), caller.key)
 
 
 async def _propose(service: Service, caller: Caller, given: Proposal) -> dict[str, Any]:
-    return await service.propose(_agent(caller), given.sent(), caller.key)
+    return await service.propose(agent_of(caller), given.sent(), caller.key)
 
 
 TOOLS = (

@@ -20,9 +20,10 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.shared.exceptions import MCPError
 from starlette.requests import ClientDisconnect
 
+from muster.domain.agent import Role
 from muster.domain.errors import MusterError, NotFound
 from muster.gate import CALLER, App, Receive, Scope, Send
-from muster.mcp import agent_tools, material, person_tools
+from muster.mcp import agent_tools, manager_tools, material, person_tools
 from muster.mcp.base import Caller, Tool
 from muster.mcp.rates import Rates
 from muster.service.counter import Service
@@ -137,7 +138,11 @@ def _caller(context: Context) -> Caller:
 
 
 def _tools(caller: Caller) -> Sequence[Tool]:
-    return person_tools.TOOLS if caller.agent is None else agent_tools.TOOLS
+    if caller.agent is None:
+        return person_tools.TOOLS
+    # The counter looks at the agent itself; this only says what is offered.
+    manages = caller.agent.startswith(f"{Role.MANAGER}-")
+    return manager_tools.TOOLS if manages else agent_tools.TOOLS
 
 
 def _resources(caller: Caller) -> Sequence[material.Resource]:

@@ -179,6 +179,10 @@ class Agents(Desk):
         answer, _ = await self._store.write(keys.once, scoped, dict(body), write)
         return answer
 
+    async def clear_away(self) -> dict[str, Any]:
+        """Remove what is left of agents that have ended: workspaces, containers, folders."""
+        return await self._own.clear_away()
+
     async def cassette_parts(self, agent_id: str) -> tuple[Agent, list[Any]]:
         """An agent with everything it wrote, for `muster record`.
 

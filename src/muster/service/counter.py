@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from muster.service.common_ground import CommonGround
 from muster.service.diffs import Diffs
+from muster.service.managing import Managing
 from muster.service.projects import Projects
 from muster.service.terminals import Terminals
-from muster.service.voice import Voice
 from muster.service.watching import Watching
 
 
-class Service(Terminals, Diffs, Voice, CommonGround, Projects, Watching):
+class Service(Terminals, Diffs, Managing, CommonGround, Projects, Watching):
     """Every request a door can make, as one object."""

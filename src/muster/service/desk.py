@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,8 +22,9 @@ class Belongings:
     """What the counter works with, put together by the wiring.
 
     `agent_names` and `runtime_names` are those a task may name. `engine_state` tells how the
-    engine of this process does, `usual` where runs go that name no place, once that is known;
-    `sizes` remembers how large a task's change is, by commit.
+    engine of this process does, `usual` where runs go that name no place, once that is known, and
+    `clear_away` has it remove what is left over; `sizes` remembers how large a task's change is, by
+    commit.
     """
 
     settings: Settings
@@ -38,6 +39,7 @@ class Belongings:
     started_at: int
     room_on_disk: Callable[[], bool]
     usual: Callable[[], Usual | None]
+    clear_away: Callable[[], Awaitable[dict[str, Any]]]
     screens: Screens = field(default_factory=lambda: Screens({}))
     sizes: dict[tuple[str, str, str], dict[str, int]] = field(default_factory=dict)
 

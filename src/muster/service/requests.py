@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from muster.domain.errors import Invalid
-from muster.domain.task import DEFAULT_PRIORITY, PRIORITIES, Autonomy, TaskType
+from muster.domain.task import DEFAULT_PRIORITY, MANAGER, PRIORITIES, Autonomy, TaskType
 from muster.domain.telling import text
 
 TITLE_LENGTH = 200
@@ -33,6 +33,7 @@ class TaskRequest:
     budget_usd: float | None
     timeout_minutes: float | None
     paths: tuple[str, ...]
+    image: str | None = None
 
 
 _TASK_KEYS = frozenset(TaskRequest.__slots__)
@@ -49,7 +50,9 @@ def task_request(body: Mapping[str, Any]) -> TaskRequest:
         raise Invalid(
             f"a task has no '{unknown[0]}'", hint=f"it takes: {', '.join(sorted(_TASK_KEYS))}"
         )
-    description = text(body, "description", DESCRIPTION_BYTES)
+    playbook = _optional(body, "playbook")
+    unsaid = playbook == MANAGER and body.get("description") == ""
+    description = "" if unsaid else text(body, "description", DESCRIPTION_BYTES)
     return TaskRequest(
         project=text(body, "project", 4096),
         title=_title(body, description),
@@ -60,17 +63,20 @@ def task_request(body: Mapping[str, Any]) -> TaskRequest:
         autonomy=_one(Autonomy, body, "autonomy", None),
         agent=_optional(body, "agent"),
         runtime=_optional(body, "runtime"),
-        playbook=_optional(body, "playbook"),
+        playbook=playbook,
         model=_optional(body, "model"),
         budget_usd=_amount(body, "budget_usd"),
         timeout_minutes=_amount(body, "timeout_minutes"),
         paths=_paths(body),
+        image=_optional(body, "image"),
     )
 
 
 def _title(body: Mapping[str, Any], description: str) -> str:
     if body.get("title") is not None:
         title = text(body, "title", 4096)
+    elif not description:
+        title = "Listen"
     else:
         title = description.strip().splitlines()[0]
     title = " ".join(title.split())

@@ -11,15 +11,23 @@ from muster.domain.answers import after_answer, words_of
 from muster.domain.errors import Conflict, Invalid, NoRoom, NotFound
 from muster.domain.event import NewEvent
 from muster.domain.permission import permitted
-from muster.domain.task import ACTIVE, STATUS_OF, TERMINAL, Autonomy, Stage, Status, Task
-from muster.domain.verdict import OPTIONS, BreakpointKind
+from muster.domain.task import (
+    ACTIVE,
+    PLAYBOOKS,
+    STATUS_OF,
+    TERMINAL,
+    Autonomy,
+    Stage,
+    Status,
+    Task,
+)
+from muster.domain.verdict import BreakpointKind
 from muster.service import shapes
 from muster.service.desk import Desk
 from muster.service.requests import TaskRequest, task_request
 from muster.settings import resolve
-from muster.store import agents, events, judgements, keys, moves, projects, tasks
+from muster.store import agents, events, judgements, keys, moves, projects, tasks, workers
 from muster.store.base import Tx
-from muster.store.judgements import NewBreakpoint
 from muster.store.moves import Fence, Move
 from muster.store.tasks import NewTask
 
@@ -102,6 +110,7 @@ class Tasks(Desk):
                 shapes.checkpoint_shape(c) for c in judgements.checkpoints_of(tx, task_id)
             ],
             "trail": [line for line in reversed(told) if line is not None],
+            "workers": self._task_shapes(tx, workers.workers_of(tx, task_id)),
         }
 
     async def create_task(
@@ -131,8 +140,9 @@ class Tasks(Desk):
         if wanted.runtime is not None and wanted.runtime not in own.runtime_names:
             known = ", ".join(sorted(own.runtime_names))
             raise Invalid(f"there is no runtime '{wanted.runtime}'", hint=f"runtimes: {known}")
-        if wanted.playbook not in {None, "solo"}:
-            raise Invalid(f"there is no playbook '{wanted.playbook}'", hint="playbooks: solo")
+        if wanted.playbook not in {None, *PLAYBOOKS}:
+            known = ", ".join(PLAYBOOKS)
+            raise Invalid(f"there is no playbook '{wanted.playbook}'", hint=f"playbooks: {known}")
 
     def _create(self, tx: Tx, wanted: TaskRequest, *, proposed: bool = False) -> dict[str, Any]:
         project = projects.get_project(tx, wanted.project)
@@ -162,17 +172,11 @@ class Tasks(Desk):
                 budget_usd=wanted.budget_usd,
                 timeout_minutes=wanted.timeout_minutes,
                 paths=wanted.paths,
+                image=wanted.image,
             ),
         )
         if manual:
-            kind = BreakpointKind.START
-            judgements.raise_breakpoint(
-                tx,
-                task,
-                NewBreakpoint(
-                    kind, f"Start {task.label}: {task.title}?", tuple(map(str, OPTIONS[kind]))
-                ),
-            )
+            judgements.ask_to_start(tx, task)
         return self._task_shape(tx, task)
 
     async def change_task(self, ref: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -207,10 +211,7 @@ class Tasks(Desk):
                 raise Conflict(
                     f"{task.label} has already {task.stage}", hint="an ended task stays as it is"
                 )
-            if task.stage in ACTIVE:
-                return self._task_shape(tx, tasks.wish(tx, task.id, "cancel"))
-            step = Move(Fence.of(task), Stage.CANCELLED, "cancelled by a person", answer="cancel")
-            return self._task_shape(tx, moves.move(tx, step))
+            return self._task_shape(tx, moves.cancel(tx, task, "cancelled by a person"))
 
         return await self._once("cancel", key, [ref], write)
 
@@ -228,7 +229,7 @@ class Tasks(Desk):
                     f"{task.label} is {task.status}, so there is nothing to retry",
                     hint="only failed, cancelled and waiting tasks can be retried",
                 )
-            return self._task_shape(tx, moves.move(tx, _again(tx, task, note)))
+            return self._task_shape(tx, moves.move(tx, self._again(tx, task, note)))
 
         return await self._once("retry", key, [ref, note], write)
 
@@ -271,6 +272,10 @@ class Tasks(Desk):
             return self._task_shape(tx, moves.move(tx, merge_move(task, "", by)))
 
         return await self._once("merge", key, [ref], write)
+
+    def _again(self, tx: Tx, task: Task, note: str, by: str = "a person") -> Move:
+        """The move of a task to a fresh set of tries."""
+        return _again(tx, task, note, by=by)
 
     async def _once(
         self, act: str, key: str | None, body: list[str], write: Callable[[Tx], dict[str, Any]]

@@ -94,10 +94,14 @@ class Voice(Tasks):
         result = self._telling.result(body)
 
         def write(tx: Tx, agent: Agent, task: Task) -> dict[str, Any]:
+            self._refuse_early(tx, agent, task)
             agents.hand_in(tx, task, agent.id, result)
             return {"kept": True, "next": "end your program now; then the work is checked"}
 
         return await self._said(agent_id, "result", key, body, write)
+
+    def _refuse_early(self, tx: Tx, agent: Agent, task: Task) -> None:
+        """Raise `Conflict` while a result of this agent cannot be taken."""
 
     async def emit_own_event(
         self, agent_id: str, body: Mapping[str, Any], key: str | None = None

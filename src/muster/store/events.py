@@ -69,6 +69,12 @@ def newest(tx: Tx, limit: int, task_id: str | None = None) -> list[Event]:
     return [event_of(row) for row in reversed(tx.conn.execute(query).all())]
 
 
+def count(tx: Tx, kind: str, subject: str) -> int:
+    """How many events of a kind are about this subject."""
+    query = select(func.count()).where(events.c.type == kind, events.c.subject == subject)
+    return int(tx.conn.execute(query).scalar_one())
+
+
 def newest_rev(tx: Tx) -> int:
     """The number of the last event, 0 when there is none."""
     return int(tx.conn.execute(select(func.coalesce(func.max(events.c.rev), 0))).scalar_one())

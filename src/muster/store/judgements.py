@@ -13,7 +13,14 @@ from muster.domain.event import NewEvent
 from muster.domain.ids import new_id
 from muster.domain.queue import QueueSettings
 from muster.domain.task import Task
-from muster.domain.verdict import Answer, Breakpoint, BreakpointKind, Checkpoint, Verdict
+from muster.domain.verdict import (
+    OPTIONS,
+    Answer,
+    Breakpoint,
+    BreakpointKind,
+    Checkpoint,
+    Verdict,
+)
 from muster.store import schema
 from muster.store.base import Tx
 from muster.store.rows import (
@@ -142,6 +149,13 @@ def raise_breakpoint(tx: Tx, task: Task, new: NewBreakpoint) -> str:
         },
     )
     return breakpoint_id
+
+
+def ask_to_start(tx: Tx, task: Task) -> None:
+    """Ask a person whether a proposed task should start."""
+    kind = BreakpointKind.START
+    question = f"Start {task.label}: {task.title}?"
+    raise_breakpoint(tx, task, NewBreakpoint(kind, question, tuple(map(str, OPTIONS[kind]))))
 
 
 def get_breakpoint(tx: Tx, breakpoint_id: str) -> Breakpoint:

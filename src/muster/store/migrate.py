@@ -9,8 +9,8 @@ from sqlalchemy.exc import DBAPIError
 
 from muster.domain.errors import Unavailable
 
-HEAD = "0003"
-KNOWN = ("0001", "0002", "0003")
+HEAD = "0004"
+KNOWN = ("0001", "0002", "0003", "0004")
 
 
 def current(connection: Connection) -> str | None:

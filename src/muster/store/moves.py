@@ -6,12 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import Select, bindparam, func, select, update
 
 from muster.domain.errors import Conflict, Stale
 from muster.domain.event import NewEvent
 from muster.domain.ids import new_token
-from muster.domain.task import ACTIVE, HOLDS_A_SLOT, TERMINAL, Stage, Task, may_move
+from muster.domain.task import (
+    ACTIVE,
+    HOLDS_A_SLOT,
+    MANAGER,
+    SOLO,
+    TERMINAL,
+    Stage,
+    Task,
+    may_move,
+)
 from muster.domain.verdict import Breakpoint, Verdict
 from muster.failpoint import failpoint
 from muster.store import agents as agent_verbs
@@ -20,7 +29,8 @@ from muster.store.agents import EndedAgent
 from muster.store.base import Tx
 from muster.store.judgements import NewBreakpoint
 from muster.store.schema import projects, task_needs, tasks
-from muster.store.tasks import get_task, unfinished_needs, with_needs
+from muster.store.tasks import get_task, unfinished_needs, wish, with_needs
+from muster.store.workers import workers_of
 
 _FENCED = (
     update(tasks)
@@ -52,9 +62,13 @@ _READY = (
     )
     .limit(200)
 )
+_READY_MANAGERS = _READY.where(tasks.c.playbook == MANAGER)
 _HELD = (
     select(tasks.c.project_id, func.count())
-    .where(tasks.c.stage.in_([str(s) for s in HOLDS_A_SLOT]))
+    .where(
+        tasks.c.stage.in_([str(s) for s in HOLDS_A_SLOT]),
+        func.coalesce(tasks.c.playbook, SOLO) != MANAGER,
+    )
     .group_by(tasks.c.project_id)
 )
 _CLAIMED = select(tasks.c.id, tasks.c.wish).where(tasks.c.stage.in_(_ACTIVE))
@@ -207,6 +221,8 @@ def _after_the_end(tx: Tx, task: Task) -> None:
     agent_verbs.close_leftovers(tx, task)
     if task.stage is Stage.FAILED:
         stop_list(tx, task)
+    if task.stage is Stage.CANCELLED and task.manages:
+        _cancel_workers(tx, task)
     waiting = tx.conn.execute(_WAITING, {"needed": task.id}).scalars().all()
     for other in (get_task(tx, task_id) for task_id in waiting):
         if other.stage is not Stage.BLOCKED:  # perhaps by now, through a third that both need
@@ -216,6 +232,22 @@ def _after_the_end(tx: Tx, task: Task) -> None:
             move(tx, Move(Fence.of(other), Stage.FAILED, reason))
         elif not unfinished_needs(tx, other.needs):
             move(tx, Move(Fence.of(other), Stage.QUEUED))
+
+
+def _cancel_workers(tx: Tx, manager: Task) -> None:
+    """End what a cancelled manager has spawned and what has not ended."""
+    for worker in workers_of(tx, manager.id):
+        # Read again: one that waited for another has ended with it.
+        cancel(tx, get_task(tx, worker.id), f"{manager.label}, which spawned it, was cancelled")
+
+
+def cancel(tx: Tx, task: Task, why: str) -> Task:
+    """End a task: at once when nothing runs for it, else the engine stops what runs."""
+    if task.stage in TERMINAL:
+        return task
+    if task.stage in ACTIVE:
+        return wish(tx, task.id, "cancel")
+    return move(tx, Move(Fence.of(task), Stage.CANCELLED, why, answer="cancel"))
 
 
 def _ended(stage: Stage) -> str:
@@ -235,30 +267,34 @@ def admit(tx: Tx, limits: Limits) -> list[Task]:
     """Claim every task that may start now, the most urgent first.
 
     Ready means: queued, its time has come, the fleet is not paused, the list is not stopped (for
-    listed tasks), and both limits leave a slot. Each claimed task has a fresh token and a new
-    attempt number.
+    listed tasks), and both limits leave a slot. A manager takes none: it waits for workers, which
+    could not start while it held theirs. Each claimed task has a fresh token and a new attempt
+    number.
     """
     settings = judgements.queue_settings(tx)
     if settings.paused:
         return []
     held: dict[str, int] = dict(tx.conn.execute(_HELD).all())
     room = limits.fleet - sum(held.values())
+    listed_too = settings.stopped_by is None
+    claimed = [_claim(tx, task) for task in _ready(tx, _READY_MANAGERS, listed_too)]
     if room <= 0:
-        return []
-    claimed: list[Task] = []
-    for task in _ready(tx, listed_too=settings.stopped_by is None):
-        if len(claimed) >= room:
+        return claimed
+    for task in _ready(tx, _READY, listed_too):
+        if room <= 0:
             break
         limit = limits.per_project.get(task.project_id, limits.default)
         if held.get(task.project_id, 0) >= limit:
             continue
         held[task.project_id] = held.get(task.project_id, 0) + 1
         claimed.append(_claim(tx, task))
+        room -= 1
     return claimed
 
 
-def _ready(tx: Tx, *, listed_too: bool) -> Sequence[Task]:
-    query = _READY if listed_too else _READY.where(tasks.c.list_position.is_(None))
+def _ready(tx: Tx, query: Select[Any], listed_too: bool) -> Sequence[Task]:
+    if not listed_too:
+        query = query.where(tasks.c.list_position.is_(None))
     return with_needs(tx, tx.conn.execute(query, {"now": tx.now}).all())
 
 

@@ -86,12 +86,17 @@ tasks = Table(
     Column("feedback", JSON),
     Column("wish", Text),
     Column("list_position", Integer),
+    Column("parent_id", Text),
+    Column("errand", Text),
+    Column("image", Text),
     CheckConstraint(_one_of("stage", Stage), name="tasks_stage"),
     CheckConstraint(_one_of("type", TaskType), name="tasks_type"),
     CheckConstraint("priority BETWEEN 0 AND 9", name="tasks_priority"),
     Index("tasks_by_stage", "stage", "priority"),
     Index("tasks_by_project", "project_id", "number"),
     Index("tasks_by_rev", "rev"),
+    Index("tasks_errands", "parent_id", "errand", unique=True),
+    Index("tasks_by_playbook", "playbook", "stage"),
 )
 
 task_needs = Table(

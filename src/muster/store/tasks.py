@@ -56,6 +56,9 @@ class NewTask:
     budget_usd: float | None = None
     timeout_minutes: float | None = None
     paths: tuple[str, ...] = ()
+    parent_id: str | None = None
+    errand: str | None = None
+    image: str | None = None
 
 
 def create_task(tx: Tx, new: NewTask) -> Task:
@@ -103,6 +106,9 @@ def create_task(tx: Tx, new: NewTask) -> Task:
             "token": "",
             "reason": "",
             "paths": list(new.paths),
+            "parent_id": new.parent_id,
+            "errand": new.errand,
+            "image": new.image,
         },
     )
     for needed in new.needs:

@@ -81,7 +81,7 @@ def validate(
     test_paths = tuple(test_paths)
     allowed = (*task.paths, *test_paths) if task.paths else ()
     found = [
-        *_agent(outcome, ending_reason, structured_result),
+        *about_agent(outcome, ending_reason, structured_result),
         *_amount(outcome, changed),
         *_places(changed, allowed),
         *_nested({*nested_repos, *_bare(changed)}),
@@ -91,7 +91,8 @@ def validate(
     return strongest_first(found)
 
 
-def _agent(outcome: Outcome, reason: str, result: object) -> Iterator[Finding]:
+def about_agent(outcome: Outcome, reason: str, result: object) -> Iterator[Finding]:
+    """What its ending and its own result say against the attempt; neither can speak for it."""
     said = plain_line(reason)
     if outcome is not Outcome.COMPLETED:
         text = f"{_AGENT[outcome]}: {said}" if said else _AGENT[outcome]

@@ -8,6 +8,7 @@ import time
 from muster import __version__
 from muster.engine.daemon import Daemon, hand_over
 from muster.engine.dispatch import room_on_disk
+from muster.engine.janitor import sweep_all
 from muster.engine.tools import Tools
 from muster.runtimes.screens import Shows
 from muster.service.counter import Service
@@ -65,6 +66,7 @@ class House:
                 started_at=int(time.time() * 1000),
                 room_on_disk=lambda: room_on_disk(self.tools),
                 usual=lambda: self.tools.usual,
+                clear_away=lambda: sweep_all(self.tools),
             )
         )
 

@@ -51,7 +51,7 @@ _USERINFO = re.compile(r"(\w+://)[^/\s@]+@")
 class Place:
     """Where a command acts: always said, never discovered.
 
-    `git_dir` is None only where a person asks what is in a folder (`survey`).
+    `git_dir` is None only where a person asks what is in a folder (`survey`), or for a clone.
     `env` adds to the constructed environment; `settings` to the fixed configuration.
     """
 
@@ -81,7 +81,7 @@ class Place:
             "GIT_DEFAULT_REF_FORMAT": "files",
         }
         if self.git_dir is None:
-            return given
+            return given | dict(self.env or {})
         given["GIT_DIR"] = str(self.git_dir)
         if self.work_tree is not None:
             given["GIT_WORK_TREE"] = str(self.work_tree)

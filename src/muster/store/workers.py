@@ -1,0 +1,134 @@
+"""Verbs about workers: the tasks that the manager of another task has spawned."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import bindparam, func, select
+
+from muster.domain.agent import Agent
+from muster.domain.errand import MOST_WORKERS, Errand
+from muster.domain.errors import Conflict, Invalid, NotFound
+from muster.domain.event import NewEvent
+from muster.domain.task import Autonomy, Stage, Task
+from muster.store import judgements
+from muster.store.base import Tx
+from muster.store.schema import events, tasks
+from muster.store.tasks import NewTask, create_task, with_needs
+
+_OF = select(tasks).where(tasks.c.parent_id == bindparam("parent")).order_by(tasks.c.number)
+_SPAWNED = select(func.count()).where(
+    events.c.type == "agent.spawned", events.c.task_id.in_(bindparam("ids", expanding=True))
+)
+
+
+def workers_of(tx: Tx, task_id: str) -> list[Task]:
+    """The workers of a manager's task, in the order in which they were spawned."""
+    return with_needs(tx, tx.conn.execute(_OF, {"parent": task_id}).all())
+
+
+def worker_of(tx: Tx, task: Task, name: str) -> Task:
+    """The worker that a manager calls so.
+
+    Raises:
+        NotFound: this manager has none of that name, whatever other managers have.
+    """
+    found = {worker.errand: worker for worker in workers_of(tx, task.id)}
+    if name not in found:
+        known = ", ".join(str(n) for n in found) or "none yet"
+        raise NotFound(f"you have no worker '{name[:60]}'", hint=f"your workers: {known}")
+    return found[name]
+
+
+def spawn(
+    tx: Tx,
+    task: Task,
+    agent: Agent,
+    errand: Errand,
+    *,
+    autonomy: Autonomy,
+    known_agents: Collection[str],
+) -> tuple[Task, bool]:
+    """Spawn a worker for a manager's task; with False the one that was spawned for it before.
+
+    It runs where the manager runs, with its limits. Under `manual` a person says go first.
+
+    Raises:
+        Conflict: the name was given to another errand, or too many were spawned.
+        Invalid: it names an agent or an earlier worker that there is not.
+    """
+    team = {worker.errand: worker for worker in workers_of(tx, task.id)}
+    same = team.get(errand.id)
+    if same is not None:
+        if same.description != errand.prompt:
+            raise Conflict(
+                f"'{errand.id}' is the name of another errand, {same.label}",
+                hint="give a new worker a new id",
+            )
+        return same, False
+    refuse_more(tx, task)
+    if errand.agent is not None and errand.agent not in known_agents:
+        names = ", ".join(sorted(known_agents))
+        raise Invalid(f"there is no agent '{errand.agent[:60]}'", hint=f"agents: {names}")
+    missing = [name for name in errand.after if name not in team]
+    if missing:
+        known = ", ".join(str(n) for n in team) or "none yet"
+        raise Invalid(
+            f"'after' names '{missing[0]}', which is no worker of yours",
+            hint=f"your workers: {known}",
+        )
+    made = create_task(tx, _task(task, agent, errand, autonomy, [team[n].id for n in errand.after]))
+    if made.stage is Stage.PROPOSED:
+        judgements.ask_to_start(tx, made)
+    _tell(tx, task, agent, made)
+    return made, True
+
+
+def _task(
+    task: Task, agent: Agent, errand: Errand, autonomy: Autonomy, needs: list[str]
+) -> NewTask:
+    return NewTask(
+        project_id=task.project_id,
+        title=errand.title,
+        description=errand.prompt,
+        type=errand.type,
+        priority=task.priority,
+        stage=Stage.PROPOSED if autonomy is Autonomy.MANUAL else Stage.QUEUED,
+        needs=tuple(needs),
+        autonomy=task.autonomy,
+        agent=errand.agent or task.agent,
+        runtime=agent.runtime,
+        model=task.model if errand.agent in {None, task.agent} else None,
+        budget_usd=task.budget_usd,
+        timeout_minutes=task.timeout_minutes,
+        paths=errand.paths,
+        image=task.image,
+        parent_id=task.id,
+        errand=errand.id,
+    )
+
+
+def set_to_work_again(tx: Tx, task: Task, agent: Agent, worker: Task) -> None:
+    """Count that a worker is given another try.
+
+    Raises:
+        Conflict: too many were spawned or set to work again.
+    """
+    refuse_more(tx, task)
+    _tell(tx, task, agent, worker)
+
+
+def refuse_more(tx: Tx, task: Task) -> None:
+    """Raise `Conflict` when a manager has used up what it may spawn."""
+    ids = [worker.id for worker in workers_of(tx, task.id)]
+    spawned = int(tx.conn.execute(_SPAWNED, {"ids": ids}).scalar_one()) if ids else 0
+    if spawned >= MOST_WORKERS:
+        raise Conflict(
+            f"a manager may spawn {MOST_WORKERS} workers, those tried again included",
+            hint="sum up what there is, and say what is left",
+        )
+
+
+def _tell(tx: Tx, task: Task, agent: Agent, worker: Task) -> None:
+    said = {"worker": worker.errand, "label": worker.label, "for": task.label}
+    tx.emit(NewEvent("agent.spawned", agent.id, said, task.project_id, worker.id))
