@@ -150,7 +150,8 @@ def test_no_words_make_it_fail_or_wait_for_ever(text):
 
 def test_an_error_that_is_the_services_whole_answer_is_told_by_its_message():
     told = '{"error": {"code": 401, "message": "scripted"}}'
-    assert service_errors.ending(told, 401, NOW).reason == "scripted"
+    assert service_errors.ending(told, 401, NOW).reason == "scripted (the service answered 401)"
+    assert service_errors.ending("401 no key", 401, NOW).reason == "401 no key"
 
 
 # --- prices ---------------------------------------------------------------------------------------

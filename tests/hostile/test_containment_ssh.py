@@ -165,6 +165,7 @@ async def test_the_network_is_what_was_allowed_and_a_refusal_is_told_here(
     assert [one.host for one in ended.refused] == [host.strip("[]") for host in hosts]
 
 
+@pytest.mark.long
 async def test_without_an_allow_list_there_is_no_network(abroad: Abroad, server: int) -> None:
     ended = await abroad.python(
         "import socket, sys\n"
@@ -175,6 +176,7 @@ async def test_without_an_allow_list_there_is_no_network(abroad: Abroad, server:
     assert ended.out == "refused\n"
 
 
+@pytest.mark.long
 async def test_it_has_no_rights_there_and_sees_no_other_process(abroad: Abroad) -> None:
     ended = await abroad.shell(
         "grep -E 'Cap|NoNew|Seccomp:' /proc/self/status; id -u; ls -d /proc/[0-9]* | wc -l;"

@@ -74,6 +74,7 @@ SCRIPTS = {
     "401": [{"status": 401, "message": "Incorrect API key provided"}],
     "429": [{"status": 429, "message": "Rate limit reached, please try again in 7m0s."}],
     "500": [{"status": 500, "message": "The server had an error"}],
+    "529": [{"status": 529, "message": "Overloaded"}],
 }
 
 
@@ -260,6 +261,7 @@ def test_a_session_that_is_gone_is_no_success_and_says_so(name: str, talked):
         ("401", {Outcome.AUTH}),
         ("429", {Outcome.RATE_LIMITED}),
         ("500", {Outcome.CRASHED, Outcome.FAILED}),
+        ("529", {Outcome.RATE_LIMITED}),
     ],
 )
 def test_each_error_of_the_service_has_its_outcome(name: str, script: str, outcomes, talked):
@@ -268,6 +270,9 @@ def test_each_error_of_the_service_has_its_outcome(name: str, script: str, outco
     done = talked(name, script)
     assert done.ending.outcome in outcomes, (done.ending, done.err)
     assert done.of("finished")[-1]["ok"] is False
+    # What a person reads: what the service said, in its words or by its number.
+    said = SCRIPTS[script][0]["message"].split(",")[0].lower()
+    assert said in done.ending.reason.lower() or script in done.ending.reason, done.ending
 
 
 # --- a repository is a stranger -------------------------------------------------------------------

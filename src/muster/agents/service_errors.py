@@ -39,6 +39,8 @@ def ending(text: str, status: int | None, now: float, known: float | None = None
     is not the work's fault.
     """
     reason = one_line(words(text), REASON) or "the program reported an error"
+    if status is not None and str(status) not in reason:
+        reason += f" (the service answered {status})"
     if status in REFUSING or limits.wants_person(text):
         return Ending(Outcome.AUTH, reason)
     if status in LIMITED or limits.is_limit(text):
