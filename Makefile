@@ -12,7 +12,7 @@ PY := $(VENV)/bin/python
 RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
 # How many tests run side by side; ARGS narrows `make test` down: make test ARGS="tests/store -k lease".
-JOBS ?= 2
+JOBS ?= 3
 ARGS ?=
 SOURCES := src tests $(wildcard benchmarks) scripts
 
@@ -50,7 +50,7 @@ fix: $(DEV) ## the only writer: apply what the linter and the formatter can mend
 test: $(DEV) ## every test that can run here, with branch coverage; then what was skipped and how to enable it
 	@$(PY) -m coverage erase
 	@failed=0; \
-	$(PY) -m coverage run -m pytest -n $(JOBS) --durations=15 --durations-min=0.5 $(ARGS) || failed=$$?; \
+	$(PY) -m coverage run -m pytest -n $(JOBS) --dist worksteal --durations=15 --durations-min=0.5 $(ARGS) || failed=$$?; \
 	$(PY) -m coverage combine --quiet || failed=$$?; \
 	$(PY) -m coverage report $(if $(ARGS),--fail-under=0) || failed=$$?; \
 	exit $$failed

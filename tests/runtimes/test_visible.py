@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from muster.domain.errors import Invalid
 from muster.runtimes.base import RunSpec
 from muster.runtimes.visible import Show, given
 
@@ -135,3 +136,23 @@ def test_deeper_paths_come_later_and_the_run_is_hidden(tmp_path: Path, person: P
         (tmp_path / "runs/r", Show.EMPTY),
         (tmp_path / "runs/r/agent", Show.WRITE),
     ]
+
+
+def test_the_root_folder_as_the_place_to_work_in_is_the_sandboxs_own(tmp_path: Path) -> None:
+    mounts = given(RunSpec("run", ("true",), "/", {"PATH": ""}), tmp_path / "run", None)
+    assert [mount.path for mount in mounts] == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/etc", "/etc/ssl", "/proc/self", "/dev", "/tmp/../etc", "/usr/local"]
+)
+def test_what_is_the_machines_own_is_given_to_nobody_to_write_to(path: str, tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="cannot be given"):
+        given(RunSpec("run", ("true",), "/", writable=(path,)), tmp_path / "run", None)
+
+
+def test_a_link_to_what_is_the_machines_own_is_given_to_nobody_to_write_to(tmp_path: Path) -> None:
+    (tmp_path / "root").symlink_to("/")
+    for path in ("root", "root/etc"):
+        with pytest.raises(Invalid, match="cannot be given"):
+            given(RunSpec("run", ("true",), str(tmp_path / path)), tmp_path / "run", None)

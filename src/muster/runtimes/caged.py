@@ -48,12 +48,14 @@ def dress(cage: Mapping[str, Any], command: Command, told: int, said: int) -> Co
         return command
     for fd in (told, said):
         os.set_inheritable(fd, True)
-    arguments = [*cage["arguments"], "--block-fd", str(told), "--json-status-fd", str(said)]
+    arguments = ["--block-fd", str(told), "--json-status-fd", str(said)]
     files = {path: _in_memory(text.encode()) for path, text in cage["files"].items()}
     files |= {path: os.open(path, os.O_RDONLY) for path in cage["copies"]}
     for path, fd in files.items():
         os.set_inheritable(fd, True)
         arguments += ["--perms", "0444", "--file", str(fd), path]
+    # Only now what the run was given: a file that is made after it could be made in it.
+    arguments += cage["arguments"]
     for variable, value in env.items():
         arguments += ["--setenv", variable, value]
     if calls := seccomp_program(os.uname().machine):

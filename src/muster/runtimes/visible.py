@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from muster.domain.errors import Invalid
 from muster.runtimes.base import RunSpec
 
 _SYSTEM = ("/usr", "/nix/store", "/gnu/store")
@@ -33,6 +34,7 @@ _TOOLCHAINS = frozenset(
     | {".pyenv", ".rbenv", ".rustup", ".sdkman", ".volta"}
 )
 """Folders in a home that hold programs only; other hidden ones there may hold secrets."""
+_MACHINE = (*_SYSTEM, *_LINKED, "/etc", "/proc", "/sys", "/boot")
 _PROGRAM_FOLDERS = frozenset({"bin", "sbin", "shims"})
 _MOST_LINKS = 40
 _LONGEST_LINE = 256
@@ -76,17 +78,32 @@ def given(spec: RunSpec, run_dir: Path, found: str | None) -> list[Mount]:
 
     The run directory is hidden where it lies inside something that may be written: no run may
     change its own record. Of an installation that holds the run directory only the folder of
-    programs itself is shown.
+    programs itself is shown. The root folder is none that can be given: a sandbox has its own, and
+    a run may be in that.
+
+    Raises:
+        Invalid: what it is to write to is the machine's own; what a sandbox makes for itself would
+            be written there.
     """
     folder = _normal(str(run_dir.absolute()))
     search = spec.env.get("PATH", os.defpath)
     programs = (*_toolchain(search, found), *_alone(search, folder))
     own = {path: Show.READ for path in programs if not Path(folder).is_relative_to(path)}
     own |= dict.fromkeys(_existing(spec.readable), Show.READ)
-    own |= dict.fromkeys(_existing((spec.cwd, *spec.writable)), Show.WRITE)
+    own |= dict.fromkeys(map(_givable, _existing(spec.writable)), Show.WRITE)
+    own |= {_givable(path): Show.WRITE for path in _existing((spec.cwd,)) if path != "/"}
     if folder not in own and any(Path(folder).is_relative_to(path) for path in own):
         own[folder] = Show.EMPTY
     return [Mount(path, own[path]) for path in sorted(own, key=lambda path: path.count("/"))]
+
+
+def _givable(path: str) -> str:
+    real = Path(path).resolve()
+    if str(real) in {"/", "/dev"} or any(real.is_relative_to(own) for own in _MACHINE):
+        raise Invalid(
+            f"a run cannot be given {path} to write to", hint="give it a folder of its own"
+        )
+    return path
 
 
 def _normal(path: str) -> str:
