@@ -131,6 +131,7 @@ async def run(tools: Tools, task: Task) -> Task:
     else:
         await catch_up(runtime, run_dir, tools.wish(task.id))
     failpoint("run.after_spawn")
+    tools.turns.started(task.id)
     # Written beside the watch: nobody has to wait for it, and what it says is true by now.
     told = asyncio.ensure_future(_started(tools, task, agent, workspace))
     follower = Follower(runtime, run_dir, tools.wish(task.id))

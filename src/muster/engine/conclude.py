@@ -33,6 +33,7 @@ _LARGEST_RESULT = 1_000_000
 
 async def conclude(tools: Tools, task: Task) -> Task:
     """Judge the work of an attempt whose agent has ended, and move the task by the decision."""
+    await tools.turns.after_starts(task.rev)
     job, agent = await job_and_agent(tools, task)
     if agent.outcome is Outcome.LOST and task.attempt < LOST_ALLOWED:
         return await _again(tools, task, agent)

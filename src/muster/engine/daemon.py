@@ -54,8 +54,8 @@ class Daemon:
         self._durable = durable
         self._loops: list[asyncio.Task[None]] = []
         self.adopted = 0
-        durable.register(Stage.PREPARING, lambda task: attempt.prepare(tools, task))
-        durable.register(Stage.RUNNING, lambda task: attempt.run(tools, task))
+        durable.register(Stage.PREPARING, self._prepare)
+        durable.register(Stage.RUNNING, self._run)
         durable.register(Stage.VALIDATING, lambda task: conclude.conclude(tools, task))
         durable.register(Stage.MERGING, lambda task: landing.land(tools, task))
 
@@ -83,12 +83,27 @@ class Daemon:
         for runtime in self._tools.runtimes.values():
             await runtime.close()
 
+    async def _prepare(self, task: Task) -> Task:
+        moved = task
+        try:
+            moved = await attempt.prepare(self._tools, task)
+        finally:
+            if moved.stage is not Stage.RUNNING:
+                self._tools.turns.started(task.id)
+        return moved
+
+    async def _run(self, task: Task) -> Task:
+        try:
+            return await attempt.run(self._tools, task)
+        finally:
+            self._tools.turns.started(task.id)
+
     async def _follow(self) -> None:
         seen = 0
         while True:
             seen = self._tools.store.feed.moved
             try:
-                wait = await self._look()
+                wait = await self._look(seen)
             except Exception:  # the engine must outlive any one fault
                 log.exception("the engine's loop met a fault; it goes on")
                 wait = 1.0
@@ -104,8 +119,11 @@ class Daemon:
                 log.exception("cleaning met a fault; it goes on")
             await asyncio.sleep(CLEAN_EVERY)
 
-    async def _look(self) -> float:
-        """Pass wishes on, start what may start, find claims nobody works on; seconds to wait."""
+    async def _look(self, seen: int) -> float:
+        """Pass wishes on, start what may start, find claims nobody works on; seconds to wait.
+
+        `seen` is the number of an event that is known to the store by now.
+        """
         outlook = await self._tools.store.read(moves.outlook)
         for task_id in outlook.wished:
             self._tools.wish(task_id).set()
@@ -113,17 +131,14 @@ class Daemon:
         for task_id in outlook.held:
             if task_id not in working:
                 await self._take_up(task_id)
-        if outlook.due is None:
-            return LOOK_AGAIN
-        away = outlook.due / 1000 - self._tools.clock()
-        if away > 0:
-            return min(LOOK_AGAIN, max(0.02, away))
-        if not self._tools.settings.queue_processor:
-            return LOOK_AGAIN
-        for task in await dispatch.admit(self._tools):
+        away = None if outlook.due is None else outlook.due / 1000 - self._tools.clock()
+        some_wait = away is not None and away <= 0 and self._tools.settings.queue_processor
+        admitted = await dispatch.admit(self._tools) if some_wait else []
+        self._tools.turns.looked(seen, some_wait, [task.id for task in admitted])
+        for task in admitted:
             self._tools.wishes.pop(task.id, None)
             self._durable.enqueue(task)
-        return LOOK_AGAIN
+        return LOOK_AGAIN if away is None or away <= 0 else min(LOOK_AGAIN, max(0.02, away))
 
     async def _take_up(self, task_id: str) -> None:
         """Work on a claim that nobody works on, unless it has left the engine's hands by now."""

@@ -17,6 +17,7 @@ from muster.domain.errors import Invalid
 from muster.domain.project import Project, ProjectSettings
 from muster.domain.task import Autonomy, Task
 from muster.engine.hints import Hints
+from muster.engine.turns import Turns
 from muster.runtimes.base import Runtime
 from muster.runtimes.choice import Usual, choose
 from muster.settings import Settings, resolve
@@ -58,6 +59,7 @@ class Tools:
     wishes: dict[str, asyncio.Event] = field(default_factory=dict)
     locks: dict[str, asyncio.Lock] = field(default_factory=dict)
     hints: Hints = field(default_factory=Hints)
+    turns: Turns = field(default_factory=Turns)
     usual: Usual | None = None
     _aside: set[asyncio.Task[None]] = field(default_factory=set)
 
