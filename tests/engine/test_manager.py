@@ -88,8 +88,9 @@ async def test_what_the_manager_changes_itself_is_not_taken(tmp_path):
     async with town(tmp_path, agents(script), test_command="true") as place:
         before = place.main()
         task = await place.until((await manage(place))["id"])
-        assert task["status"] == "completed", task["reason"]
-        assert codes(task) == ["manager.no_workers"]
+        # Nor is the wish called done: no worker did anything for it.
+        assert task["status"] == "waiting", task["reason"]
+        assert codes(task) == ["manager.no_work"]
         assert place.main() == before
 
 
@@ -130,8 +131,8 @@ async def test_its_end_waits_for_workers_that_are_open_when_it_sums_up(tmp_path)
         await place.until(worker["id"], "executing")
         await place.service.cancel_task(worker["id"])
         task = await place.until(made["id"])
-        assert task["status"] == "completed", task["reason"]
-        assert codes(task) == ["worker.cancelled"]
+        assert task["status"] == "waiting", task["reason"]
+        assert codes(task) == ["manager.no_work", "worker.cancelled"]
 
 
 async def test_to_cancel_a_manager_ends_its_open_workers_and_no_others(tmp_path):

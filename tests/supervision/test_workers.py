@@ -22,9 +22,15 @@ def worker(stage: Stage, name: str = "one", merged: str | None = "c" * 40) -> Ta
     )  # fmt: skip
 
 
-def decided(*stages: Stage, outcome: Outcome = DONE, summary: Any = GOOD, **more: Any) -> Any:
+def decided(
+    *stages: Stage,
+    outcome: Outcome = DONE,
+    summary: Any = GOOD,
+    had_wish: bool = True,
+    **more: Any,
+) -> Any:
     team = [Worked(worker(stage), None) for stage in stages]
-    found = judge_workers(outcome, "why", summary, team)
+    found = judge_workers(outcome, "why", summary, team, had_wish=had_wish)
     given = {"autonomy": Autonomy.FULL, "tries": 1, "max_attempts": 3, **more}
     return decide_managed(found, outcome=outcome, label="MU-1", **given)
 
@@ -33,7 +39,17 @@ def decided(*stages: Stage, outcome: Outcome = DONE, summary: Any = GOOD, **more
 def test_it_is_accepted_unasked_when_nothing_failed(autonomy: Autonomy) -> None:
     good = decided(Stage.COMPLETED, Stage.CANCELLED, autonomy=autonomy)
     assert good.step is Step.ACCEPT
-    assert decided(autonomy=autonomy).step is Step.ACCEPT
+    assert decided(autonomy=autonomy, had_wish=False).step is Step.ACCEPT
+
+
+@pytest.mark.parametrize("autonomy", Autonomy)
+@pytest.mark.parametrize("stages", [(), (Stage.CANCELLED,)])
+def test_a_wish_for_which_no_worker_did_anything_is_not_called_done(
+    autonomy: Autonomy, stages: tuple[Stage, ...]
+) -> None:
+    asked = decided(*stages, autonomy=autonomy)
+    assert asked.step is Step.ASK
+    assert "No worker of the manager completed anything" in asked.question
 
 
 def test_a_failed_worker_is_the_end_and_named_and_a_person_may_try_again() -> None:
@@ -80,7 +96,7 @@ def test_an_attempt_with_a_summary_is_over_when_no_worker_is_open(stage: Stage) 
 
 
 def test_the_evidence_names_each_worker_with_its_verdict() -> None:
-    (found,) = judge_workers(DONE, "", GOOD, [Worked(worker(Stage.COMPLETED), True)])
+    (found,) = judge_workers(DONE, "", GOOD, [Worked(worker(Stage.COMPLETED), True)], had_wish=True)
     assert (found.code, found.severity) == ("worker.completed", Severity.OK)
     assert found.evidence["passed"] is True
     assert found.evidence["merged_commit"] == "c" * 40

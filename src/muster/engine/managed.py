@@ -53,7 +53,8 @@ async def examine_workers(
         team = await tools.store.read(_team, task.id)
         wished = tools.wish(task.id).is_set()
         if wished or is_over(outcome, summary, [worked.task for worked in team]):
-            return list(judge_workers(outcome, agent.reason, summary, team))
+            found = judge_workers(outcome, agent.reason, summary, team, had_wish=not task.listens)
+            return list(found)
         await tools.store.feed.wait_moved(seen, _LOOK_AGAIN)
 
 

@@ -37,15 +37,26 @@ def is_over(outcome: Outcome, summary: object, workers: Iterable[Task]) -> bool:
 
 
 def judge_workers(
-    outcome: Outcome, reason: str, summary: Mapping[str, Any] | None, workers: Sequence[Worked]
+    outcome: Outcome,
+    reason: str,
+    summary: Mapping[str, Any] | None,
+    workers: Sequence[Worked],
+    *,
+    had_wish: bool,
 ) -> tuple[Finding, ...]:
-    """The findings about how a manager ended and what became of its workers, strongest first."""
+    """The findings about how a manager ended and what became of its workers, strongest first.
+
+    One that `had_wish` and of which no worker completed anything has nothing to show for it.
+    """
     found = [*about_agent(outcome, reason, summary), *map(_about, workers)]
     if summary is None and outcome is Outcome.COMPLETED:
         text = "The manager ended without handing in a summary."
         found.append(Finding("manager.no_summary", Severity.VETO, text))
-    if not workers:
-        found.append(Finding("manager.no_workers", Severity.NOTE, "The manager spawned no worker."))
+    summed_up = outcome is Outcome.COMPLETED and summary is not None
+    if summed_up and not any(worked.task.stage is Stage.COMPLETED for worked in workers):
+        text = "No worker of the manager completed anything."
+        severity = Severity.ASK if had_wish else Severity.NOTE
+        found.append(Finding("manager.no_work", severity, text))
     return strongest_first(found)
 
 
@@ -90,13 +101,15 @@ def decide_managed(
     found = strongest_first(findings)
     against = [f for f in found if f.severity is Severity.VETO]
     texts = tuple(dict.fromkeys(f.text for f in found))
-    if outcome is Outcome.COMPLETED and not against:
+    open_questions = [f for f in found if f.severity is Severity.ASK]
+    if outcome is Outcome.COMPLETED and not against and not open_questions:
         return Decision(Step.ACCEPT, texts)
     if outcome is Outcome.COMPLETED and all(f.code in _ENDED for f in against):
-        if autonomy is Autonomy.FULL:
+        if against and autonomy is Autonomy.FULL:
             return Decision(Step.GIVE_UP, texts)
         kind = BreakpointKind.PROBLEM
-        question = f"Not all of {label} was done: {against[0].text} Have its manager try again?"
+        why = (against or open_questions)[0].text
+        question = f"Not all of {label} was done: {why} Have its manager try again?"
         options = tuple(map(str, OPTIONS[kind]))
         return Decision(Step.ASK, texts, question, str(kind), options)
     return decide(
