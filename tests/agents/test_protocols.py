@@ -91,6 +91,26 @@ def test_an_agent_that_cannot_load_a_session_begins_one(tmp_path):
     assert prompt["params"]["sessionId"] == "ses-2"
 
 
+def test_a_session_that_is_gone_is_begun_anew_unless_the_service_is_the_fault(tmp_path):
+    can = {"protocolVersion": 1, "agentCapabilities": {"loadSession": True}}
+    for code, said, anew in (
+        (-32602, "session not found", True),
+        (-32000, "sign in first", False),
+        (429, "too many requests", False),
+    ):
+        session = AcpDriver().reader(replace(job_with(tmp_path, "qwen"), resume_session="ses-1"))
+        session.feed(rpc(id="initialize", result=can))
+        session.replies()
+        session.feed(rpc(id="session", error={"code": code, "message": said}))
+        assert session.finished is not anew
+        if anew:
+            (new,) = map(json.loads, session.replies().splitlines())
+            assert new["method"] == "session/new"
+            schema.NewSessionRequest.model_validate(new["params"])
+            (fact,) = session.feed(rpc(id=new["id"], result={"sessionId": "ses-2"}))
+            assert fact.data["session_id"] == "ses-2"
+
+
 def test_a_plan_of_an_agent_is_told(tmp_path):
     session = AcpDriver().reader(job_with(tmp_path, "gemini"))
     session.feed(rpc(id="initialize", result={"protocolVersion": 1}))

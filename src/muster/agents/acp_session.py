@@ -41,6 +41,7 @@ _STOPPED = {
     "refusal": Ending(Outcome.REFUSED, "the model refused to go on"),
     "cancelled": Ending(Outcome.CANCELLED, "its turn was interrupted"),
 }
+_ANEW = "session-anew"
 _CANCELLED = {"outcome": {"outcome": "cancelled"}}
 
 
@@ -75,6 +76,7 @@ class AcpSession(JsonRpc):
         self._clock = clock
         self._updates = Updates(start.workspace.rstrip("/") + "/")
         self._session = self._loads = ""
+        self._servers: list[Any] = []
         self._asked_turns = 1
         self._over_turns = 0
         self._ending: Ending | None = None
@@ -158,7 +160,7 @@ class AcpSession(JsonRpc):
     def _answered(self, number: str, result: Message) -> Iterator[Fact]:
         if number == "initialize":
             yield from self._greeted(result)
-        elif number == "session" and not self._session:
+        elif number in {"session", _ANEW} and not self._session:
             yield from self._begun(result)
         elif number == "mode":
             self._owe_first()
@@ -167,17 +169,21 @@ class AcpSession(JsonRpc):
 
     def _greeted(self, result: Message) -> Iterator[Fact]:
         version = result.get("protocolVersion")
-        by_http = deep(result, "agentCapabilities", "mcpCapabilities", "http") is True
-        servers = list(self._start.servers) if by_http else []
-        params: dict[str, Any] = {"cwd": self._start.workspace, "mcpServers": servers}
+        if deep(result, "agentCapabilities", "mcpCapabilities", "http") is True:
+            self._servers = list(self._start.servers)
         if version != VERSION:
             said = f"the agent speaks version {one_line(str(version))} of ACP, muster {VERSION}"
             yield from self._break(Ending(Outcome.FAILED, said))
         elif self._start.resume and deep(result, "agentCapabilities", "loadSession") is True:
-            self._loads = params["sessionId"] = self._start.resume
-            self._owe_request("session", "session/load", params)
+            self._loads = self._start.resume
+            self._owe_request("session", "session/load", {**self._place, "sessionId": self._loads})
         else:  # who cannot go on with a session begins one, on the work that is there
-            self._owe_request("session", "session/new", params)
+            self._owe_request("session", "session/new", self._place)
+
+    @property
+    def _place(self) -> dict[str, Any]:
+        """Where a session works, and with which servers."""
+        return {"cwd": self._start.workspace, "mcpServers": self._servers}
 
     def _begun(self, result: Message) -> Iterator[Fact]:
         self._session = self._loads or word(result.get("sessionId"))
@@ -227,7 +233,10 @@ class AcpSession(JsonRpc):
             self._over_turns += 1
             self._ending = ending
             yield Fact("finished", {"ok": False, "text": ending.reason})
-        elif number in {"initialize", "session"}:
+        elif number == "session" and self._loads and ending.outcome is Outcome.FAILED:
+            self._loads = ""  # it is gone there
+            self._owe_request(_ANEW, "session/new", self._place)
+        elif number in {"initialize", "session", _ANEW}:
             yield from self._break(ending)
 
     @override
