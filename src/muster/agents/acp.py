@@ -7,9 +7,8 @@ Facts, of Gemini CLI 0.61.0, OpenCode 1.18.33 and Qwen Code 0.24.4 (see `acp_pre
     Success   the answer to `session/prompt` with `stopReason` "end_turn". After a refusal by a
               person OpenCode ends its turn with it as well: the checks tell.
     Resume    `session/load`, where the agent has it; it tells its past again. What cannot be loaded
-              is begun anew. The three find a
-              session only from the folder in which it was begun, at the same path (OpenCode loads
-              it elsewhere too, and then no turn of it succeeds).
+              is begun anew. The three find a session only from the folder in which it was begun, at
+              the same path (OpenCode loads it elsewhere too, and then no turn of it succeeds).
     Errors    JSON-RPC errors, with the status of the service as their code (Gemini) or in words.
     Asking    `session/request_permission` with options of the agent's own; no edited input.
     MCP       servers over HTTP are named in `session/new`, with their headers by value, where the
