@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -33,6 +34,7 @@ LEFT_OUT = pytest.StashKey[int]()
 WATCHDOG = pytest.StashKey["Watchdog"]()
 GRACE_SECONDS = float(os.environ.get("MUSTER_GRACE_SECONDS", "120"))
 """How much longer than its limit a test may take to end."""
+_SLOWEST = 30
 REQUIRED = os.environ.get("MUSTER_REQUIRE", "")
 LONG = os.environ.get("MUSTER_LONG", "") not in {"", "0"}
 NO_HOME = "/dev/null/name-a-home-in-the-test"
@@ -248,6 +250,21 @@ def pytest_terminal_summary(
         terminalreporter.line(f"{long:4d} are long: make test-long")
     if not skipped and not long:
         terminalreporter.line("nothing: every part that a test needs was there")
+    _say_where_the_time_went(terminalreporter)
+
+
+def _say_where_the_time_went(terminalreporter: pytest.TerminalReporter) -> None:
+    """The files whose tests took longest, with what each test took together; all workers added."""
+    took: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                took[report.nodeid.partition("::")[0]] += report.duration
+    slow = [(file, seconds) for file, seconds in took.most_common(_SLOWEST) if seconds >= 1]
+    if slow:
+        terminalreporter.section(f"The slowest files, of {sum(took.values()):.0f} s in all")
+        for file, seconds in slow:
+            terminalreporter.line(f"{seconds:7.1f} s  {file}")
 
 
 # --- generic fixtures -----------------------------------------------------------------------------
