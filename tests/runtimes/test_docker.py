@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ import pytest
 
 from contracts.runtime import ENV, IGNORES_ALL, Place, RuntimeContract, living
 from house.dockerd import Dockerd
-from house.patience import until
+from house.patience import PATIENCE, until
 from muster.domain.errors import Invalid, NotFound, Refused, Unavailable
 from muster.runtimes import image
 from muster.runtimes.base import Limits, RunSpec, Why
@@ -90,8 +91,11 @@ class TestDockerRuntime(RuntimeContract):
         assert (ended.code, ended.why) == (9, Why.EXIT)
         assert place.out() == b"last\n"
         await place.runtime.close()
-        await DockerRuntime().sweep(place.folder)
-        await until(lambda: not docker_engine.docker("ps", "-aq").stdout.split())
+        # The engine takes a moment to see what ended without it; the janitor comes again too.
+        async with asyncio.timeout(PATIENCE):
+            while docker_engine.docker("ps", "-aq").stdout.split():
+                await DockerRuntime().sweep(place.folder)
+                await asyncio.sleep(0.2)
 
     async def test_without_an_engine_nothing_is_started_and_it_works_when_it_is_back(
         self, place: Place, docker_engine: Dockerd

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.mark.long  # by what the sandbox's own suite shows of the same shim
 class TestLandlockedRuntime(SupervisedContract):
     """The suite for places of this machine."""
 

@@ -20,7 +20,7 @@ from model_server.server import ModelServer
 
 WORD = "Keep it short."
 NO = "Not that one."
-SHORT = {("claude", "ssh"), ("codex", "docker"), ("gemini", "tmux")}
+SHORT = {("claude", "ssh"), ("gemini", "tmux")}
 
 
 def script(go: Path) -> list[dict[str, Any]]:
