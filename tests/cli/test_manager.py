@@ -43,9 +43,21 @@ def test_a_repository_that_is_not_known_is_registered_with_its_tests(
     assert done.code == 0, done.err
     registered = server.asked[-2]
     assert registered.body == {
-        "path": str(repo), "branch": "dev", "trust": True,
+        "path": str(repo), "branch": "dev", "trust": False,
         "settings": {"test_command": "python -m pytest -q"},
     }  # fmt: skip
+
+
+def test_what_a_repository_itself_would_run_counts_only_when_a_person_says_so(
+    run: Run, server: Loopback, repo: Path
+) -> None:
+    (repo / ".muster").mkdir()
+    (repo / ".muster" / "config.toml").write_text('setup_command = "sh evil"\n')
+    server.routes["GET", "/api/projects"] = Answer(body=canned.page())
+    done = run("manager", "Split it", "--repo", str(repo))
+    assert done.code == 0, done.err
+    assert server.asked[-2].body["trust"] is False
+    assert f"muster init {repo}" in done.err
 
 
 def test_another_branch_than_the_projects_is_refused(

@@ -45,7 +45,7 @@ def init(
         if "test_command" not in settings:
             guess = guess_test_command(_root(folder))
             settings["test_command"] = guess if yes else _ask_tests(guess)
-        trust = yes or _ask_trust(folder)
+        trust = yes or ask_trust(folder)
         done = muster.add_project(
             folder,
             name=name,
@@ -80,7 +80,8 @@ def _ask_tests(guess: str | None) -> str:
     return answer.strip()
 
 
-def _ask_trust(folder: Path) -> bool:
+def ask_trust(folder: Path) -> bool:
+    """Whether the person lets the files of a repository name commands."""
     return click.confirm(
         f"Do you trust {folder}? Its own .muster/config.toml may then set commands that run",
         default=False,

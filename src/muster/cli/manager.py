@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from muster.cli import out
-from muster.cli.init import guess_test_command
+from muster.cli.init import ask_trust, guess_test_command
 from muster.cli.late import late
 from muster.cli.line import Line, command
 from muster.cli.look import Ink
@@ -113,10 +113,24 @@ def _project(
         return _on_branch(known[0], branch)
     command_line = guess_test_command(folder)
     settings = {"test_command": command_line} if command_line else {}
-    made = muster.add_project(folder, branch=branch, settings=settings, trust=True)
+    trust = _trusts(line, folder)
+    made = muster.add_project(folder, branch=branch, settings=settings, trust=trust)
     tests = command_line or "none: each change will be asked about"
     out.tell(line, f"registered {made['name']} ({made['branch']}); tests: {tests}")
     return made["id"]
+
+
+def _trusts(line: Line, folder: Path) -> bool:
+    """Whether the settings of a repository may run commands: only when a person says so."""
+    if not (folder / ".muster" / "config.toml").exists():
+        return False
+    trust = sys.stdin.isatty() and ask_trust(folder)
+    if not trust:
+        out.tell(
+            line,
+            f"what its own settings would run does not count; to trust it: muster init {folder}",
+        )
+    return trust
 
 
 def _obtained(
