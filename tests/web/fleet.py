@@ -10,6 +10,7 @@ from typing import Any
 
 from muster.domain.errors import Conflict, Gone, NotFound
 from muster.domain.verdict import OPTIONS, BreakpointKind
+from muster.web.replica import midnight
 
 ENDED = {"completed", "failed", "cancelled"}
 LIVE = {"starting", "running"}
@@ -31,6 +32,14 @@ def stamp(minutes_ago: float = 0.0) -> str:
     """A time in the API's form."""
     when = datetime.now(UTC) - timedelta(minutes=minutes_ago)
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def stamp_of_today(minutes_ago: float) -> str:
+    """The same, but not before today began: the board forgets what ended yesterday."""
+    now = datetime.now(UTC)
+    # Those of before midnight stay in their order.
+    earliest = midnight(now) + timedelta(milliseconds=max(0.0, 1000 - minutes_ago))
+    return stamp(min(minutes_ago, (now - earliest).total_seconds() / 60))
 
 
 class FakeFleet:
@@ -130,7 +139,7 @@ class FakeFleet:
             "created_at": stamp(60),
             "updated_at": stamp(1),
             "started_at": None if status in {"queued", "blocked", "proposed"} else stamp(20),
-            "finished_at": stamp(3) if status in ENDED else None,
+            "finished_at": stamp_of_today(3) if status in ENDED else None,
             "rev": 0,
             **more,
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from web.fleet import FakeFleet, stamp
+from web.fleet import FakeFleet, stamp, stamp_of_today
 
 # ruff: noqa: E501, RUF001 (what a machine says, as it says it)
 OUTPUT = """\
@@ -216,8 +216,10 @@ def _done(fleet: FakeFleet) -> None:
         "Fix dark theme in e-mails", "Faster cold start for agents", "Lock file: release on crash",
         "Index embeddings in batches",
     )):  # fmt: skip
-        fleet.add_task(title, "completed", number=460 + n, finished_at=stamp(1 + 7 * n))
-    fleet.add_task("Upgrade the ORM in one go", "failed", number=470, finished_at=stamp(20))
+        fleet.add_task(title, "completed", number=460 + n, finished_at=stamp_of_today(1 + 7 * n))
+    fleet.add_task(
+        "Upgrade the ORM in one go", "failed", number=470, finished_at=stamp_of_today(20)
+    )
 
 
 def busy_fleet() -> FakeFleet:
