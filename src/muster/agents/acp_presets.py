@@ -73,6 +73,12 @@ class AcpPreset:
     before_resume: Callable[[Path, str], None] | None = None
 
 
+def _gemini_settings(sign_in: str) -> str:
+    """What its user has set, where muster is the user."""
+    security = {"auth": {"selectedType": sign_in}, "folderTrust": {"enabled": True}}
+    return json.dumps({"security": security, "general": {"maxAttempts": 2}})
+
+
 _GEMINI = AcpPreset(
     name="gemini",
     install="npm install -g @google/gemini-cli, then `gemini` once to sign in",
@@ -98,30 +104,12 @@ _GEMINI = AcpPreset(
     },
     keyed_env={"GEMINI_CLI_HOME": "{home}/gemini"},
     keyed_files={
-        "{home}/gemini/.gemini/settings.json": json.dumps(
-            {
-                "security": {
-                    "auth": {"selectedType": "gemini-api-key"},
-                    "folderTrust": {"enabled": True},
-                },
-                "general": {"maxAttempts": 2},
-            }
-        ),
+        "{home}/gemini/.gemini/settings.json": _gemini_settings("gemini-api-key"),
         # It takes this folder for the home of its user.
         "{home}/gemini/.agents/skills/muster/SKILL.md": SKILL,
     },
     login_env={"GEMINI_CLI_HOME": "{person}"},
-    login_files={
-        "{home}/gemini/.gemini/settings.json": json.dumps(
-            {
-                "security": {
-                    "auth": {"selectedType": "oauth-personal"},
-                    "folderTrust": {"enabled": True},
-                },
-                "general": {"maxAttempts": 2},
-            }
-        )
-    },
+    login_files={"{home}/gemini/.gemini/settings.json": _gemini_settings("oauth-personal")},
     logins={
         f"{{home}}/gemini/.gemini/{name}": f"{{person}}/.gemini/{name}"
         for name in ("oauth_creds.json", "google_accounts.json")

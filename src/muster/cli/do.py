@@ -13,14 +13,13 @@ from muster.cli.line import Line, command
 from muster.cli.look import Ink
 from muster.cli.reach import reach
 from muster.cli.task import task_line
-from muster.cli.watch import ENDS, wait_for, what_now
+from muster.cli.watch import ENDS, PATIENT, wait_for, what_now
 from muster.cli.which import project_or_here
-from muster.client import Muster, Patience
+from muster.client import Muster
 from muster.client.shapes import Task
 from muster.domain.errors import Invalid
 from muster.domain.task import Autonomy, TaskType
 
-_PATIENCE = Patience(seconds=60.0, tries=100)
 """Who waits for a task sits out a restart of the server."""
 
 
@@ -72,7 +71,7 @@ def do(
             project_or_here(muster, project), description, key=key, type=type_, **given
         )
     if wait or wait_timeout is not None:
-        with reach(line, _PATIENCE) as muster:
+        with reach(line, PATIENT) as muster:
             return _wait(line, muster, task, wait_timeout)
     if line.json:
         out.document(task)

@@ -16,12 +16,11 @@ from muster.cli.line import Line
 from muster.cli.look import Ink, some
 from muster.cli.reach import reach
 from muster.cli.task_page import answer_command
-from muster.cli.watch import ENDS
-from muster.client import Muster, Patience
+from muster.cli.watch import ENDS, PATIENT
+from muster.client import Muster
 from muster.client.shapes import Event, Task
 from muster.domain.errors import Conflict, Gone, MusterError
 
-_PATIENCE = Patience(seconds=60.0, tries=100)
 _LOOK, _PIECE = 0.2, 65_536
 _LAST_SAID = 10
 _HELP = "/workers lists them, /done has it sum up, /cancel ends all of it, /quit leaves"
@@ -53,7 +52,7 @@ class Talk:
         follower.start()
         out.tell(self._line, f"{label}: you speak with its manager; {_HELP}")
         try:
-            with reach(self._line, _PATIENCE) as muster:
+            with reach(self._line, PATIENT) as muster:
                 for text in self._lines():
                     if not self._heed(muster, text):
                         break
@@ -125,7 +124,7 @@ class Talk:
 
     def _follow(self) -> None:
         try:
-            with reach(self._line, _PATIENCE) as muster:
+            with reach(self._line, PATIENT) as muster:
                 since = self._before(muster)
                 if not self._over.is_set():
                     self._follow_from(muster, since)

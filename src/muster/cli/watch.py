@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from muster.cli.look import Ink, some
 from muster.cli.out import Progress
 from muster.cli.task_page import answer_command
-from muster.client import Muster
+from muster.client import Muster, Patience
 from muster.client.shapes import Event, TaskDetail
 
 ENDS = {"completed": 0, "failed": 1, "cancelled": 1, "waiting": 7, "proposed": 7}
 """The exit status for each state in which waiting is over."""
+
+PATIENT = Patience(seconds=60.0, tries=100)
+"""For whoever waits: a server that is started again meanwhile is called again."""
 
 _TELLING = ("task.", "breakpoint.", "agent.", "resync")
 

@@ -16,14 +16,13 @@ from muster.cli.line import Line, command, group
 from muster.cli.look import Ink, money, some, table
 from muster.cli.reach import reach
 from muster.cli.task import task_line
-from muster.cli.watch import ENDS, wait_for, what_now
+from muster.cli.watch import ENDS, PATIENT, wait_for, what_now
 from muster.cli.which import project_or_here
-from muster.client import Muster, Patience
+from muster.client import Muster
 from muster.client.shapes import Task, TaskDetail
 from muster.domain.errors import Conflict, Invalid
 from muster.domain.task import MANAGER, TaskType
 
-_PATIENCE = Patience(seconds=60.0, tries=100)
 _LARGEST = 1_000_000
 _OPEN = "proposed,blocked,queued,planning,executing,monitoring,waiting"
 _OF_A_FILE = ("title", "type", "agent", "paths", "after")
@@ -61,7 +60,7 @@ def spawn(
     given = {**said, **{name: value for name, value in fields.items() if value}}
     if type_:
         given["type"] = type_
-    with reach(line, _PATIENCE) as muster:
+    with reach(line, PATIENT) as muster:
         where = project_or_here(muster, project)
         name = given.pop("id", None)
         prompt = given.pop("prompt")
@@ -203,7 +202,7 @@ def clean(line: Line) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def reset(line: Line, project: str | None, yes: bool) -> None:
     """End all workers and managers of a project, and clear away what they left."""
-    with reach(line, _PATIENCE) as muster:
+    with reach(line, PATIENT) as muster:
         where = project_or_here(muster, project)
         found = _tasks(muster, where, _OPEN)
         if not yes:

@@ -49,8 +49,7 @@ async def run_cached(tools: Tools, job: Job, command: Command, where: Path) -> C
 
     Two tasks that need the same one share it.
     """
-    place = (await place_of(tools, job)).name
-    kept = await in_thread(_kept, tools, job, command, place)
+    kept = await _where_kept(tools, job, command)
     async with tools.lock(f"check {kept.name}"):
         known = await in_thread(_known, kept, command)
         return known or await run_fresh(tools, job, command, where)
@@ -63,9 +62,13 @@ async def run_fresh(tools: Tools, job: Job, command: Command, where: Path) -> Ch
     """
     result = await run_command(tools, job, command, where)
     if result.why == Why.EXIT:
-        place = (await place_of(tools, job)).name
-        await in_thread(_keep, _kept(tools, job, command, place), job, result)
+        await in_thread(_keep, await _where_kept(tools, job, command), job, result)
     return result
+
+
+async def _where_kept(tools: Tools, job: Job, command: Command) -> Path:
+    place = await place_of(tools, job)
+    return await in_thread(_kept, tools, job, command, place.name)
 
 
 def _kept(tools: Tools, job: Job, command: Command, place: str) -> Path:

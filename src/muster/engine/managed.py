@@ -59,12 +59,9 @@ async def examine_workers(
 
 
 def _team(tx: Tx, task_id: str) -> list[Worked]:
-    return [Worked(worker, _passed(tx, worker)) for worker in workers_of(tx, task_id)]
-
-
-def _passed(tx: Tx, worker: Task) -> bool | None:
-    verdicts = judgements.verdicts_of(tx, worker.id)
-    return verdicts[-1].passed if verdicts else None
+    return [
+        Worked(worker, judgements.has_passed(tx, worker.id)) for worker in workers_of(tx, task_id)
+    ]
 
 
 @contextlib.asynccontextmanager
@@ -133,6 +130,6 @@ def _result(tx: Tx, worker: Task) -> dict[str, Any]:
         "status": str(worker.status),
         "output": summary or worker.reason,
         "completed_at": ended.isoformat(timespec="seconds").replace("+00:00", "Z"),
-        "passed": _passed(tx, worker),
+        "passed": judgements.has_passed(tx, worker.id),
         "merged_commit": worker.merged_commit,
     }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from muster.agents.base import Driver, Ending, Fact, Reader, Session
 from muster.domain.agent import Agent, Outcome, Usage
@@ -139,10 +141,7 @@ class Watch:
             if self._may_say <= 0:
                 return
             self._may_say -= 1
-            told = NewEvent(
-                "agent.said", self.agent.id, {"text": text}, self.task.project_id, self.task.id
-            )
-            await self.tools.store.write(events.append, told)
+            await self._tell("agent.said", {"text": text})
 
     async def _tell_refusals(self) -> None:
         """Say which places the run was kept from, each once.
@@ -154,24 +153,19 @@ class Watch:
         new = [place for place in places if place not in self._refused]
         for host, port in new[: _MOST_REFUSALS - len(self._refused)]:
             self._refused.add((host, port))
-            payload = {"host": host, "port": port, "why": places[host, port]}
-            await self.tools.store.write(
-                events.append,
-                NewEvent(
-                    "network.refused", self.agent.id, payload, self.task.project_id, self.task.id
-                ),
-            )
+            why = places[host, port]
+            await self._tell("network.refused", {"host": host, "port": port, "why": why})
 
     async def _tell_limits(self, exit_: Exit) -> None:
         """Say which limits the run ran into, also where it went on all the same."""
         for limit in exit_.limits:
             payload = {"limit": limit, "text": _LIMITS.get(limit, "")}
-            await self.tools.store.write(
-                events.append,
-                NewEvent(
-                    "limit.reached", self.agent.id, payload, self.task.project_id, self.task.id
-                ),
-            )
+            await self._tell("limit.reached", payload)
+
+    async def _tell(self, kind: str, payload: Mapping[str, Any]) -> None:
+        """Keep a fact about the agent."""
+        told = NewEvent(kind, self.agent.id, payload, self.task.project_id, self.task.id)
+        await self.tools.store.write(events.append, told)
 
     async def _enforce(self) -> None:
         if self.budget is not None and self.usage.cost_usd > self.budget:

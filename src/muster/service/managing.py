@@ -187,7 +187,6 @@ class Managing(Voice):
 
     def _worker_shape(self, tx: Tx, worker: Task) -> dict[str, Any]:
         shape = self._task_shape(tx, worker)
-        verdicts = judgements.verdicts_of(tx, worker.id)
         asked = judgements.list_breakpoints(tx, task_id=worker.id)
         live = shape["live_agent"]
         return {
@@ -197,7 +196,7 @@ class Managing(Voice):
             "status": str(worker.status),
             "reason": worker.reason,
             "attempt": worker.attempt,
-            "passed": verdicts[-1].passed if verdicts else None,
+            "passed": judgements.has_passed(tx, worker.id),
             "merged_commit": worker.merged_commit,
             "cost_usd": shape["cost_usd"],
             "does": live["last_line"] if live else "",

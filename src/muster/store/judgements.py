@@ -121,6 +121,12 @@ def verdicts_of(tx: Tx, task_id: str) -> list[Verdict]:
     return [verdict_of(row) for row in rows]
 
 
+def has_passed(tx: Tx, task_id: str) -> bool | None:
+    """Whether a task's last verdict passed; None where it was never judged."""
+    verdicts = verdicts_of(tx, task_id)
+    return verdicts[-1].passed if verdicts else None
+
+
 def raise_breakpoint(tx: Tx, task: Task, new: NewBreakpoint) -> str:
     """Ask a person; the id of the question."""
     breakpoint_id = new_id("bp")
