@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 
 from muster.domain.errors import Invalid
@@ -34,6 +35,7 @@ _TOOLCHAINS = frozenset(
     | {".pyenv", ".rbenv", ".rustup", ".sdkman", ".volta"}
 )
 """Folders in a home that hold programs only; other hidden ones there may hold secrets."""
+_OF_THE_SYSTEM = tuple(f"{path}/" for path in (*_SYSTEM, *_LINKED))
 _MACHINE = (*_SYSTEM, *_LINKED, "/etc", "/proc", "/sys", "/boot")
 _PROGRAM_FOLDERS = frozenset({"bin", "sbin", "shims"})
 _MOST_LINKS = 40
@@ -87,7 +89,8 @@ def given(spec: RunSpec, run_dir: Path, found: str | None) -> list[Mount]:
     """
     folder = _normal(str(run_dir.absolute()))
     search = spec.env.get("PATH", os.defpath)
-    programs = (*_toolchain(search, found), *_alone(search, folder))
+    wholes = _wholes(search)
+    programs = (*_toolchain(wholes, search, found), *_alone(wholes, folder))
     own = {path: Show.READ for path in programs if not Path(folder).is_relative_to(path)}
     own |= dict.fromkeys(_existing(spec.readable), Show.READ)
     own |= dict.fromkeys(map(_givable, _existing(spec.writable)), Show.WRITE)
@@ -114,25 +117,29 @@ def _existing(paths: Iterable[str]) -> list[str]:
     return [_normal(path) for path in paths if path.startswith("/") and Path(path).exists()]
 
 
-def _alone(search: str, run_dir: str) -> Iterator[str]:
+def _wholes(search: str) -> dict[str, str]:
+    """The folders on PATH, each with the installation that it belongs to."""
+    named = dict.fromkeys(map(_normal, filter(os.path.isabs, search.split(":"))))
+    return {folder: _whole(folder) for folder in named if Path(folder).is_dir()}
+
+
+def _alone(wholes: dict[str, str], run_dir: str) -> Iterator[str]:
     """The folders on PATH whose installation is not shown, because it holds the run directory."""
-    for folder in filter(os.path.isabs, search.split(":")):
-        if Path(folder).is_dir() and Path(run_dir).is_relative_to(_whole(_normal(folder))):
-            yield from _shown(_normal(folder))
+    for folder, whole in wholes.items():
+        if Path(run_dir).is_relative_to(whole):
+            yield from _shown(folder)
 
 
-def _toolchain(search: str, found: str | None) -> Iterator[str]:
-    """The folders on PATH and those that the program's file really lies in."""
-    for folder in search.split(":"):
-        if folder.startswith("/") and Path(folder).is_dir():
-            whole = _whole(_normal(folder))
-            for path in (whole, *stands_on(Path(whole))):
-                yield from _shown(path)
+def _toolchain(wholes: dict[str, str], search: str, found: str | None) -> Iterator[str]:
+    """The installations on PATH and those that the program's file really lies in."""
+    for whole in dict.fromkeys(wholes.values()):
+        for path in (whole, *stands_on(Path(whole))):
+            yield from _shown(path)
     hops = list(_hops(Path(found))) if found else []
     interpreter = _interpreter(hops[-1], search) if hops else None
     for hop in (*hops, *(_hops(Path(interpreter)) if interpreter else ())):
         folder = str(hop.parent)
-        whole = _whole(folder)
+        whole = wholes.get(folder) or _whole(folder)
         yield from _shown(str(hop) if whole == folder else whole)
         for base in stands_on(Path(whole)):
             yield from _shown(base)
@@ -141,7 +148,7 @@ def _toolchain(search: str, found: str | None) -> Iterator[str]:
 def installation(found: str) -> list[str]:
     """The folders and files that a program outside the system stands on; none for one within."""
     package = _package(str(Path(found).resolve().parent))
-    return list(dict.fromkeys([*filter(None, [package]), *_toolchain("", found)]))
+    return list(dict.fromkeys([*filter(None, [package]), *_toolchain({}, "", found)]))
 
 
 def stands_on(whole: Path) -> list[str]:
@@ -179,8 +186,7 @@ def _interpreter(path: Path, search: str) -> str | None:
 
 def _shown(path: str) -> Iterator[str]:
     """The path, unless the system shows it already or it is all there is."""
-    parents = {str(parent) for parent in Path(path).parents} | {path}
-    if path != "/" and not parents & {*_SYSTEM, *_LINKED}:
+    if path != "/" and not f"{path}/".startswith(_OF_THE_SYSTEM):
         yield path
 
 
@@ -212,5 +218,12 @@ def _whole(folder: str) -> str:
 
 def _homes() -> frozenset[str]:
     """The folders that belong to people, whose hidden folders hold their secrets."""
-    users = {user.pw_dir for user in pwd.getpwall()} | {str(Path("~").expanduser()), "/root"}
+    known = Path("/etc/passwd")
+    changed = known.stat().st_mtime_ns if known.exists() else 0
+    return _people(changed, str(Path("~").expanduser()))
+
+
+@lru_cache(maxsize=1)
+def _people(_changed: int, own: str) -> frozenset[str]:
+    users = {user.pw_dir for user in pwd.getpwall()} | {own, "/root"}
     return frozenset(path for path in users if path.count("/") > 1 or path == "/root")
