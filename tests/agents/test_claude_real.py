@@ -18,6 +18,7 @@ from model_server.server import ModelServer
 from muster.agents.base import Job
 from muster.agents.claude import TESTED, ClaudeDriver
 from muster.domain.agent import Outcome, Usage
+from muster.engine.resume import copy_home
 
 pytestmark = pytest.mark.needs_claude
 
@@ -309,3 +310,21 @@ def test_many_at_once_do_not_disturb_each_other(job_for, tmp_path):
             process.communicate(timeout=60)
         assert process.returncode == 0
         assert "a + b" in (job.workspace / "sums.py").read_text()
+
+
+def test_a_fork_goes_on_from_a_copy_of_the_home_in_another_folder(job_for, tmp_path, server):
+    job = job_for("say")
+    first = run(ClaudeDriver(), job)
+    session = first.of("session")[0]["session_id"]
+    elsewhere = tmp_path / "fork"
+    (elsewhere / "workspace").mkdir(parents=True)
+    copy_home(job.home, elsewhere / "home")
+    fork = job_for(
+        "say", resume_session=session, fork=True, home=elsewhere / "home",
+        workspace=elsewhere / "workspace", moved=("workspace", "home"),
+    )  # fmt: skip
+    second = run(ClaudeDriver(), fork)
+    assert second.ending.outcome is Outcome.COMPLETED, second.err
+    assert second.of("session")[0]["session_id"] != session
+    asked = next(r for r in reversed(server.requests) if r.script == "say")
+    assert [m["role"] for m in asked.body["messages"]] == ["user", "assistant", "user"]

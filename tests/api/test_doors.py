@@ -335,10 +335,31 @@ async def test_a_checkpoint_puts_the_branch_back(door):
     task = await door.place.do("good", type="chore")
     async with door.client() as client:
         points = (await client.get(f"/api/tasks/{task['id']}/checkpoints")).json()["items"]
-        put = await client.post(f"/api/tasks/{task['id']}/checkpoints/1/restore")
-        assert put.json()["result_commit"] == points[0]["commit"]
+        begun = await client.post(f"/api/tasks/{task['id']}/checkpoints/1/restore")
+        assert begun.json()["result_commit"] is None
+        put = await client.post(f"/api/tasks/{task['id']}/checkpoints/2/restore")
+        assert put.json()["result_commit"] == points[1]["commit"]
         none = await client.post(f"/api/tasks/{task['id']}/checkpoints/9/restore")
         assert none.status_code == 404
+
+
+async def test_a_checkpoint_is_taken_and_forked_once_for_its_key(door):
+    task = await door.place.do("good", type="chore")
+    where = f"/api/tasks/{task['id']}/checkpoints"
+    async with door.client(**{"Idempotency-Key": "k1"}) as client:
+        taken = await client.post(where, json={"label": "as it is"})
+        again = await client.post(where, json={"label": "as it is"})
+        assert (taken.status_code, taken.json()["label"]) == (201, "as it is")
+        assert again.headers["Idempotent-Replayed"] == "true"
+        forks = [
+            await client.post(f"{where}/{taken.json()['n']}/fork", json={"agent": "good"})
+            for _ in range(2)
+        ]
+        assert [answer.status_code for answer in forks] == [201, 201]
+        assert len({answer.json()["id"] for answer in forks}) == 1
+        wrong = await client.post(f"{where}/{taken.json()['n']}/fork", json={"project": "repo"})
+        assert wrong.status_code == 422
+        assert (await client.post(f"{where}/99/fork", json={})).status_code == 404
 
 
 async def test_a_cassette_of_an_ended_agent_can_be_had(door):

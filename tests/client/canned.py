@@ -31,6 +31,7 @@ def task(text: str = "Add a retry", **changes: Any) -> dict[str, Any]:
         "base_commit": "a" * 40, "result_commit": "b" * 40, "merged_commit": None,
         "cost_usd": 0.12, "input_tokens": 12300, "output_tokens": 4100, "paths": [text],
         "wish": None, "parent_id": None, "errand": None, "image": None, "list_position": None,
+        "fork_of": None, "fork_point": None,
         "added": 10, "removed": 2, "files_changed": 3,
         "live_agent": None, "breakpoint_id": "bp_1", "created_at": MORNING,
         "updated_at": MORNING, "started_at": MORNING, "finished_at": None, "rev": 9, **changes,
@@ -72,7 +73,8 @@ def question(text: str = "Merge it?", **changes: Any) -> dict[str, Any]:
 def checkpoint(text: str = "before the agent") -> dict[str, Any]:
     return {
         "task_id": "tsk_1", "n": 1, "attempt": 1, "label": text, "commit": "c" * 40,
-        "created_at": MORNING,
+        "created_at": MORNING, "rev": 7, "base_commit": "b" * 40, "agent_id": "coding-1f3a9c02",
+        "session_id": text, "log_offset": 12, "tries": 1, "feedback": {"note": text},
     }  # fmt: skip
 
 

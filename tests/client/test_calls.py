@@ -36,6 +36,8 @@ ROUTES: dict[str, Callable[[Muster], Any]] = {
     "POST /api/tasks/MU-1/merge": lambda m: m.merge_task("MU-1"),
     "GET /api/tasks/MU-1/diff": lambda m: m.task_diff("MU-1"),
     "GET /api/tasks/MU-1/checkpoints": lambda m: m.list_checkpoints("MU-1"),
+    "POST /api/tasks/MU-1/checkpoints": lambda m: m.take_checkpoint("MU-1", "half way"),
+    "POST /api/tasks/MU-1/checkpoints/1/fork": lambda m: m.fork_task("MU-1", 1, agent="codex"),
     "POST /api/tasks/MU-1/checkpoints/1/restore": lambda m: m.restore_checkpoint("MU-1", 1),
     "GET /api/agents": lambda m: m.list_agents(task="MU-1", limit=5),
     "GET /api/agents/active": lambda m: m.active_agents(),

@@ -11,9 +11,10 @@ from muster.domain.errors import Conflict, Cycle, Invalid, KeyReused, NotFound, 
 from muster.domain.event import NewEvent
 from muster.domain.task import Stage, Status, Task, TaskType
 from muster.domain.verdict import BreakpointKind, Decision, Finding, Severity, Step, Verdict
-from muster.store import agents, events, judgements, keys, moves, projects, tasks
+from muster.store import agents, checkpoints, events, judgements, keys, moves, projects, tasks
 from muster.store.agents import EndedAgent, NewAgent
 from muster.store.base import Store, Tx
+from muster.store.checkpoints import NewCheckpoint
 from muster.store.judgements import NewBreakpoint
 from muster.store.moves import Fence, Limits, Move
 from muster.store.projects import NewProject
@@ -326,14 +327,15 @@ class StoreContract:
         finding = Finding("tests.broken", Severity.VETO, "2 tests broke", {"broken": ["a", "b"]})
         decision = Decision(Step.RETRY, ("2 tests broke",), feedback={"x": 1})
         verdict = Verdict("vdt_1", task.id, 1, None, (finding,), decision, None, 0)
-        await step(store, task, Stage.QUEUED, verdict=verdict, checkpoint=("attempt 1", "c0ffee"))
+        point = NewCheckpoint("attempt 1", "c0ffee")
+        await step(store, task, Stage.QUEUED, verdict=verdict, checkpoint=point)
         (kept,) = await store.read(judgements.verdicts_of, task.id)
         assert (kept.findings, kept.decision, kept.passed) == ((finding,), decision, False)
         kinds = [e.type for e in await store.read(events.events_after, 0, task_id=task.id)]
         assert kinds[-4:] == [
             "task.queued", "verdict.reached", "decision.made", "checkpoint.taken",
         ]  # fmt: skip
-        (point,) = await store.read(judgements.checkpoints_of, task.id)
+        (point,) = await store.read(checkpoints.checkpoints_of, task.id)
         assert (point.n, point.commit) == (1, "c0ffee")
 
     async def test_a_project_with_live_tasks_is_not_removed(self, store, project):

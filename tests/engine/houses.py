@@ -118,6 +118,10 @@ class Town:
     async def restart(self, graceful: bool = True) -> None:
         """Let the house go and build another on the same home."""
         await self.house.stop()
+        await self.restart_only()
+
+    async def restart_only(self) -> None:
+        """Build another house on the same home, when the last one has gone."""
         self.house = House(self.settings)
         await self.house.start()
 

@@ -44,7 +44,8 @@ async def test_work_that_passes_is_merged_and_its_evidence_is_on_record(tmp_path
         runs = [r for f in verdict["findings"] for r in f["evidence"].get("runs", [])]
         assert {r["name"] for r in runs} == {"base", "result"}
         assert verdict["decision"]["step"] == "accept"
-        assert [c["label"] for c in task["checkpoints"]] == ["attempt 1", "merged"]
+        labels = [c["label"] for c in task["checkpoints"]]
+        assert labels == ["before attempt 1", "attempt 1", "merged"]
         assert place.house.workspaces.list() == []
         assert marked(place.home) == []
 

@@ -11,7 +11,7 @@ from muster.api.events import events_routes
 from muster.api.problems import Json, answer_problems
 from muster.api.projects import projects_routes
 from muster.api.queue import breakpoints_routes, queue_routes
-from muster.api.tasks import task_act_routes, tasks_routes
+from muster.api.tasks import checkpoint_routes, task_act_routes, tasks_routes
 from muster.api.terminal import terminal_routes
 from muster.service.counter import Service
 
@@ -37,6 +37,7 @@ def make_app(service: Service, version: str) -> FastAPI:
         projects_routes,
         tasks_routes,
         task_act_routes,
+        checkpoint_routes,
         agents_routes,
         agent_act_routes,
         terminal_routes,

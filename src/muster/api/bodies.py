@@ -45,6 +45,24 @@ class TaskChange(Body):
     after: list[str] = Field(description="further tasks that must complete first")
 
 
+class TakeCheckpoint(Body):
+    """What to call a checkpoint."""
+
+    label: str = ""
+
+
+class Fork(Body):
+    """What a fork has otherwise than the task it is forked off."""
+
+    description: str | None = None
+    title: str | None = None
+    agent: str | None = None
+    runtime: str | None = None
+    model: str | None = None
+    autonomy: str | None = None
+    budget_usd: float | None = None
+
+
 class Retry(Body):
     """A word from the person to the next attempt."""
 

@@ -31,10 +31,7 @@ def tasks_routes(service: Service) -> APIRouter:
     async def create_task(body: bodies.NewTask, key: Key = None) -> Any:
         """Submit a task; durable once this answers."""
         shape, replayed = await service.create_task(body.sent(), key)
-        headers = {"Location": f"/api/tasks/{shape['id']}"}
-        if replayed:
-            headers["Idempotent-Replayed"] = "true"
-        return Json(shape, status_code=201, headers=headers)
+        return _made(shape, replayed, f"/api/tasks/{shape['id']}")
 
     @router.get("/{ref}")
     async def get_task(ref: str, none_match: NoneMatch = None) -> Any:
@@ -55,15 +52,43 @@ def tasks_routes(service: Service) -> APIRouter:
         """The change a task has made."""
         return await service.task_diff(ref)
 
-    @router.get("/{ref}/checkpoints")
+    return router
+
+
+def _made(shape: Any, replayed: bool, where: str) -> Json:
+    headers = {"Location": where}
+    if replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return Json(shape, status_code=201, headers=headers)
+
+
+def checkpoint_routes(service: Service) -> APIRouter:
+    """The routes of the points that a task can go back to, bound to the counter."""
+    router = APIRouter(prefix="/tasks/{ref}/checkpoints", tags=["checkpoints"])
+
+    @router.get("")
     async def checkpoints(ref: str) -> Any:
         """A task's restorable points."""
         return await service.list_checkpoints(ref)
 
-    @router.post("/{ref}/checkpoints/{n}/restore")
+    @router.post("", status_code=201)
+    async def take(ref: str, body: bodies.TakeCheckpoint | None = None, key: Key = None) -> Any:
+        """Keep the work of a task as it is now, also while an agent is at it."""
+        label = body.label if body else ""
+        shape, replayed = await service.take_checkpoint(ref, label, key)
+        return _made(shape, replayed, f"/api/tasks/{ref}/checkpoints")
+
+    @router.post("/{n}/restore")
     async def restore(ref: str, n: int) -> Any:
         """Put a task's work back to a checkpoint."""
         return await service.restore_checkpoint(ref, n)
+
+    @router.post("/{n}/fork", status_code=201)
+    async def fork(ref: str, n: int, body: bodies.Fork | None = None, key: Key = None) -> Any:
+        """Make a task that begins as this one was at a checkpoint."""
+        said = body.sent() if body else {}
+        shape, replayed = await service.fork_task(ref, n, said, key)
+        return _made(shape, replayed, f"/api/tasks/{shape['id']}")
 
     return router
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from muster.cli import out
+from muster.cli.checkpoint import checkpoint, checkpoints, fork, restore
 from muster.cli.line import Line, command, group
 from muster.cli.look import Ink, ago, money, some, table
 from muster.cli.reach import reach
@@ -160,46 +161,8 @@ def log(line: Line, name: str) -> None:
         out.say(line, task_log(Ink(line.colour), steps))
 
 
-@command()
-@click.argument("name", metavar="TASK")
-def checkpoints(line: Line, name: str) -> None:
-    """List the points that a task's branch can be put back to."""
-    with reach(line) as muster:
-        found = muster.list_checkpoints(name)
-    if line.json:
-        out.document(found)
-        return
-    if not found["items"]:
-        out.tell(line, f"{name} has no checkpoints yet.")
-        return
-    rows = [
-        [
-            some(c["n"]),
-            some(c["attempt"]),
-            some(c["commit"])[:10],
-            ago(c["created_at"]),
-            some(c["label"]),
-        ]
-        for c in found["items"]
-    ]
-    out.say(line, table(Ink(line.colour), ["N", "ATTEMPT", "COMMIT", "TAKEN", "LABEL"], rows))
-    out.tell(line, f"Put it back: muster task restore {name} N")
-
-
-@command()
-@click.argument("name", metavar="TASK")
-@click.argument("n", metavar="N", type=int)
-def restore(line: Line, name: str, n: int) -> None:
-    """Put a task's branch back to a checkpoint."""
-    with reach(line) as muster:
-        done = muster.restore_checkpoint(name, n)
-    if line.json:
-        out.document(done)
-    else:
-        out.say(line, f"{some(name)} is back at checkpoint {n}")
-
-
 for _command in (
-    list_, show, approve, cancel, retry, diff, merge, log, checkpoints, restore
-):  # fmt: skip
+    *(list_, show, approve, cancel, retry, diff, merge, log),
+    *(checkpoints, checkpoint, restore, fork),
+):
     task.add_command(_command)

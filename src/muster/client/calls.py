@@ -15,6 +15,7 @@ from muster.client.shapes import (
     Agents,
     Breakpoint,
     Breakpoints,
+    Checkpoint,
     Checkpoints,
     Diff,
     Event,
@@ -187,6 +188,28 @@ class Muster:
     def list_checkpoints(self, task: str) -> Checkpoints:
         """The points that the task's branch can be put back to."""
         return cast(Checkpoints, self._get("tasks", task, "checkpoints"))
+
+    def take_checkpoint(self, task: str, label: str = "", *, key: str | None = None) -> Checkpoint:
+        """Keep the task's work as it is now, also while an agent is at it."""
+        body = _given(label=label or None)
+        return cast(Checkpoint, self._post("tasks", task, "checkpoints", body=body, key=key))
+
+    def fork_task(
+        self,
+        task: str,
+        n: int,
+        description: str | None = None,
+        *,
+        key: str | None = None,
+        **fields: Any,
+    ) -> Task:
+        """Make a task that begins as this one was at checkpoint `n`.
+
+        `fields` may be title, agent, runtime, model, autonomy, budget_usd; the rest is as it was.
+        """
+        body = _given(description=description, **fields)
+        parts = ("tasks", task, "checkpoints", n, "fork")
+        return cast(Task, self._post(*parts, body=body, key=key))
 
     def restore_checkpoint(self, task: str, n: int) -> Task:
         """Put the task's branch back to a checkpoint; the task as it then is."""

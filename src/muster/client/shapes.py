@@ -139,6 +139,8 @@ class Task(TypedDict):
     wish: str | None
     parent_id: str | None
     errand: str | None
+    fork_of: str | None
+    fork_point: int | None
     image: str | None
     list_position: int | None
     added: int
@@ -218,7 +220,7 @@ class Breakpoint(TypedDict):
 
 
 class Checkpoint(TypedDict):
-    """A commit that a task's branch can be put back to."""
+    """A commit that a task's branch can be put back to, and what was true of the task then."""
 
     task_id: str
     n: int
@@ -226,6 +228,12 @@ class Checkpoint(TypedDict):
     label: str
     commit: str
     created_at: str
+    base_commit: str | None
+    agent_id: str | None
+    session_id: str | None
+    log_offset: int | None
+    tries: int | None
+    feedback: dict[str, Any] | None
 
 
 class Footprint(TypedDict):

@@ -127,7 +127,8 @@ class Task:
 
     `token` is fresh for each claim and fences every write of the attempt it belongs to.
     `rev` is the number of the event that last changed the row. A worker's task names the manager's
-    by `parent_id`, and `errand` is the name that the manager gave it.
+    by `parent_id`, and `errand` is the name that the manager gave it. A fork began as another task
+    (`fork_of`) was at its checkpoint `fork_point`.
     """
 
     id: str
@@ -165,6 +166,8 @@ class Task:
     parent_id: str | None = None
     errand: str | None = None
     image: str | None = None
+    fork_of: str | None = None
+    fork_point: int | None = None
     needs: tuple[str, ...] = field(default=())
 
     @property

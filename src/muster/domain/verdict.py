@@ -151,7 +151,12 @@ class Breakpoint:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A restorable point of a task: the commit its branch can be put back to."""
+    """A restorable point of a task: the commit of its files, and what was true of it then.
+
+    `commit` has the whole workspace, `base_commit` is what the work stands on. `agent_id` is who
+    worked, `session_id` its conversation, `log_offset` how many bytes it had printed; all three
+    None where nobody worked. `tries` and `feedback` are the task's.
+    """
 
     task_id: str
     n: int
@@ -160,3 +165,9 @@ class Checkpoint:
     commit: str
     created_at: int
     rev: int = 0
+    base_commit: str | None = None
+    agent_id: str | None = None
+    session_id: str | None = None
+    log_offset: int | None = None
+    tries: int | None = None
+    feedback: Mapping[str, Any] | None = None

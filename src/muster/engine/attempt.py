@@ -27,7 +27,7 @@ from muster.engine.order import (
     seconds_of,
 )
 from muster.engine.post import delivered
-from muster.engine.resume import catch_up, make_home, make_way, stopped_before
+from muster.engine.resume import Past, catch_up, copy_home, gone_before, make_home, make_way
 from muster.engine.setup import ensure_layer
 from muster.engine.tools import (
     Job,
@@ -47,6 +47,7 @@ from muster.store import agent_tokens, words
 from muster.store import agents as agent_verbs
 from muster.store.agents import EndedAgent, NewAgent
 from muster.store.base import Tx
+from muster.store.checkpoints import NewCheckpoint
 from muster.store.moves import Fence, Move, move
 from muster.workspace.base import Workspace
 
@@ -75,7 +76,7 @@ async def prepare(tools: Tools, task: Task) -> Task:
     )
     if tools.wish(task.id).is_set() or task.wish == "cancel":
         return await _cancelled(tools, task, agent)
-    past = await stopped_before(tools, task, driver, runtime.name)
+    past = await gone_before(tools, task, driver, runtime.name)
     workspace = await _open(tools, job, agent, base, past)
     driver.launch(agent_job(tools, job, agent, workspace, options, past))
     failpoint("attempt.prepared")
@@ -86,6 +87,7 @@ async def prepare(tools: Tools, task: Task) -> Task:
             Stage.RUNNING,
             columns={"base_commit": base},
             payload={"agent": agent.id, "base": base},
+            checkpoint=NewCheckpoint(f"before attempt {task.attempt}", workspace.commit),
             events=(
                 NewEvent(
                     "workspace.opened",
@@ -114,7 +116,7 @@ async def run(tools: Tools, task: Task) -> Task:
     runtime = tools.runtime(agent.runtime)
     run_dir = tools.run_dir(agent.id)
     workspace = await in_thread(tools.workspaces.reopen, agent.id)
-    past = await stopped_before(tools, task, driver, agent.runtime)
+    past = await gone_before(tools, task, driver, agent.runtime)
     started = RunDir(run_dir).started()
     door = door_to(tools, runtime, agent.id)
     if started and not await _is_admitted(tools, agent, door):
@@ -235,11 +237,11 @@ async def _base_commit(tools: Tools, job: Job) -> str:
     return await in_thread(mirror.fetch, Path(job.project.git_dir), job.project.branch)
 
 
-async def _open(tools: Tools, job: Job, agent: Agent, base: str, past: Agent | None) -> Workspace:
+async def _open(tools: Tools, job: Job, agent: Agent, base: str, past: Past | None) -> Workspace:
     layer = await ensure_layer(tools, job, base, tools.run_dir(agent.id))
     prompt = brief(job.task, job.project, job.task.feedback)
     mailbox = mailbox_of(tools, job, agent.id)
-    at = await make_way(tools, job.task, past) if past else None
+    at = await make_way(tools, job.task, past)
     workspace, _ = await asyncio.gather(
         in_thread(_furnish, tools, job, agent, base, layer, prompt, past, at),
         in_thread(mailbox.furnish, prompt, travels=tools.runtime(agent.runtime).distance.carried),
@@ -254,7 +256,7 @@ def _furnish(
     base: str,
     layer: str | None,
     prompt: str,
-    past: Agent | None,
+    past: Past | None,
     at: str | None,
 ) -> Workspace:
     """The workspace, and beside it the agent's home with the prompt."""
@@ -277,7 +279,10 @@ def _furnish(
     )
     folder = private(tools, agent.id)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    make_home(private(tools, (past or agent).id) / "home")
+    home = private(tools, (past and past.home) or agent.id) / "home"
+    if past and past.fork:
+        copy_home(private(tools, past.agent.id) / "home", home)
+    make_home(home)
     path = folder / "prompt.md"
     path.write_text(prompt, "utf-8", "replace")
     return workspace

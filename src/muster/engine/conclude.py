@@ -17,17 +17,15 @@ from muster.engine.closing import close_aside
 from muster.engine.evidence import as_changes, evidence
 from muster.engine.foreign import read_small
 from muster.engine.managed import examine_workers
+from muster.engine.points import point_of, snapshot
 from muster.engine.tools import Job, Tools, in_thread, job_and_agent
 from muster.store.moves import Fence, Move, move
 from muster.supervision.decide import decide
 from muster.supervision.evidence import Changes
 from muster.supervision.validate import validate
 from muster.supervision.workers import decide_managed
-from muster.workspace.base import Workspace
 from muster.workspace.workspaces import Taken
 
-DROPPINGS = (".aider*",)
-"""What agent programs leave of their own in a workspace; it is not their work."""
 _LARGEST_RESULT = 1_000_000
 
 
@@ -44,7 +42,8 @@ async def conclude(tools: Tools, task: Task) -> Task:
     if tools.wish(task.id).is_set():
         return await _cancelled(tools, task, agent, commit)
     verdict = _verdict(tools, job, agent, findings)
-    moved = await tools.store.write(move, route.after_verdict(job, verdict, commit))
+    point = point_of(tools, agent, f"attempt {task.attempt}", commit) if commit else None
+    moved = await tools.store.write(move, route.after_verdict(job, verdict, point))
     # A merge shows the work's branch along with it.
     if commit and moved.stage not in {Stage.QUEUED, Stage.MERGING}:
         await show_branch(tools, job, commit)
@@ -69,26 +68,11 @@ def _look(
     tools: Tools, job: Job, agent: Agent, base: str
 ) -> tuple[str | None, Changes, tuple[Finding, ...]]:
     """What the agent left: its commit, what that changes, and what can be said without a run."""
-    workspace = tools.workspaces.reopen(agent.id)
-    taken = _snapshot(tools, job, agent, workspace, base)
+    taken = snapshot(tools, job, agent, base)
     changed: Changes = ()
     if taken.commit:
         changed = as_changes(tools.workspaces.changes(job.repo, base, taken.commit))
     return taken.commit, changed, _first_look(tools, job, agent, taken, base, changed)
-
-
-def _snapshot(tools: Tools, job: Job, agent: Agent, workspace: Workspace, base: str) -> Taken:
-    message = (
-        f"{job.task.title}\n\n{job.task.label}, attempt {job.task.attempt} by {agent.driver}\n"
-    )
-    return tools.workspaces.snapshot(
-        workspace,
-        base,
-        message,
-        job.settings.git_user_name,
-        job.settings.git_user_email,
-        exclude=DROPPINGS,
-    )
 
 
 def _first_look(

@@ -9,6 +9,7 @@ from muster.domain.errors import MusterError
 from muster.domain.task import ACTIVE, Stage, Task
 from muster.domain.verdict import OPTIONS, BreakpointKind
 from muster.engine import attempt, conclude, dispatch, janitor, landing
+from muster.engine.damage import mend_damage
 from muster.engine.durable import Durable
 from muster.engine.tools import Tools, in_thread, job_of
 from muster.store import moves, tasks
@@ -67,6 +68,7 @@ class Daemon:
     async def start(self) -> None:
         """Take over what an earlier process held, then begin to follow the store."""
         self.adopted = await self._durable.takeover()
+        self._tools.aside("looking after work that rests", mend_damage(self._tools))
         self._tools.aside("trying where agents may run", self._tools.usual_place())
         self._loops = [
             asyncio.create_task(self._follow(), name="engine"),

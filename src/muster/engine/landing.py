@@ -22,6 +22,7 @@ from muster.engine.conclude import show_branch
 from muster.engine.evidence import as_changes, evidence
 from muster.engine.tools import Job, Tools, in_thread, job_of
 from muster.failpoint import failpoint
+from muster.store.checkpoints import NewCheckpoint
 from muster.store.judgements import NewBreakpoint
 from muster.store.moves import Fence, Move, hold, move
 from muster.workspace.workspaces import Conflicted, Merged
@@ -104,7 +105,8 @@ async def _verify_again(tools: Tools, job: Job, target: str, merged: Merged) -> 
             move, Move(Fence.of(job.task), Stage.CANCELLED, "cancelled by a person")
         )
     verdict = _refusal(tools, job, found)
-    return await tools.store.write(move, route.after_verdict(job, verdict, job.task.result_commit))
+    kept = NewCheckpoint(f"attempt {job.task.attempt}", str(job.task.result_commit))
+    return await tools.store.write(move, route.after_verdict(job, verdict, kept))
 
 
 def _refusal(tools: Tools, job: Job, found: tuple[Finding, ...]) -> Verdict:
@@ -220,6 +222,6 @@ async def _landed(tools: Tools, job: Job, merged: str) -> Task:
                     job.task.id,
                 ),
             ),
-            checkpoint=("merged", merged),
+            checkpoint=NewCheckpoint("merged", merged),
         ),
     )

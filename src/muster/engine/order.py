@@ -16,7 +16,7 @@ from muster.domain.permission import Permissions
 from muster.engine.logins import lend
 from muster.engine.mailbox import Mailbox
 from muster.engine.reach import Wanted, reach_of
-from muster.engine.resume import moved, put
+from muster.engine.resume import Past, moved, put
 from muster.engine.tools import Job, Tools
 from muster.knowledge.brief import brief
 from muster.runtimes.base import Limits, RunSpec, Runtime
@@ -74,10 +74,10 @@ def agent_job(
     agent: Agent,
     workspace: Workspace,
     options: dict[str, Any],
-    past: Agent | None,
+    past: Past | None,
     door: Mapping[str, str] = _NO_DOOR,
 ) -> AgentJob:
-    """The job as the driver hears of it; `past` is the agent whose session it goes on with."""
+    """The job as the driver hears of it; `past` is whose session it goes on with."""
     folder = private(tools, agent.id)
     prompt_file = folder / "prompt.md"
     return AgentJob(
@@ -85,15 +85,16 @@ def agent_job(
         # Not from the file: the agent may have put anything in its place.
         prompt=brief(job.task, job.project, job.task.feedback),
         workspace=workspace.tree,
-        home=private(tools, (past or agent).id) / "home",
+        home=private(tools, (past and past.home) or agent.id) / "home",
         prompt_file=prompt_file,
         result_file=folder / "result.json",
         environ=tools.settings.environ,
         options=options,
         model=job.task.model or options.get("model") or job.settings.model,
         budget_usd=_budget(job, options),
-        resume_session=past.session_id if past else None,
-        resume_usage=past.usage if past else None,
+        resume_session=past.agent.session_id if past else None,
+        resume_usage=past.agent.usage if past else None,
+        fork=past is not None and past.fork,
         moved=moved(tools, past, workspace) if past else (),
         attempt=job.task.attempt,
         mcp_url=f"{door['MUSTER_URL']}/mcp" if door else "",
@@ -127,11 +128,11 @@ def order_of(
     wanted: AgentJob,
     workspace: Workspace,
     door: dict[str, str],
-    past: Agent | None = None,
+    past: Past | None = None,
 ) -> RunSpec:
     """The order for the place, with the files that the program is to find written.
 
-    `past` is the agent whose session it goes on with.
+    `past` is whose session it goes on with.
 
     Raises:
         Invalid, Refused: as the driver's launch.
@@ -180,6 +181,6 @@ def order_of(
         interactive=launch.interactive,
         limits=Limits(wall_seconds=seconds),
         secrets=tuple(sorted(known | set(secrets_in(tools.settings.environ)))),
-        follows=str(tools.run_dir(past.id)) if past else "",
+        follows=str(tools.run_dir(past.home)) if past and past.home else "",
         **reach_of(tools, job, workspace, own, env, needs),
     )

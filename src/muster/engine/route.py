@@ -7,6 +7,7 @@ from typing import Any, assert_never
 from muster.domain.task import Stage
 from muster.domain.verdict import BreakpointKind, Decision, Step, Verdict
 from muster.engine.tools import Job
+from muster.store.checkpoints import NewCheckpoint
 from muster.store.judgements import NewBreakpoint
 from muster.store.moves import Fence, Move
 
@@ -14,10 +15,13 @@ RESTART = {"base_commit": None, "result_commit": None, "merged_commit": None}
 """Columns of a task whose next attempt starts from the target branch as it is then."""
 
 
-def after_verdict(job: Job, verdict: Verdict, commit: str | None) -> Move:
-    """The move that a verdict leads to, with the verdict and its question in one transaction."""
+def after_verdict(job: Job, verdict: Verdict, point: NewCheckpoint | None) -> Move:
+    """The move that a verdict leads to, with the verdict and its question in one transaction.
+
+    `point` is the work that was judged, None where there is none.
+    """
     task, decision = job.task, verdict.decision
-    columns: dict[str, Any] = {"result_commit": commit or task.result_commit}
+    columns: dict[str, Any] = {"result_commit": point.commit if point else task.result_commit}
     if decision.feedback:
         columns["feedback"] = dict(decision.feedback)
     if not decision.counts:
@@ -40,7 +44,7 @@ def after_verdict(job: Job, verdict: Verdict, commit: str | None) -> Move:
         columns=columns,
         verdict=verdict,
         ask=_question(decision, verdict) if stage is Stage.WAITING else None,
-        checkpoint=(f"attempt {task.attempt}", commit) if commit else None,
+        checkpoint=point,
     )
 
 

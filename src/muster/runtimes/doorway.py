@@ -1,6 +1,7 @@
 """Listening sockets inside the network of another process, which has no other way out.
 
-A helper enters that network, opens them there and hands them back; nothing runs inside.
+Root enters that network itself and comes back; for anybody else a helper does, because who has
+become another network's owner cannot come back. Nothing runs inside.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import ctypes
 import fcntl
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 _NS_GET_USERNS = 0xB701
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
@@ -28,6 +29,30 @@ def open_inside(pid: int, addresses: Sequence[tuple[str, int]]) -> list[socket.s
     """
     if len(addresses) > _MOST:
         raise OSError(f"more than {_MOST} addresses of this machine are allowed")
+    with _opened(f"/proc/{pid}/ns/net") as there, _opened("/proc/self/ns/net") as here:
+        if _setns(there, _CLONE_NEWNET) == 0:
+            try:
+                return [listen(*address) for address in addresses]
+            finally:
+                _come_back(here)
+    return _by_helper(pid, addresses)
+
+
+def _come_back(here: int) -> None:
+    if _setns(here, _CLONE_NEWNET):
+        os.abort()  # a supervisor in its program's network could serve nobody
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[int]:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _by_helper(pid: int, addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         helper = os.fork()
@@ -54,10 +79,8 @@ def _help(pid: int, addresses: Sequence[tuple[str, int]], answer: socket.socket)
 
 
 def _enter(pid: int) -> None:
+    """Become what the owner of that network is, then enter it."""
     net = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    if _setns(net, _CLONE_NEWNET) == 0:
-        return
-    # Not root: first become what the owner of that network is.
     owner = fcntl.ioctl(net, _NS_GET_USERNS)
     if _setns(owner, _CLONE_NEWUSER) or _setns(net, _CLONE_NEWNET):
         error = ctypes.get_errno()

@@ -13,6 +13,7 @@ from muster.service.screens import Screens
 from muster.settings import Settings, resolve
 from muster.store import agents, judgements, projects, tasks
 from muster.store.base import Store, Tx
+from muster.store.checkpoints import NewCheckpoint
 from muster.store.projects import ProjectRow
 from muster.workspace.workspaces import Workspaces
 
@@ -22,9 +23,9 @@ class Belongings:
     """What the counter works with, put together by the wiring.
 
     `agent_names` and `runtime_names` are those a task may name. `engine_state` tells how the
-    engine of this process does, `usual` where runs go that name no place, once that is known, and
-    `clear_away` has it remove what is left over; `sizes` remembers how large a task's change is, by
-    commit.
+    engine of this process does, `usual` where runs go that name no place, once that is known,
+    `clear_away` has it remove what is left over, and `at_work` keeps what an agent has made so far;
+    `sizes` remembers how large a task's change is, by commit.
     """
 
     settings: Settings
@@ -40,6 +41,7 @@ class Belongings:
     room_on_disk: Callable[[], bool]
     usual: Callable[[], Usual | None]
     clear_away: Callable[[], Awaitable[dict[str, Any]]]
+    at_work: Callable[[Task], Awaitable[NewCheckpoint]]
     screens: Screens = field(default_factory=lambda: Screens({}))
     sizes: dict[tuple[str, str, str], dict[str, int]] = field(default_factory=dict)
 

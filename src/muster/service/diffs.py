@@ -10,7 +10,7 @@ from muster.agents.recording import cassette, record
 from muster.domain.errors import Conflict
 from muster.domain.task import Task
 from muster.service.agents import Agents
-from muster.service.tasks import Tasks
+from muster.service.checkpoints import Checkpoints
 from muster.store import tasks
 from muster.workspace.workspaces import Change
 
@@ -18,7 +18,7 @@ PATCH_BYTES = 200_000
 MOST_FILES = 500
 
 
-class Diffs(Tasks, Agents):
+class Diffs(Checkpoints, Agents):
     """Everything a door can ask about changes."""
 
     async def task_diff(self, ref: str) -> dict[str, Any]:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from muster.domain.answers import after_answer, words_of
-from muster.domain.errors import Conflict, Invalid, NoRoom, NotFound
+from muster.domain.errors import Conflict, GitFailed, Invalid, NoRoom, NotFound
 from muster.domain.event import NewEvent
 from muster.domain.permission import permitted
 from muster.domain.task import (
-    ACTIVE,
     PLAYBOOKS,
     STATUS_OF,
     TERMINAL,
@@ -21,12 +19,22 @@ from muster.domain.task import (
     Status,
     Task,
 )
-from muster.domain.verdict import BreakpointKind
+from muster.domain.verdict import BreakpointKind, Checkpoint
 from muster.service import shapes
 from muster.service.desk import Desk
 from muster.service.requests import TaskRequest, task_request
 from muster.settings import resolve
-from muster.store import agents, events, judgements, keys, moves, projects, tasks, workers
+from muster.store import (
+    agents,
+    checkpoints,
+    events,
+    judgements,
+    keys,
+    moves,
+    projects,
+    tasks,
+    workers,
+)
 from muster.store.base import Tx
 from muster.store.moves import Fence, Move
 from muster.store.tasks import NewTask
@@ -72,9 +80,12 @@ class Tasks(Desk):
         key = (task.project_id, task.base_commit or "", task.result_commit or "")
         if not task.base_commit or not task.result_commit or key in self._own.sizes:
             return
-        changes = await asyncio.to_thread(
-            self._own.workspaces.changes, task.project_id, task.base_commit, task.result_commit
-        )
+        try:
+            changes = await asyncio.to_thread(
+                self._own.workspaces.changes, task.project_id, task.base_commit, task.result_commit
+            )
+        except GitFailed:  # the work is gone: the task is shown all the same, and says so itself
+            return
         self._own.sizes[key] = {
             "files": len(changes),
             "added": sum(c.added for c in changes),
@@ -107,7 +118,7 @@ class Tasks(Desk):
             ],
             "breakpoint": asked[0] if asked else None,
             "checkpoints": [
-                shapes.checkpoint_shape(c) for c in judgements.checkpoints_of(tx, task_id)
+                shapes.checkpoint_shape(c) for c in checkpoints.checkpoints_of(tx, task_id)
             ],
             "trail": [line for line in reversed(told) if line is not None],
             "workers": self._task_shapes(tx, workers.workers_of(tx, task_id)),
@@ -144,7 +155,14 @@ class Tasks(Desk):
             known = ", ".join(PLAYBOOKS)
             raise Invalid(f"there is no playbook '{wanted.playbook}'", hint=f"playbooks: {known}")
 
-    def _create(self, tx: Tx, wanted: TaskRequest, *, proposed: bool = False) -> dict[str, Any]:
+    def _create(
+        self,
+        tx: Tx,
+        wanted: TaskRequest,
+        *,
+        proposed: bool = False,
+        fork: Checkpoint | None = None,
+    ) -> dict[str, Any]:
         project = projects.get_project(tx, wanted.project)
         if project.removed:
             raise NotFound(f"the project '{project.name}' was removed", hint="muster init adds it")
@@ -173,6 +191,7 @@ class Tasks(Desk):
                 timeout_minutes=wanted.timeout_minutes,
                 paths=wanted.paths,
                 image=wanted.image,
+                fork=fork,
             ),
         )
         if manual:
@@ -284,58 +303,6 @@ class Tasks(Desk):
         scoped = f"{act} {key}" if key else None
         answer, _ = await self._store.write(keys.once, scoped, body, write)
         return answer
-
-    async def list_checkpoints(self, ref: str) -> dict[str, Any]:
-        """A task's restorable points."""
-
-        def read(tx: Tx) -> dict[str, Any]:
-            found = judgements.checkpoints_of(tx, tasks.get_task(tx, ref).id)
-            return {"items": [shapes.checkpoint_shape(c) for c in found], "next": None}
-
-        return await self._store.read(read)
-
-    async def restore_checkpoint(self, ref: str, n: int) -> dict[str, Any]:
-        """Put a task's work back to a checkpoint; the next attempt or merge goes on from there.
-
-        Raises:
-            NotFound: there is no such checkpoint.
-            Conflict: the task is at work or completed.
-        """
-        task = await self._store.read(tasks.get_task, ref)
-        found = await self._store.read(judgements.checkpoints_of, task.id)
-        point = next((c for c in found if c.n == n), None)
-        if point is None:
-            have = ", ".join(str(c.n) for c in found) or "none"
-            raise NotFound(f"{task.label} has no checkpoint {n}", hint=f"checkpoints: {have}")
-        if task.stage in ACTIVE or task.stage is Stage.COMPLETED:
-            raise Conflict(
-                f"{task.label} is {task.status}; its work cannot be put back now",
-                hint="cancel it or wait until it waits",
-            )
-
-        def write(tx: Tx) -> dict[str, Any]:
-            tx.emit(
-                NewEvent(
-                    "checkpoint.restored",
-                    task.id,
-                    {"n": n, "commit": point.commit},
-                    task.project_id,
-                    task.id,
-                )
-            )
-            now = moves.hold(tx, Fence.of(task), {"result_commit": point.commit})
-            return self._task_shape(tx, now)
-
-        shape = await self._store.write(write)
-        project = await self._store.read(projects.get_project, task.project_id)
-        await asyncio.to_thread(
-            self._own.workspaces.publish,
-            project.id,
-            Path(project.git_dir),
-            task.branch,
-            point.commit,
-        )
-        return shape
 
     async def resolve_breakpoint(
         self,

@@ -1,4 +1,4 @@
-"""Verbs about what was judged and asked: verdicts, breakpoints, checkpoints, the queue's holds."""
+"""Verbs about what was judged and asked: verdicts, breakpoints, the queue's holds."""
 
 from __future__ import annotations
 
@@ -18,14 +18,12 @@ from muster.domain.verdict import (
     Answer,
     Breakpoint,
     BreakpointKind,
-    Checkpoint,
     Verdict,
 )
 from muster.store import schema
 from muster.store.base import Tx
 from muster.store.rows import (
     breakpoint_of,
-    checkpoint_of,
     decision_json,
     finding_json,
     queue_of,
@@ -34,16 +32,10 @@ from muster.store.rows import (
 
 _VERDICT = insert(schema.verdicts)
 _BREAKPOINT = insert(schema.breakpoints)
-_CHECKPOINT = insert(schema.checkpoints)
 _BREAKPOINT_BY_ID = select(schema.breakpoints).where(schema.breakpoints.c.id == bindparam("ref"))
 _OPEN_OF = select(schema.breakpoints.c.task_id, schema.breakpoints.c.id).where(
     schema.breakpoints.c.task_id.in_(bindparam("ids", expanding=True)),
     schema.breakpoints.c.resolved_at.is_(None),
-)
-_CHECKPOINTS_OF = (
-    select(schema.checkpoints)
-    .where(schema.checkpoints.c.task_id == bindparam("of_task"))
-    .order_by(schema.checkpoints.c.n)
 )
 _QUEUE = select(
     schema.queue_settings.c.paused,
@@ -248,40 +240,6 @@ def _close(tx: Tx, question: Breakpoint, answer: str, note: str, by: str | None)
         .where(table.c.id == question.id, table.c.resolved_at.is_(None))
         .values(resolved_at=tx.now, answer=answer, note=note, by=by, rev=rev)
     )
-
-
-def add_checkpoint(tx: Tx, task: Task, label: str, commit: str) -> None:
-    """Keep a restorable point; the same commit under the same label is kept once."""
-    kept = checkpoints_of(tx, task.id)
-    if any((known.commit, known.label) == (commit, label) for known in kept):
-        return
-    n = max((known.n for known in kept), default=0) + 1
-    rev = tx.emit(
-        NewEvent(
-            "checkpoint.taken",
-            task.id,
-            {"n": n, "label": label, "commit": commit},
-            task.project_id,
-            task.id,
-        )
-    )
-    tx.conn.execute(
-        _CHECKPOINT,
-        {
-            "task_id": task.id,
-            "n": n,
-            "attempt": task.attempt,
-            "label": label,
-            "commit": commit,
-            "created_at": tx.now,
-            "rev": rev,
-        },
-    )
-
-
-def checkpoints_of(tx: Tx, task_id: str) -> list[Checkpoint]:
-    """A task's checkpoints, oldest first."""
-    return [checkpoint_of(row) for row in tx.conn.execute(_CHECKPOINTS_OF, {"of_task": task_id})]
 
 
 def queue_settings(tx: Tx) -> QueueSettings:

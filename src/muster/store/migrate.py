@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from muster.domain.errors import Unavailable
 
-HEAD = "0004"
+HEAD = "0005"
 KNOWN = ("0001", "0002", "0003", "0004")
 
 

@@ -27,6 +27,7 @@ from muster.store import agents as agent_verbs
 from muster.store import judgements
 from muster.store.agents import EndedAgent
 from muster.store.base import Tx
+from muster.store.checkpoints import NewCheckpoint, add_checkpoint
 from muster.store.judgements import NewBreakpoint
 from muster.store.schema import projects, task_needs, tasks
 from muster.store.tasks import get_task, unfinished_needs, wish, with_needs
@@ -120,7 +121,7 @@ class Move:
     events: tuple[NewEvent, ...] = ()
     verdict: Verdict | None = None
     ask: NewBreakpoint | None = None
-    checkpoint: tuple[str, str] | None = None
+    checkpoint: NewCheckpoint | None = None
     ended: EndedAgent | None = None
     answer: str | None = None
     note: str = ""
@@ -211,7 +212,7 @@ def _beside(tx: Tx, step: Move, task: Task) -> None:
     if step.verdict is not None:
         judgements.add_verdict(tx, task, step.verdict)
     if step.checkpoint is not None:
-        judgements.add_checkpoint(tx, task, *step.checkpoint)
+        add_checkpoint(tx, task, step.checkpoint)
     if step.ask is not None:
         judgements.raise_breakpoint(tx, task, step.ask)
 

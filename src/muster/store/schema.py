@@ -89,6 +89,8 @@ tasks = Table(
     Column("parent_id", Text),
     Column("errand", Text),
     Column("image", Text),
+    Column("fork_of", Text),
+    Column("fork_point", Integer),
     CheckConstraint(_one_of("stage", Stage), name="tasks_stage"),
     CheckConstraint(_one_of("type", TaskType), name="tasks_type"),
     CheckConstraint("priority BETWEEN 0 AND 9", name="tasks_priority"),
@@ -202,6 +204,12 @@ checkpoints = Table(
     Column("commit", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("rev", BigInteger, nullable=False),
+    Column("base_commit", Text),
+    Column("agent_id", Text),
+    Column("session_id", Text),
+    Column("log_offset", BigInteger),
+    Column("tries", Integer),
+    Column("feedback", JSON(none_as_null=True)),
 )
 
 agent_tokens = Table(

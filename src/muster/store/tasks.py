@@ -12,6 +12,7 @@ from muster.domain.errors import Conflict, Invalid, NotFound
 from muster.domain.event import NewEvent
 from muster.domain.ids import new_id, task_number
 from muster.domain.task import TERMINAL, Autonomy, Stage, Task, TaskType, refuse_cycle
+from muster.domain.verdict import Checkpoint
 from muster.failpoint import failpoint
 from muster.store.base import Tx
 from muster.store.rows import AnyRow, task_of
@@ -59,6 +60,7 @@ class NewTask:
     parent_id: str | None = None
     errand: str | None = None
     image: str | None = None
+    fork: Checkpoint | None = None
 
 
 def create_task(tx: Tx, new: NewTask) -> Task:
@@ -109,11 +111,25 @@ def create_task(tx: Tx, new: NewTask) -> Task:
             "parent_id": new.parent_id,
             "errand": new.errand,
             "image": new.image,
+            **_began_as(new.fork),
         },
     )
     for needed in new.needs:
         tx.conn.execute(insert(task_needs).values(task_id=task_id, needs_id=needed))
     return get_task(tx, task_id)
+
+
+def _began_as(fork: Checkpoint | None) -> dict[str, Any]:
+    if fork is None:
+        return {}
+    feedback = {k: v for k, v in (fork.feedback or {}).items() if k != "ending"}
+    return {
+        "fork_of": fork.task_id,
+        "fork_point": fork.n,
+        "base_commit": fork.base_commit,
+        "result_commit": fork.commit,
+        "feedback": feedback or None,
+    }
 
 
 def _first_stage(tx: Tx, new: NewTask) -> Stage:

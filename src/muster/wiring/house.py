@@ -9,6 +9,7 @@ from muster import __version__
 from muster.engine.daemon import Daemon, hand_over
 from muster.engine.dispatch import room_on_disk
 from muster.engine.janitor import sweep_all
+from muster.engine.points import at_work
 from muster.engine.tools import Tools
 from muster.runtimes.screens import Shows
 from muster.service.counter import Service
@@ -67,6 +68,7 @@ class House:
                 room_on_disk=lambda: room_on_disk(self.tools),
                 usual=lambda: self.tools.usual,
                 clear_away=lambda: sweep_all(self.tools),
+                at_work=lambda task: at_work(self.tools, task),
             )
         )
 

@@ -1,0 +1,160 @@
+"""The counter's part for checkpoints: take one, go back to one, fork a task off one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from muster.domain.errors import Conflict, Invalid
+from muster.domain.event import NewEvent
+from muster.domain.task import ACTIVE, Stage, Task
+from muster.domain.telling import text
+from muster.domain.verdict import Checkpoint
+from muster.service import shapes
+from muster.service.requests import task_request
+from muster.service.tasks import Tasks
+from muster.store import checkpoints, keys, moves, projects, tasks
+from muster.store.base import Tx
+from muster.store.checkpoints import NewCheckpoint
+from muster.store.moves import Fence
+
+LABEL_LENGTH = 200
+MERGED = "merged"
+_LIKE_THE_FIRST = (
+    *("type", "priority", "autonomy", "agent", "runtime", "playbook", "model", "budget_usd"),
+    *("timeout_minutes", "paths", "image"),
+)
+"""What a fork has of the task that it is forked off, unless it is told otherwise."""
+
+
+class Checkpoints(Tasks):
+    """Everything a door can ask about the points that a task can go back to."""
+
+    async def list_checkpoints(self, ref: str) -> dict[str, Any]:
+        """A task's restorable points."""
+
+        def read(tx: Tx) -> dict[str, Any]:
+            found = checkpoints.checkpoints_of(tx, tasks.get_task(tx, ref).id)
+            return {"items": [shapes.checkpoint_shape(c) for c in found], "next": None}
+
+        return await self._store.read(read)
+
+    async def take_checkpoint(
+        self, ref: str, label: str = "", key: str | None = None
+    ) -> tuple[dict[str, Any], bool]:
+        """Keep the work as it is now, also while an agent is at it; and whether it was kept before.
+
+        Raises:
+            Conflict: there is no work yet, or it is on another machine.
+        """
+        label = " ".join(text({"label": label}, "label", LABEL_LENGTH).split()) if label else ""
+        task = await self._store.read(tasks.get_task, ref)
+        new = await self._now_of(task, label or "asked for")
+
+        def write(tx: Tx) -> dict[str, Any]:
+            now = tasks.get_task(tx, task.id)
+            return shapes.checkpoint_shape(checkpoints.add_checkpoint(tx, now, new))
+
+        scoped = f"checkpoint {key}" if key else None
+        return await self._store.write(keys.once, scoped, {"task": ref, "label": label}, write)
+
+    async def _now_of(self, task: Task, label: str) -> NewCheckpoint:
+        if task.stage is Stage.RUNNING:
+            return replace(await self._own.at_work(task), label=label)
+        if task.result_commit is None:
+            raise Conflict(
+                f"{task.label} is {task.status} and has no work to keep yet",
+                hint="ask again when its agent works",
+            )
+        return NewCheckpoint(label, task.result_commit)
+
+    async def restore_checkpoint(self, ref: str, n: int) -> dict[str, Any]:
+        """Put a task's work back to a checkpoint; the next attempt or merge goes on from there.
+
+        What it had before is a checkpoint, too: that is the way back.
+
+        Raises:
+            NotFound: there is no such checkpoint.
+            Conflict: the task is at work or completed.
+        """
+        task = await self._store.read(tasks.get_task, ref)
+        point = await self._store.read(checkpoints.get_checkpoint, task, n)
+        if task.stage in ACTIVE or task.stage is Stage.COMPLETED:
+            raise Conflict(
+                f"{task.label} is {task.status}; its work cannot be put back now",
+                hint=f"cancel it, or wait, or fork it: muster task fork {task.label} {n}",
+            )
+        project = await self._store.read(projects.get_project, task.project_id)
+        await asyncio.to_thread(self._keep_and_show, task, point, Path(project.git_dir))
+        return await self._store.write(self._put_back, task, point)
+
+    def _keep_and_show(self, task: Task, point: Checkpoint, user_git_dir: Path) -> None:
+        own = self._own.workspaces
+        if task.result_commit and task.result_commit != point.commit:
+            kept = f"refs/muster/rescue/{task.id}-{task.result_commit[:12]}"
+            own.mirror(task.project_id).keep(kept, task.result_commit)
+        own.publish(task.project_id, user_git_dir, task.branch, point.commit)
+
+    def _put_back(self, tx: Tx, task: Task, point: Checkpoint) -> dict[str, Any]:
+        if task.result_commit and task.result_commit != point.commit:
+            before = NewCheckpoint(f"before going back to {point.n}", task.result_commit)
+            checkpoints.add_checkpoint(tx, task, before)
+        base = point.base_commit or task.base_commit
+        columns: dict[str, Any] = {
+            "base_commit": base,
+            "result_commit": None if point.commit == base else point.commit,
+        }
+        if point.tries is not None:  # kept since a checkpoint knows the task
+            columns["feedback"] = dict(point.feedback) if point.feedback else None
+        tx.emit(
+            NewEvent(
+                "checkpoint.restored",
+                task.id,
+                {"n": point.n, "commit": point.commit},
+                task.project_id,
+                task.id,
+            )
+        )
+        return self._task_shape(tx, moves.hold(tx, Fence.of(task), columns))
+
+    async def fork_task(
+        self, ref: str, n: int, body: Mapping[str, Any], key: str | None = None
+    ) -> tuple[dict[str, Any], bool]:
+        """Make a task that begins as this one was at a checkpoint; and whether it was made before.
+
+        `body` may say whatever a new task may, but for its project; the rest is as it was.
+
+        Raises:
+            NotFound: there is no such checkpoint.
+            Conflict: a manager's task, which has no files.
+        """
+        if "project" in body:
+            raise Invalid("a fork stays in its project", hint="leave out project")
+        task = await self._store.read(tasks.get_task, ref)
+        point = await self._store.read(checkpoints.get_checkpoint, task, n)
+        if task.manages:
+            raise Conflict(
+                f"{task.label} manages and has no files to fork", hint="fork one of its workers"
+            )
+        same = {name: getattr(task, name) for name in _LIKE_THE_FIRST}
+        first = {"title": task.title} if "description" not in body else {}
+        asked = {"project": task.project_id, "description": task.description, **first, **same}
+        wanted = task_request({**asked, "paths": list(task.paths), **body})
+        self._refuse_unknown(wanted)
+        began = replace(point, base_commit=_stands_on(point))
+        scoped = f"fork {key}" if key else None
+        answer, replayed = await self._store.write(
+            keys.once,
+            scoped,
+            {"task": task.id, "n": n, **body},
+            lambda tx: self._create(tx, wanted, fork=began),
+        )
+        return answer, replayed
+
+
+def _stands_on(point: Checkpoint) -> str:
+    """What a fork's change is counted from: what was merged is its base, not its work."""
+    return point.commit if point.label == MERGED else point.base_commit or point.commit

@@ -1,0 +1,87 @@
+"""Verbs about checkpoints: the points that a task can be put back to, or forked at."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from sqlalchemy import bindparam, insert, select
+
+from muster.domain.errors import NotFound
+from muster.domain.event import NewEvent
+from muster.domain.task import Task
+from muster.domain.verdict import Checkpoint
+from muster.store import schema
+from muster.store.base import Tx
+from muster.store.rows import checkpoint_of
+
+_CHECKPOINT = insert(schema.checkpoints)
+_CHECKPOINTS_OF = (
+    select(schema.checkpoints)
+    .where(schema.checkpoints.c.task_id == bindparam("of_task"))
+    .order_by(schema.checkpoints.c.n)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewCheckpoint:
+    """A checkpoint on its way to the store, without what the task itself says."""
+
+    label: str
+    commit: str
+    agent_id: str | None = None
+    session_id: str | None = None
+    log_offset: int | None = None
+
+
+def add_checkpoint(tx: Tx, task: Task, new: NewCheckpoint) -> Checkpoint:
+    """Keep a restorable point; the same commit under the same label is kept once."""
+    kept = checkpoints_of(tx, task.id)
+    for known in kept:
+        if (known.commit, known.label) == (new.commit, new.label):
+            return known
+    n = max((known.n for known in kept), default=0) + 1
+    rev = tx.emit(
+        NewEvent(
+            "checkpoint.taken",
+            task.id,
+            {"n": n, "label": new.label, "commit": new.commit},
+            task.project_id,
+            task.id,
+        )
+    )
+    point = Checkpoint(
+        task_id=task.id,
+        n=n,
+        attempt=task.attempt,
+        label=new.label,
+        commit=new.commit,
+        created_at=tx.now,
+        rev=rev,
+        base_commit=task.base_commit,
+        agent_id=new.agent_id,
+        session_id=new.session_id,
+        log_offset=new.log_offset,
+        tries=task.tries,
+        feedback=task.feedback,
+    )
+    tx.conn.execute(_CHECKPOINT, asdict(point))
+    return point
+
+
+def checkpoints_of(tx: Tx, task_id: str) -> list[Checkpoint]:
+    """A task's checkpoints, oldest first."""
+    return [checkpoint_of(row) for row in tx.conn.execute(_CHECKPOINTS_OF, {"of_task": task_id})]
+
+
+def get_checkpoint(tx: Tx, task: Task, n: int) -> Checkpoint:
+    """One checkpoint of a task.
+
+    Raises:
+        NotFound: it has none of that number; the error names those it has.
+    """
+    found = checkpoints_of(tx, task.id)
+    for point in found:
+        if point.n == n:
+            return point
+    have = ", ".join(str(point.n) for point in found) or "none"
+    raise NotFound(f"{task.label} has no checkpoint {n}", hint=f"checkpoints: {have}")
