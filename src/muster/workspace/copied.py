@@ -9,13 +9,13 @@ from muster.workspace.base import Source
 from muster.workspace.checkout import Bases
 from muster.workspace.git import Git
 from muster.workspace.plain_files import PlainFiles, lay_over
-from muster.workspace.standing import Starts, in_use
+from muster.workspace.standing import LARGE_INDEX, Starts, in_use
 
 
 class CopiedBackend(PlainFiles, ABC):
     """The tree is a copy that shares its blocks with a base, until one of them is written."""
 
-    def __init__(self, git: Git | None = None, large_index: int = 1024 * 1024) -> None:
+    def __init__(self, git: Git | None = None, large_index: int = LARGE_INDEX) -> None:
         """Repositories whose index has `large_index` bytes or more count as large."""
         self._git = git or Git()
         self._bases = Bases(self._git, self.make_folder)

@@ -19,7 +19,7 @@ from muster.workspace.git import Git
 from muster.workspace.mount import is_mounted, mount_overlay, unmount
 from muster.workspace.records import read_record, write_record
 from muster.workspace.remove import remove_own
-from muster.workspace.standing import LAYERS, Starts, in_use
+from muster.workspace.standing import LARGE_INDEX, LAYERS, Starts, in_use
 
 _OWN = ("tree", "work", "upper", "control")
 _MOST_PATHS = 1024
@@ -36,7 +36,7 @@ class LayeredBackend:
     name = ""
     notes = "trusted"
 
-    def __init__(self, git: Git | None = None, large_index: int = 1024 * 1024) -> None:
+    def __init__(self, git: Git | None = None, large_index: int = LARGE_INDEX) -> None:
         """Repositories whose index has `large_index` bytes or more count as large."""
         self._git = git or Git()
         self._bases = Bases(self._git)

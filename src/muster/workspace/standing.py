@@ -18,6 +18,9 @@ T = TypeVar("T")
 LAYERS = "overlay.json"
 """What a workspace that stands on bases has in its root: which, as `lower`."""
 
+LARGE_INDEX = 24 * 1024
+"""Bytes; about 300 files. To write out so many takes longer than to move four workspaces on."""
+
 _TRIED = 2
 _FEW_PATHS = 256
 """So many bases are compared, and so few paths may differ, before a base of its own is made."""
@@ -26,7 +29,7 @@ _FEW_PATHS = 256
 class Starts:
     """Chooses bases for the workspaces of one backend."""
 
-    def __init__(self, git: Git, bases: Bases, large_index: int = 1024 * 1024) -> None:
+    def __init__(self, git: Git, bases: Bases, large_index: int = LARGE_INDEX) -> None:
         """Repositories whose index has `large_index` bytes or more count as large."""
         self._git = git
         self._bases = bases
@@ -37,8 +40,8 @@ class Starts:
 
         The near one is made when need be: it serves others too, and may be on its way already.
 
-        A large repository gets no base of its own for each step of a branch: writing out all its
-        files would take seconds and their whole size, moving on a few of them takes neither.
+        A repository of more than some files gets no base of its own for each step of a branch:
+        writing out all of them takes longer, and more room, than moving on those that differ.
         """
         if self._bases.find(source, commit):
             return commit
