@@ -21,6 +21,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from house import measuring
 from house.parts import PARTS, chromium, is_required, why_absent
 
 # The shared suites explain their failed assertions; they must be named before anybody loads them.
@@ -154,6 +155,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """Watch each test from its setup to the end of its teardown."""
     watchdog = item.config.stash[WATCHDOG]
     watchdog.watch(item)
+    measuring.choose(item.path)
     try:
         return (yield)
     finally:

@@ -11,8 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-PATIENCE = 90.0
+from house.measuring import measured
 
+PATIENCE = 90.0
+ALONE = frozenset({"doctor", "plugin", "up"})
+"""Commands that do their work themselves; the others ask a server, as tests/cli shows."""
 
 NO_PROGRAMS = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 """An environment without the agents' programs, which take their time to tell a version."""
@@ -48,7 +51,7 @@ def muster(
     done = subprocess.run(
         [sys.executable, "-m", "muster", "--home", str(home), *args],
         cwd=cwd,
-        env=surroundings(env),
+        env=surroundings(env) | (measured() if args[0] in ALONE else {}),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
