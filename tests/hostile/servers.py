@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from house.databases import put_database
 from house.measuring import measured
 
 PATIENCE = 90.0
@@ -76,6 +78,7 @@ def served(home: Path, env: Mapping[str, str | None] = {}) -> Iterator[Path]:
 
 
 def settings(home: Path, text: str) -> None:
-    """Write the home's own settings."""
+    """Write the home's own settings, beside an empty database."""
     home.mkdir(parents=True, exist_ok=True)
+    asyncio.run(put_database(home))
     (home / "config.toml").write_text(text)
