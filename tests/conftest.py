@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -311,13 +312,26 @@ def _unmount_below(folder: Path) -> None:
         subprocess.run(["umount", "--lazy", point], check=False, capture_output=True)
 
 
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """A fresh state folder with a path short enough for the sockets below it."""
+@contextmanager
+def _fresh_home() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="mu-"))
     yield folder
     _unmount_below(folder)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A fresh state folder with a path short enough for the sockets below it."""
+    with _fresh_home() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def shared_home() -> Iterator[Path]:
+    """One such folder for all tests of a file."""
+    with _fresh_home() as folder:
+        yield folder
 
 
 def run_git(folder: Path, *args: str) -> str:
