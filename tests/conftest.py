@@ -101,6 +101,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[WATCHDOG] = Watchdog(config)
     config.stash[WATCHDOG].start()
     config.addinivalue_line("markers", "long: takes minutes; runs only under `make test-long`")
+    config.addinivalue_line("markers", "by_the_shim: long where another place shows it")
     for part in PARTS.values():
         config.addinivalue_line("markers", f"{NEEDS}{part.name}: needs {part.what}")
 
@@ -170,15 +171,21 @@ def _needed(keywords: Mapping[str, object]) -> list[str]:
     return [name for name in PARTS if NEEDS + name in keywords]
 
 
+def _is_long(item: pytest.Item) -> bool:
+    elsewhere = getattr(getattr(item, "cls", None), "shim_is_shown_elsewhere", False)
+    marks = ("long", "by_the_shim") if elsewhere else ("long",)
+    return any(item.get_closest_marker(mark) for mark in marks)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave the long tests to `make test-long`."""
     if LONG:
         return
-    long = [item for item in items if item.get_closest_marker("long")]
+    long = [item for item in items if _is_long(item)]
     config.stash[LEFT_OUT] = len(long)
     if long:
         config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in long]
+        items[:] = [item for item in items if not _is_long(item)]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
