@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from house import measuring
 from house.parts import PARTS, chromium, is_required, why_absent
 
 # The shared suites explain their failed assertions; they must be named before anybody loads them.
@@ -99,6 +101,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[WATCHDOG] = Watchdog(config)
     config.stash[WATCHDOG].start()
     config.addinivalue_line("markers", "long: takes minutes; runs only under `make test-long`")
+    config.addinivalue_line("markers", "by_the_shim: long where another place shows it")
     for part in PARTS.values():
         config.addinivalue_line("markers", f"{NEEDS}{part.name}: needs {part.what}")
 
@@ -154,6 +157,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """Watch each test from its setup to the end of its teardown."""
     watchdog = item.config.stash[WATCHDOG]
     watchdog.watch(item)
+    measuring.choose(item.path)
     try:
         return (yield)
     finally:
@@ -167,15 +171,21 @@ def _needed(keywords: Mapping[str, object]) -> list[str]:
     return [name for name in PARTS if NEEDS + name in keywords]
 
 
+def _is_long(item: pytest.Item) -> bool:
+    elsewhere = getattr(getattr(item, "cls", None), "shim_is_shown_elsewhere", False)
+    marks = ("long", "by_the_shim") if elsewhere else ("long",)
+    return any(item.get_closest_marker(mark) for mark in marks)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave the long tests to `make test-long`."""
     if LONG:
         return
-    long = [item for item in items if item.get_closest_marker("long")]
+    long = [item for item in items if _is_long(item)]
     config.stash[LEFT_OUT] = len(long)
     if long:
         config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in long]
+        items[:] = [item for item in items if not _is_long(item)]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -309,13 +319,26 @@ def _unmount_below(folder: Path) -> None:
         subprocess.run(["umount", "--lazy", point], check=False, capture_output=True)
 
 
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """A fresh state folder with a path short enough for the sockets below it."""
+@contextmanager
+def _fresh_home() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="mu-"))
     yield folder
     _unmount_below(folder)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A fresh state folder with a path short enough for the sockets below it."""
+    with _fresh_home() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def shared_home() -> Iterator[Path]:
+    """One such folder for all tests of a file."""
+    with _fresh_home() as folder:
+        yield folder
 
 
 def run_git(folder: Path, *args: str) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 from benchmarks.__main__ import BENCHMARKS
@@ -15,6 +16,7 @@ from benchmarks.report import Run
 from house.trees import ROOT
 
 
+@cache
 def _run(*args: str) -> subprocess.CompletedProcess[str]:
     env = {k: v for k, v in os.environ.items() if not k.startswith("MUSTER_")}
     return subprocess.run(

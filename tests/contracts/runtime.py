@@ -22,6 +22,9 @@ from muster.runtimes.rundir import RunDir
 
 ENV = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
 
+BY_THE_SHIM = pytest.mark.by_the_shim
+"""What the supervisor does by itself, in the same way in every place of this machine."""
+
 READY = "echo ready; "
 IGNORES_ALL = (
     "import signal, sys, time\n"
@@ -113,6 +116,9 @@ class RuntimeContract:
     counts_what_is_left = True
     """Whether the place can tell how many processes outlived their program."""
 
+    shim_is_shown_elsewhere = False
+    """Whether what is `BY_THE_SHIM` is left to the long tests here; `test_process` shows it."""
+
     def make_runtime(self) -> Runtime:
         """A fresh object for the same place; runs of an earlier one must be known to it."""
         raise NotImplementedError
@@ -138,7 +144,13 @@ class RuntimeContract:
     # --- what a program gets and how its end is told ---
 
     @pytest.mark.parametrize(
-        ("line", "code"), [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", -9), ("kill -15 $$", -15)]
+        ("line", "code"),
+        [
+            ("exit 7", 7),
+            ("kill -9 $$", -9),
+            pytest.param("exit 0", 0, marks=BY_THE_SHIM),
+            pytest.param("kill -15 $$", -15, marks=BY_THE_SHIM),
+        ],
     )
     async def test_the_exit_status_is_told(self, place: Place, line: str, code: int) -> None:
         await place.shell(line)
@@ -183,6 +195,7 @@ class RuntimeContract:
         assert ended.out_bytes == len(fed)
         assert place.out() == fed
 
+    @BY_THE_SHIM
     async def test_a_program_that_reads_nothing_is_not_held_up(self, place: Place) -> None:
         await place.shell("exec <&-; echo done", stdin=b"x" * 1_000_000)
         assert (await place.end()).code == 0
@@ -237,6 +250,7 @@ class RuntimeContract:
         await place.runtime.stop(place.dir())
         await place.runtime.kill(place.dir())
 
+    @BY_THE_SHIM
     async def test_a_folder_that_holds_other_things_already_is_fine(self, place: Place) -> None:
         (place.dir() / "agent").mkdir(parents=True)
         await place.shell("exit 3")
@@ -305,7 +319,7 @@ class RuntimeContract:
 
     # --- nothing is left ---
 
-    @pytest.mark.parametrize("how", ["stop", "kill"])
+    @pytest.mark.parametrize("how", ["stop", pytest.param("kill", marks=BY_THE_SHIM)])
     async def test_a_program_that_ignores_signals_dies_all_the_same(
         self, place: Place, how: str
     ) -> None:
@@ -344,6 +358,7 @@ class RuntimeContract:
         assert ended.left == 1 or not self.counts_what_is_left
         assert not living(word)
 
+    @BY_THE_SHIM
     async def test_a_daemon_that_holds_the_output_does_not_hold_up_the_end(
         self, place: Place
     ) -> None:
@@ -355,6 +370,7 @@ class RuntimeContract:
         assert place.out() == b"done\n"
         assert not living(word)
 
+    @BY_THE_SHIM
     async def test_after_the_end_stop_and_kill_do_nothing(self, place: Place) -> None:
         await place.shell("exit 6")
         ended = await place.end()
@@ -364,11 +380,13 @@ class RuntimeContract:
 
     # --- limits ---
 
+    @BY_THE_SHIM
     async def test_the_wall_clock_limit_ends_a_run(self, place: Place) -> None:
         await place.start("sleep", "600", limits=Limits(wall_seconds=0.2))
         ended = await place.end()
         assert (ended.why, ended.code) == (Why.TIMEOUT, -signal.SIGINT)
 
+    @BY_THE_SHIM
     async def test_a_limit_of_years_is_no_limit(self, place: Place) -> None:
         await place.shell("sleep 0.2; exit 4", limits=Limits(wall_seconds=1e9))
         assert (await place.end()).code == 4
@@ -391,6 +409,7 @@ class RuntimeContract:
         ends = {True: {Why.MEMORY}, False: {Why.EXIT}, None: {Why.MEMORY, Why.EXIT}}
         assert (await place.end()).why in ends[limited]
 
+    @BY_THE_SHIM
     async def test_a_flood_keeps_its_head_and_tail_and_names_the_gap(self, place: Place) -> None:
         size, limits = 100_000_000, Limits(head_bytes=1_000_000, tail_bytes=1_000_000)
         # Seven bytes with their own number, so that every byte can be checked by its offset.
@@ -422,6 +441,7 @@ class RuntimeContract:
 
     # --- what is said ---
 
+    @BY_THE_SHIM
     async def test_watchers_hear_of_output_and_can_follow_it_live(self, place: Place) -> None:
         grown = asyncio.Event()
         record = await place.shell(
@@ -438,6 +458,7 @@ class RuntimeContract:
         await place.runtime.kill(place.dir())
         assert (await asyncio.wait_for(waiting, PATIENCE)).why is Why.KILLED
 
+    @BY_THE_SHIM
     async def test_a_wait_can_be_given_up_and_taken_up_again(self, place: Place) -> None:
         await place.shell("read x; exit 9", interactive=True)
         waiting = asyncio.ensure_future(place.runtime.wait(place.dir()))
@@ -448,6 +469,7 @@ class RuntimeContract:
         await place.runtime.send(place.dir(), b"\n")
         assert (await place.end()).code == 9
 
+    @BY_THE_SHIM
     async def test_the_merged_log_keeps_the_order_of_both_streams(self, place: Place) -> None:
         # One after the other is told apart only when the first was taken before the next came.
         line = "for i in 1 2 3; do echo out $i; read go; echo err $i >&2; read go; done"
@@ -465,6 +487,7 @@ class RuntimeContract:
         assert [item.text for item in middle.items] == ["r 1\n", "out"]
         assert middle.next == 15
 
+    @BY_THE_SHIM
     async def test_bytes_that_are_no_text_are_kept_and_shown_as_replacements(
         self, place: Place
     ) -> None:
@@ -473,6 +496,7 @@ class RuntimeContract:
         assert place.out() == b"a\xff\x00\x1b[1mb\xc3\xa4\xe2\x82"
         assert record.log(0, 100).items[0].text == "a\ufffd\x00\x1b[1mbä\ufffd"
 
+    @BY_THE_SHIM
     async def test_a_character_that_comes_in_two_pieces_is_one(self, place: Place) -> None:
         record = await place.shell(
             r"printf 'a\303'; sleep 0.2; printf '\244b'; sleep 0.2; printf c"
@@ -481,12 +505,14 @@ class RuntimeContract:
         assert place.out() == "aäbc".encode()
         assert "".join(item.text for item in record.log(0, 100).items) == "aäbc"
 
+    @BY_THE_SHIM
     async def test_a_line_of_a_megabyte_arrives_whole(self, place: Place) -> None:
         record = await place.python("print('x' * 1_048_576, flush=True); print('end')")
         await place.end()
         assert place.out() == b"x" * 1_048_576 + b"\nend\n"
         assert record.log_size() == 1_048_576 + 5
 
+    @BY_THE_SHIM
     async def test_a_program_that_ends_without_a_byte_has_an_empty_log(self, place: Place) -> None:
         record = await place.start("true")
         ended = await place.end()
@@ -517,6 +543,7 @@ class RuntimeContract:
         stored = b"".join(f.read_bytes() for f in place.folder.rglob("*") if f.is_file())
         assert secret.encode() not in stored
 
+    @BY_THE_SHIM
     async def test_a_secret_too_short_to_hide_is_refused(self, place: Place) -> None:
         with pytest.raises(Invalid, match="too short"):
             await place.start("true", secrets=("abc",))
@@ -535,6 +562,7 @@ class RuntimeContract:
         with pytest.raises(Conflict):
             await place.runtime.send(place.dir(), b"three\n")
 
+    @BY_THE_SHIM
     async def test_much_input_waits_for_a_slow_reader(self, place: Place) -> None:
         await place.shell("sleep 0.2; head -c 3000000 | wc -c", interactive=True)
         await place.runtime.send(place.dir(), b"x" * 3_000_000)

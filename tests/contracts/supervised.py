@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from contracts.runtime import DOUBLE_FORK, IGNORES_ALL, READY, Place, RuntimeContract, living
+from contracts.runtime import (
+    BY_THE_SHIM,
+    DOUBLE_FORK,
+    IGNORES_ALL,
+    READY,
+    Place,
+    RuntimeContract,
+    living,
+)
 from house.patience import until
 from muster.domain.errors import Conflict
 from muster.runtimes.base import Limits, Why
@@ -66,6 +74,7 @@ class SupervisedContract(RuntimeContract):
         await until(lambda: not living(word))
         assert record.exit() is None
 
+    @BY_THE_SHIM
     async def test_more_watchers_than_a_shim_serves_all_hear_of_the_end(self, place: Place) -> None:
         await place.shell("read x; exit 4", interactive=True)
         waiting = [asyncio.ensure_future(place.end()) for _ in range(600)]
@@ -89,6 +98,7 @@ class SupervisedContract(RuntimeContract):
         assert not [folder for folder in boxes if folder.exists()]
         assert await place.end() == ended
 
+    @BY_THE_SHIM
     async def test_several_who_wait_agree_on_a_lost_run(self, place: Place) -> None:
         record = await place.python(IGNORES_ALL)
         await place.says(b"ready")
@@ -99,6 +109,7 @@ class SupervisedContract(RuntimeContract):
         assert {one.why for one in ended} == {Why.LOST}
         assert len(set(ended)) == 1
 
+    @BY_THE_SHIM
     async def test_killing_a_run_whose_shim_is_gone_kills_what_it_left(self, place: Place) -> None:
         word = f"4{time.monotonic_ns()}"
         record = await place.python(DOUBLE_FORK + "time.sleep(600)\n", word)
@@ -112,6 +123,7 @@ class SupervisedContract(RuntimeContract):
         assert exited
         assert exited.why is Why.LOST
 
+    @BY_THE_SHIM
     async def test_a_dead_zygote_is_replaced(self, place: Place) -> None:
         await place.shell("exit 1", name="one")
         assert (await place.end("one")).code == 1
@@ -121,12 +133,14 @@ class SupervisedContract(RuntimeContract):
         await place.shell("exit 2", name="two")
         assert (await place.end("two")).code == 2
 
+    @BY_THE_SHIM
     async def test_runs_go_on_when_the_zygote_is_gone(self, place: Place) -> None:
         await place.shell("read x; exit 8", interactive=True)
         os.kill(zygote_of(place), signal.SIGKILL)
         await place.runtime.send(place.dir(), b"\n")
         assert (await place.end()).code == 8
 
+    @BY_THE_SHIM
     async def test_a_shim_stays_small_in_a_flood(self, place: Place) -> None:
         record = await place.shell(
             "head -c 150000000 /dev/zero; read x",
@@ -136,6 +150,7 @@ class SupervisedContract(RuntimeContract):
         await until(lambda: record.size("out") == 150_000_000)
         assert peak_memory(shim_of(record)) < 30_000_000  # of which most is shared
 
+    @BY_THE_SHIM
     async def test_a_box_is_gone_after_its_run(self, place: Place) -> None:
         record = await place.shell("read x", interactive=True)
         boxes = box_of(record)
@@ -152,6 +167,7 @@ class SupervisedContract(RuntimeContract):
         await place.runtime.send(deep, b"\n")
         assert (await place.runtime.wait(deep)).code == 3
 
+    @BY_THE_SHIM
     async def test_too_many_processes_are_refused_to_the_program(self, place: Place) -> None:
         record = await place.shell(
             "for i in $(seq 40); do sleep 600 & done; echo all", limits=Limits(processes=10)
@@ -163,6 +179,7 @@ class SupervisedContract(RuntimeContract):
         assert ended.left <= 10
         assert ended.left or not self.counts_what_is_left
 
+    @BY_THE_SHIM
     async def test_the_input_of_an_interactive_program_can_be_ended(self, place: Place) -> None:
         runtime = self.make_runtime()
         assert isinstance(runtime, Supervised)
@@ -174,6 +191,7 @@ class SupervisedContract(RuntimeContract):
         with pytest.raises(Conflict):
             await runtime.end_input(place.dir())
 
+    @BY_THE_SHIM
     async def test_a_terminated_shim_ends_its_run_properly(self, place: Place) -> None:
         record = await place.shell("echo ready; sleep 600")
         await place.says(b"ready")

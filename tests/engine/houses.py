@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from house.databases import put_database
 from house.patience import PATIENCE
 from muster.settings import Settings
 from muster.wiring.home import prepare_home
@@ -148,6 +149,7 @@ async def town(
     """A house at work on `root/repo`, with these own agents and project settings."""
     home = root / "home"
     prepare_home(home)
+    await put_database(home)
     path = make_repo(root / repo, files or CALC)
     settings = Settings(
         home=home, agents=agents, environ=dict(os.environ), disk_floor_mb=1,

@@ -8,6 +8,7 @@ import pytest
 
 from engine.houses import git, shell, town
 from muster.runtimes import image
+from muster.runtimes.docker import IMAGE
 
 pytestmark = [pytest.mark.needs_docker, pytest.mark.usefixtures("docker_engine")]
 
@@ -19,14 +20,15 @@ TEST = "/opt/toolchain/bin/compile --check"
 @pytest.fixture
 async def toolchain(tmp_path: Path) -> str:
     """An image that holds a stand-in toolchain, which no other has."""
-    tree = tmp_path / "toolchain" / "bin"
-    tree.mkdir(parents=True)
-    program = tree / "compile"
+    folder = tmp_path / "toolchain"
+    folder.mkdir()
+    program = folder / "compile"
     program.write_text(
         '#!/bin/sh\nif [ "$1" = --check ]; then test -f calc.py; else echo "compiled $1"; fi\n'
     )
     program.chmod(0o755)
-    await image.assembled(TOOLS, {"/opt/toolchain": tmp_path / "toolchain"})
+    (folder / "Dockerfile").write_text(f"FROM {IMAGE}\nCOPY compile /opt/toolchain/bin/\n")
+    await image.built(TOOLS, folder)
     return TOOLS
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -11,8 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-PATIENCE = 90.0
+from house.databases import put_database
+from house.measuring import measured
 
+PATIENCE = 90.0
+ALONE = frozenset({"doctor", "host", "image", "plugin", "up"})
+"""Commands that do their work themselves; the others ask a server, as tests/cli shows."""
 
 NO_PROGRAMS = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 """An environment without the agents' programs, which take their time to tell a version."""
@@ -48,7 +53,7 @@ def muster(
     done = subprocess.run(
         [sys.executable, "-m", "muster", "--home", str(home), *args],
         cwd=cwd,
-        env=surroundings(env),
+        env=surroundings(env) | (measured() if args[0] in ALONE else {}),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -73,6 +78,7 @@ def served(home: Path, env: Mapping[str, str | None] = {}) -> Iterator[Path]:
 
 
 def settings(home: Path, text: str) -> None:
-    """Write the home's own settings."""
+    """Write the home's own settings, beside an empty database."""
     home.mkdir(parents=True, exist_ok=True)
+    asyncio.run(put_database(home))
     (home / "config.toml").write_text(text)

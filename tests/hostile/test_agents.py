@@ -17,7 +17,10 @@ from house.patience import PATIENCE
 from muster.domain.plain import plain
 
 LONG = os.environ.get("MUSTER_LONG", "") not in {"", "0"}
-PYTEST = f"'{sys.executable}' -B -m pytest -q -p no:cacheprovider"
+PYTEST = (
+    # The plugins of our own tests take longer to load than the tests of these repositories.
+    f"PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 '{sys.executable}' -B -m pytest -q -p no:cacheprovider"
+)
 NEW = "printf 'def two():\\n    return 2\\n' > two.py;"
 BREAK = "printf 'def add(a, b):\\n    return a - b\\n' > calc.py;"
 CHEAT = BREAK + "sed -i 's/calc.add(1, 2), 3/calc.add(1, 2), -1/' test_calc.py;"

@@ -23,15 +23,24 @@ AGENT = """
 [agents.adds]
 command = ["/bin/sh", "-c", "printf 'def two():\\\\n    return 2\\\\n' > two.py; echo done"]
 """
+COUNTS = (
+    'wc -c < "$MUSTER_PROMPT_FILE" > size.txt; wc -c > stdin.txt; tail -c 100000 '
+    '"$MUSTER_PROMPT_FILE" | grep -c "no play" > end.txt'
+)
+RUDE = r"printf 'a\377b \033[31mred\033[2J\033]0;owned\007\n'; echo x > two.py"
+OTHERS = "".join(
+    f"[agents.{name}]\ncommand = {json.dumps(['/bin/sh', '-c', script])}\n"
+    for name, script in (("counts", COUNTS), ("rude", RUDE))
+)
 MB = 1_000_000
 
 
-@pytest.fixture
-def place(home: Path) -> Iterator[Path]:
-    """A home with a running server and an agent that does its work."""
-    settings(home, f"disk_floor_mb = 1\n{AGENT}")
-    with served(home):
-        yield home
+@pytest.fixture(scope="module")
+def place(shared_home: Path) -> Iterator[Path]:
+    """A home with a running server and agents that do their work; each test has its own project."""
+    settings(shared_home, f"disk_floor_mb = 1\n{AGENT}{OTHERS}")
+    with served(shared_home):
+        yield shared_home
 
 
 def refused(done: Done, *words: str) -> None:
@@ -45,11 +54,10 @@ def refused(done: Done, *words: str) -> None:
 
 def works(home: Path, repo: Path, *more: str, branch: str = "main") -> dict:
     """Register the repository and have a task done in it; the task."""
-    init = muster(home, "init", str(repo), "--yes", "--test", UNITTEST, *more)
+    init = muster(home, "init", str(repo), "--yes", "--test", UNITTEST, "--json", *more)
     assert init.code == 0, init.err
-    name = muster(home, "project", "list", "--json").json["items"][-1]["name"]
     done = muster(
-        home, "do", "Add two", "--project", name, "--type", "chore", "--agent", "adds",
+        home, "do", "Add two", "--project", init.json["name"], "--type", "chore", "--agent", "adds",
         "--autonomy", "full", "--wait", "--json",
     )  # fmt: skip
     assert done.code == 0, (done.out, done.err)
@@ -210,7 +218,7 @@ def test_with_a_detached_head_the_usual_branch_is_taken_and_the_head_stays(
 
 
 def test_with_a_detached_head_and_no_usual_branch_one_has_to_be_named(place: Path, tmp_path: Path):
-    repo = make_repo(tmp_path / "detached", CALC)
+    repo = make_repo(tmp_path / "headless", CALC)
     git(repo, "branch", "-m", "main", "one")
     git(repo, "branch", "two")
     git(repo, "checkout", "-q", "--detach")
@@ -245,7 +253,7 @@ def test_a_dirty_checkout_loses_nothing(place: Path, tmp_path: Path):
     ],
 )
 def test_a_path_of_any_letters_works(place: Path, tmp_path: Path, name: str):
-    works(place, make_repo(tmp_path / name, CALC), "--name", "repo")
+    works(place, make_repo(tmp_path / name, CALC), "--name", f"letters-{len(name)}")
     assert not list(tmp_path.glob("x"))
 
 
@@ -258,38 +266,31 @@ def test_a_path_with_a_line_end_is_refused(place: Path, tmp_path: Path):
 def test_a_branch_that_looks_like_an_option_is_refused_or_works(
     place: Path, tmp_path: Path, branch: str
 ):
+    before = muster(place, "project", "list", "--json").json["items"]
     repo = make_repo(tmp_path / "repo", CALC)
     git(repo, "update-ref", f"refs/heads/{branch}", "HEAD")
     refused(muster(place, "init", str(repo), "--yes", f"--branch={branch}"), branch)
     git(repo, "symbolic-ref", "HEAD", f"refs/heads/{branch}")
     refused(muster(place, "init", str(repo), "--yes"), branch)
-    assert muster(place, "project", "list", "--json").json["items"] == []
+    assert muster(place, "project", "list", "--json").json["items"] == before
 
 
-def test_a_prompt_of_10_mb_reaches_the_agent_whole(home: Path, tmp_path: Path):
+def test_a_prompt_of_10_mb_reaches_the_agent_whole(place: Path, tmp_path: Path):
     words = "Add two\n\n" + "all work and no play \n" * 500_000
     file = tmp_path / "prompt.md"
     file.write_text(words)
     assert file.stat().st_size > 10 * MB
-    wc = [
-        "/bin/sh",
-        "-c",
-        'wc -c < "$MUSTER_PROMPT_FILE" > size.txt; wc -c > stdin.txt; tail -c 100000 '
-        '"$MUSTER_PROMPT_FILE" | grep -c "no play" > end.txt',
-    ]
-    settings(home, f"disk_floor_mb = 1\n[agents.adds]\ncommand = {json.dumps(wc)}\n")
-    repo = make_repo(tmp_path / "repo", CALC)
-    with served(home):
-        assert muster(home, "init", str(repo), "--yes", "--test", UNITTEST).code == 0
-        done = muster(
-            home, "do", "-f", str(file), "--type", "chore", "--autonomy", "full", "--wait",
-            "--json", cwd=repo,
-        )  # fmt: skip
-        assert done.code == 0, done.err[-2000:]
-        assert int((repo / "size.txt").read_text()) > 10 * MB
-        assert int((repo / "stdin.txt").read_text()) > 10 * MB
-        assert int((repo / "end.txt").read_text()) > 1000
-        assert muster(home, "task", "list", cwd=repo).code == 0
+    repo = make_repo(tmp_path / "long", CALC)
+    assert muster(place, "init", str(repo), "--yes", "--test", UNITTEST).code == 0
+    done = muster(
+        place, "do", "-f", str(file), "--agent", "counts", "--type", "chore", "--autonomy", "full",
+        "--wait", "--json", cwd=repo,
+    )  # fmt: skip
+    assert done.code == 0, done.err[-2000:]
+    assert int((repo / "size.txt").read_text()) > 10 * MB
+    assert int((repo / "stdin.txt").read_text()) > 10 * MB
+    assert int((repo / "end.txt").read_text()) > 1000
+    assert muster(place, "task", "list", cwd=repo).code == 0
 
 
 def test_a_bare_repository_works(place: Path, tmp_path: Path):
@@ -308,17 +309,15 @@ def test_a_linked_worktree_works(place: Path, tmp_path: Path):
     assert not (main / "two.py").exists()
 
 
-def test_terminal_escapes_in_a_log_never_reach_a_terminal(home: Path, tmp_path: Path):
-    script = r"printf 'a\377b \033[31mred\033[2J\033]0;owned\007\n'; echo x > two.py"
-    command = json.dumps(["/bin/sh", "-c", script])
-    settings(home, f"disk_floor_mb = 1\n[agents.rude]\ncommand = {command}\n")
-    repo = make_repo(tmp_path / "repo", CALC)
-    with served(home):
-        assert muster(home, "init", str(repo), "--yes", "--test", UNITTEST).code == 0
-        done = muster(home, "do", "x", "--type", "chore", "--wait", "--json", cwd=repo)
-        agent = done.json["agents"][-1]["id"]
-        for line in (["logs", agent], ["logs", agent, "--follow"], ["show", agent]):
-            said = muster(home, "agent", *line)
-            assert said.code == 0
-            assert not set(said.out + said.err) & {"\x1b", "\x07"}
-        assert "red" in muster(home, "agent", "logs", agent).out
+def test_terminal_escapes_in_a_log_never_reach_a_terminal(place: Path, tmp_path: Path):
+    repo = make_repo(tmp_path / "rude", CALC)
+    assert muster(place, "init", str(repo), "--yes", "--test", UNITTEST).code == 0
+    done = muster(
+        place, "do", "x", "--agent", "rude", "--type", "chore", "--wait", "--json", cwd=repo
+    )
+    agent = done.json["agents"][-1]["id"]
+    for line in (["logs", agent], ["logs", agent, "--follow"], ["show", agent]):
+        said = muster(place, "agent", *line)
+        assert said.code == 0
+        assert not set(said.out + said.err) & {"\x1b", "\x07"}
+    assert "red" in muster(place, "agent", "logs", agent).out

@@ -89,14 +89,15 @@ class Dockerd:
 
 
 @contextmanager
-def dockerd() -> Iterator[Dockerd]:
-    """An engine that has the usual image, as the one that runtimes use."""
+def dockerd(*, empty: bool = False) -> Iterator[Dockerd]:
+    """An engine that has the usual image, unless it is to be empty, as the one runtimes use."""
     engine = Dockerd(Path(tempfile.mkdtemp(prefix="mu-docker-")))
     before = os.environ.get("DOCKER_HOST")
     os.environ["DOCKER_HOST"] = f"unix://{engine.socket}"
     try:
         engine.start()
-        asyncio.run(image.assembled(IMAGE))
+        if not empty:
+            asyncio.run(image.assembled(IMAGE))
         yield engine
     finally:
         engine.stop()

@@ -43,15 +43,14 @@ def _here(name: str) -> Callable[[Path, str], AbstractContextManager[Ready]]:
 
 @contextmanager
 def _docker(home: Path, program: str) -> Iterator[Ready]:
-    """An engine of our own, with an image that holds the program."""
+    """An engine of our own, whose usual image holds the program."""
     found = Path(shutil.which(program) or "")
     path = f"{found.parent}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
-    with dockerd() as engine:
+    with dockerd(empty=True) as engine:
         env = {"DOCKER_HOST": f"unix://{engine.socket}", "PATH": path}
-        line = ("image", "build", "matrix:latest", "--with", program)
-        built = muster(home, *line, env=env, patience=300)
+        built = muster(home, "image", "build", "--with", program, env=env, patience=300)
         assert built.code == 0, built.err
-        yield Ready("docker", env, 'image = "matrix:latest"\n')
+        yield Ready("docker", env)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from house.loopback import visitor
 from mcp_door.streets import TOKEN, call, street
 from muster.mcp.rates import BURST
 
@@ -20,7 +21,7 @@ async def here(tmp_path):
 
 async def ask(here, token: str | None, body: Any, **more: Any) -> httpx.Response:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    async with httpx.AsyncClient(base_url=here.url, timeout=30) as client:
+    async with visitor(here.url, timeout=30) as client:
         given = {"content": body} if isinstance(body, (bytes, str)) else {"json": body}
         headers |= {"Content-Type": "application/json"}
         return await client.post("/hooks", headers=headers, **given, **more)

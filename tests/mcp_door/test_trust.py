@@ -7,10 +7,10 @@ import json
 import subprocess
 import sys
 
-import httpx
 import pytest
 from mcp import MCPError
 
+from house.loopback import visitor
 from house.patience import PATIENCE
 from mcp_door.streets import TOKEN, call, refused, street
 from muster.gate import Session
@@ -28,7 +28,7 @@ async def here(tmp_path):
 
 async def post(here, token: str | None, message=PING, path: str = "/mcp", **headers: str):
     given = {"Authorization": f"Bearer {token}"} if token else {}
-    async with httpx.AsyncClient(base_url=here.url, timeout=30) as client:
+    async with visitor(here.url, timeout=30) as client:
         return await client.post(path, json=message, headers={**ACCEPT, **given, **headers})
 
 
@@ -105,7 +105,7 @@ async def test_no_tool_resource_or_prompt_opens_anything_of_another_agent(here):
 async def test_an_agents_token_opens_nothing_but_its_own_door(here):
     task, token = await here.hire()
     paths = ["/api/tasks", f"/api/tasks/{task['id']}", "/api/events", "/", "/metrics", "/mcp/"]
-    async with httpx.AsyncClient(base_url=here.url) as client:
+    async with visitor(here.url) as client:
         for path in paths:
             answer = await client.get(path, headers={"Authorization": f"Bearer {token}"})
             assert answer.status_code == 401, path
@@ -165,7 +165,7 @@ STRANGERS = [
 
 async def test_strangers_stay_outside(here):
     given = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json", **ACCEPT}
-    async with httpx.AsyncClient(base_url=here.url, timeout=30) as client:
+    async with visitor(here.url, timeout=30) as client:
         for headers, status in STRANGERS:
             sent = {**given, **headers}
             answer = await client.post("/mcp", content=json.dumps(PING), headers=sent)
@@ -177,11 +177,11 @@ async def test_a_web_session_and_no_token_at_all_stay_outside(here):
     session = Session(TOKEN)
     cookie = session.fresh()
     marked = {"X-CSRF-Token": session.csrf(cookie), **ACCEPT}
-    async with httpx.AsyncClient(base_url=here.url, cookies={session.cookie_name: cookie}) as page:
+    async with visitor(here.url, cookies={session.cookie_name: cookie}) as page:
         assert (await page.get("/api/tasks")).status_code == 200
         assert (await page.post("/mcp", json=PING, headers=marked)).status_code == 401
     assert (await post(here, None)).status_code == 401
-    async with httpx.AsyncClient(base_url=here.url) as client:
+    async with visitor(here.url) as client:
         for method in ("GET", "DELETE", "PUT"):
             assert (await client.request(method, "/mcp")).status_code == 401
 
@@ -273,7 +273,7 @@ BAD_MESSAGES = [
 
 async def test_a_message_that_is_none_is_refused_and_breaks_nothing(here):
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json", **ACCEPT}
-    async with httpx.AsyncClient(base_url=here.url, timeout=30) as client:
+    async with visitor(here.url, timeout=30) as client:
         for body in BAD_MESSAGES:
             answer = await client.post("/mcp", content=body, headers=headers)
             assert answer.status_code < 500, body[:80]

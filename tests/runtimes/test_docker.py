@@ -44,6 +44,7 @@ class TestDockerRuntime(RuntimeContract):
     """The suite for all places, and the faults that only containers can have."""
 
     interpreter = "python3"
+    shim_is_shown_elsewhere = True
 
     def make_runtime(self) -> DockerRuntime:
         """A fresh object; all of them know each other's runs."""

@@ -93,6 +93,8 @@ async def shown(screen: TmuxScreen, seen: bytearray, text: str) -> None:
 class TestTmuxRuntime(SupervisedContract):
     """The suite for all places, and what a view of a run must do."""
 
+    shim_is_shown_elsewhere = True
+
     def make_runtime(self) -> TmuxRuntime:
         """A fresh object; all of them know each other's runs."""
         return TmuxRuntime()

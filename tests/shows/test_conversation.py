@@ -53,7 +53,7 @@ def until(look: Callable[[], Any]) -> Any:
     end = time.monotonic() + 60
     while not (found := look()):
         assert time.monotonic() < end, "nothing came"
-        time.sleep(0.1)
+        time.sleep(0.3)  # each look is a program of its own
     return found
 
 

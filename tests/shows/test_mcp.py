@@ -199,4 +199,4 @@ def until(home: Path, wanted: Callable[[dict[str, Any]], bool]) -> list[dict[str
         found = [event for event in items if wanted(event)]
         if found or time.monotonic() > end:
             return found
-        time.sleep(0.1)
+        time.sleep(0.3)  # each look is a program of its own

@@ -15,6 +15,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from contracts.store import StoreContract, add_project, add_task
+from house.databases import put_database
 from muster.domain.agent import Role
 from muster.domain.errors import Unavailable
 from muster.store import agent_tokens, agents, events, migrate, moves, tasks
@@ -44,6 +45,7 @@ asyncio.run(main())
 class TestSqlite(StoreContract):
     @pytest.fixture
     async def store(self, tmp_path):
+        await put_database(tmp_path)
         store = SqliteStore(tmp_path / "muster.db")
         yield store
         await store.close()

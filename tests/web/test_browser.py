@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from house.parts import chromium as program
 from house.patience import PATIENCE
+from house.ports import free_port
 from web.fleet import FakeFleet
 from web.house_of_pages import Served, served
 from web.sample import busy_fleet
@@ -33,6 +34,7 @@ FLAGS = [
     "--disable-sync",
 ]
 PAGES = ["/", "/inbox", "/tasks/tsk_0482", "/tasks/tsk_0482?tab=diff", "/tasks/tsk_0482?tab=checks"]
+USUAL: Any = {"width": 1440, "height": 900}
 AXE = Path(__file__).resolve().parents[2] / "build/axe.min.js"
 CASES = json.loads((Path(__file__).parent / "terminal_cases.json").read_text())
 TOLD = json.loads((Path(__file__).parent / "transcript_cases.json").read_text())
@@ -47,17 +49,30 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def port() -> int:
+    """Where every server of this file is found, so that the browser knows its scripts already."""
+    return free_port()
+
+
 @pytest.fixture
-def server() -> Iterator[Served]:
-    with served(busy_fleet()) as found:
+def server(port: int) -> Iterator[Served]:
+    with served(busy_fleet(), port) as found:
         yield found
 
 
 @contextmanager
-def tab(chromium: Browser, server: Served, **more: Any) -> Iterator[Page]:
-    """A signed-in tab that collects what the browser complains about."""
-    context = chromium.new_context(**{"viewport": {"width": 1440, "height": 900}, **more})
-    context.add_cookies([{"name": "muster_session", "value": "signed-in", "url": server.url}])
+def tab(chromium: Browser, **more: Any) -> Iterator[Page]:
+    """A signed-in tab that collects what the browser complains about.
+
+    Nothing moves in it: a browser without a graphics card draws each frame by the processor.
+    """
+    usual = {"viewport": USUAL, "reduced_motion": "reduce"}
+    context = chromium.new_context(**{**usual, **more})
+    # A cookie is its host's, whatever the port of the server.
+    context.add_cookies(
+        [{"name": "muster_session", "value": "signed-in", "url": "http://127.0.0.1"}]
+    )
     context.set_default_timeout(1000 * PATIENCE)
     page = context.new_page()
     page.complaints = []  # type: ignore[attr-defined]
@@ -69,9 +84,30 @@ def tab(chromium: Browser, server: Served, **more: Any) -> Iterator[Page]:
         context.close()
 
 
+@pytest.fixture(scope="module")
+def usual_tab(chromium: Browser) -> Iterator[Page]:
+    """One tab for all tests that want nothing special of theirs; making one takes long."""
+    with tab(chromium) as found:
+        yield found
+
+
 @pytest.fixture
-def page(chromium: Browser, server: Served) -> Iterator[Page]:
-    with tab(chromium, server) as found:
+def page(usual_tab: Page, server: Served) -> Iterator[Page]:
+    """The usual tab, with nothing left of the test before."""
+    usual_tab.complaints.clear()  # type: ignore[attr-defined]
+    usual_tab.set_viewport_size(USUAL)
+    yield usual_tab
+    complaints = list(usual_tab.complaints)  # type: ignore[attr-defined]
+    usual_tab.unroute_all()
+    usual_tab.evaluate("localStorage.clear()")
+    usual_tab.goto("about:blank")
+    assert complaints == []
+
+
+@pytest.fixture
+def moving(chromium: Browser, server: Served) -> Iterator[Page]:
+    """A tab of its own in which what changes is seen to move."""
+    with tab(chromium, reduced_motion="no-preference") as found:
         yield found
         assert found.complaints == []
 
@@ -81,7 +117,8 @@ def opened(page: Page, server: Served, path: str = "/") -> None:
     expect(page.locator("#live")).to_have_class(re.compile("up"))
 
 
-def test_a_change_is_painted_without_loading_the_page_again(page, server):
+def test_a_change_is_painted_without_loading_the_page_again(moving, server):
+    page = moving
     opened(page, server)
     page.evaluate("window.mine = 1")
     server.do(lambda: server.fleet.change("tsk_0513", status="executing"))
@@ -153,7 +190,7 @@ def test_a_word_that_was_not_taken_stays_in_the_field(chromium, server):
     fleet = server.fleet
     task = fleet.add_task("Ends", number=902, status="executing", agent="claude")
     agent = fleet.add_agent(task["id"], "working\n", hears=True)
-    with tab(chromium, server) as page:
+    with tab(chromium) as page:
         opened(page, server, f"/tasks/{task['id']}")
         agent["status"] = "completed"  # the page has not heard of it yet
         page.get_by_label("Tell the agent").fill("too late")
@@ -448,7 +485,7 @@ def test_tabs_keep_the_page_and_say_where_they_are_in_the_address(page, server):
 
 
 def test_a_lost_server_is_said_acting_is_held_and_what_was_missed_comes_after(chromium, server):
-    with tab(chromium, server) as page:
+    with tab(chromium) as page:
         opened(page, server)
         fleet, port = server.fleet, server.port
         server.stop()
@@ -465,7 +502,7 @@ def test_a_lost_server_is_said_acting_is_held_and_what_was_missed_comes_after(ch
 
 
 def test_a_session_that_has_ended_leads_to_signing_in(chromium, server):
-    with tab(chromium, server) as page:
+    with tab(chromium) as page:
         opened(page, server)
         page.route(
             "**/inbox", lambda route: route.fulfill(status=303, headers={"location": "/login"})
@@ -475,7 +512,8 @@ def test_a_session_that_has_ended_leads_to_signing_in(chromium, server):
         page.wait_for_url(re.compile("/login"))
 
 
-def test_dropping_the_socket_again_and_again_leaves_no_wrong_card(page, server):
+def test_dropping_the_socket_again_and_again_leaves_no_wrong_card(moving, server):
+    page = moving
     opened(page, server)
     page.evaluate(
         """() => {
@@ -506,21 +544,19 @@ def test_dropping_the_socket_again_and_again_leaves_no_wrong_card(page, server):
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_nothing_overflows_at_any_width_and_nothing_breaks_the_policy(chromium, server, path):
-    with tab(chromium, server) as page:
-        opened(page, server, path)
-        for width in (320, 390, 768, 1024, 1440, 1920):
-            page.set_viewport_size({"width": width, "height": 844})
-            over = page.evaluate(
-                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-            )
-            assert over <= 0, f"{width} px: {over} too wide"
-        assert page.complaints == []
+def test_nothing_overflows_at_any_width_and_nothing_breaks_the_policy(page, server, path):
+    opened(page, server, path)
+    for width in (320, 390, 768, 1024, 1440, 1920):
+        page.set_viewport_size({"width": width, "height": 844})
+        over = page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+        assert over <= 0, f"{width} px: {over} too wide"
 
 
 def test_on_a_phone_buttons_are_large_enough_and_a_decision_takes_one_tap(chromium, server):
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-    with tab(chromium, server, **phone) as page:
+    with tab(chromium, **phone) as page:
         opened(page, server)
         small = page.locator(".ask button, .tabbar > *").evaluate_all(
             "all => all.filter(e => e.getBoundingClientRect().height < 44).map(e => e.textContent)"
@@ -535,7 +571,10 @@ def test_on_a_phone_buttons_are_large_enough_and_a_decision_takes_one_tap(chromi
 
 
 def test_reduced_motion_stops_everything_that_moves(chromium, server):
-    with tab(chromium, server, reduced_motion="reduce") as page:
+    with tab(chromium, reduced_motion="no-preference") as page:
+        opened(page, server)
+        assert page.evaluate("document.getAnimations().length") > 0
+    with tab(chromium) as page:
         opened(page, server)
         assert page.evaluate("document.getAnimations().length") == 0
         server.do(lambda: server.fleet.change("tsk_0513", status="executing"))
@@ -544,7 +583,7 @@ def test_reduced_motion_stops_everything_that_moves(chromium, server):
 
 
 def test_without_a_script_everything_can_be_read(chromium, server):
-    with tab(chromium, server, java_script_enabled=False) as page:
+    with tab(chromium, java_script_enabled=False) as page:
         page.goto(f"{server.url}/tasks/tsk_0482?tab=checks")
         expect(page.locator("#t-checks")).to_contain_text("48 of 48 tests pass")
         page.locator("#tab-diff").click()
@@ -564,7 +603,7 @@ def test_the_theme_is_switched_and_kept(page, server):
 
 
 def test_the_token_of_a_link_is_exchanged_and_leaves_the_address(chromium, server):
-    with tab(chromium, server) as page:
+    with tab(chromium) as page:
         page.goto(f"{server.url}/login?next=/inbox#the-right-token")
         page.wait_for_url(f"{server.url}/inbox")
         page.goto(f"{server.url}/login?next=//evil.test/#the-right-token")
@@ -578,7 +617,7 @@ def test_the_token_of_a_link_is_exchanged_and_leaves_the_address(chromium, serve
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(("theme", "widths"), [("light", (390, 1024, 1440)), ("dark", (1440,))])
 def test_axe_finds_nothing_on_any_page_at_any_width(chromium, server, theme, widths):
-    with tab(chromium, server, color_scheme=theme, bypass_csp=True) as page:
+    with tab(chromium, color_scheme=theme, bypass_csp=True) as page:
         # The checker takes so long that a live page would call itself out of date.
         page.route("**/static/live.*", lambda route: route.abort())
         for path in (*PAGES, "/login", "/tasks/tsk_0507"):
@@ -595,7 +634,7 @@ def test_first_load_is_light_and_quick_with_five_hundred_tasks(chromium):
     fleet = busy_fleet()
     for n in range(500):
         fleet.add_task(f"One of very many tasks that wait for a slot, number {n}", number=2000 + n)
-    with served(fleet) as server, tab(chromium, server) as page:
+    with served(fleet) as server, tab(chromium) as page:
         sizes: dict[str, int] = {}
         session = page.context.new_cdp_session(page)
         session.send("Network.enable")
@@ -622,7 +661,7 @@ def test_a_big_output_is_drawn_in_time_and_memory_stays_bounded(chromium):
     task = fleet.add_task("Talks", "executing")
     line = "tests/test_a.py::test_{n} \x1b[32mPASSED\x1b[0m [ 42%]\n"
     agent = fleet.add_agent(task["id"], "".join(line.format(n=n) for n in range(100)))["id"]
-    with served(fleet) as server, tab(chromium, server) as page:
+    with served(fleet) as server, tab(chromium) as page:
         opened(page, server, f"/tasks/{task['id']}")
         more = "".join(line.format(n=n) for n in range(100, 30_000)) + "the very end\n"
         server.do(lambda: fleet.write(agent, more))

@@ -17,6 +17,7 @@ from muster.workspace.look import as_input, look
 from muster.workspace.mirror import Mirror
 from muster.workspace.trees import edited_tree
 
+LONG = os.environ.get("MUSTER_LONG", "") not in {"", "0"}
 NAMES = st.sampled_from(["a", "a.b", "a-", "a0", "A", "b", "lib", "lib.py", "x y", "Z=(1)"])
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
 KINDS = st.sampled_from(["text", "empty", "program", "link", "dangling"])
@@ -70,7 +71,7 @@ def test_any_change_of_any_tree_gives_the_tree_that_git_would_write(tmp_path, ob
     # A file without a time of its own is always read by git.
     bench.git.run(Place(bench.mirror.path), "config", "core.checkStat", "default")
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=500 if LONG else 25, deadline=None)
     @given(TREES, TREES)
     def same(before, after) -> None:
         bench.fill(before)
