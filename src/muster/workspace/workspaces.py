@@ -47,11 +47,15 @@ class Workspaces:
         backends: Mapping[str, Backend],
         git: Git | None = None,
         wanted: str | None = None,
+        works: str = "",
     ) -> None:
-        """`wanted` names the only backend for new workspaces; else it is the first that can."""
+        """`wanted` names the only backend for new workspaces; else it is the first that can.
+
+        `works` is that first one where it was tried already, and it serves every program.
+        """
         self.home = home.resolve()
         self.git = git or Git()
-        self._choice = Choice(self.home, backends, wanted)
+        self._choice = Choice(self.home, backends, wanted, works)
         self._guard = threading.Lock()
         self._locks: WeakValueDictionary[str, _Lock] = WeakValueDictionary()
         self._mirrors: dict[str, Mirror] = {}
