@@ -99,6 +99,7 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "agent": _text,
     "runtime": _text,
     "network": _globs,
+    "setup_network": _globs,
     "readable": _paths,
     "image": _text,
     "permissions": _permissions,
@@ -124,7 +125,7 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
 NEEDS_TRUST = frozenset(
     {
         *("test_command", "setup_command", "lint_command", "type_command", "agent"),
-        *("runtime", "network", "readable", "image"),
+        *("runtime", "network", "setup_network", "readable", "image"),
         *("permissions", "permission_rules"),
         *("autonomy", "test_paths", "budget_usd"),
     }

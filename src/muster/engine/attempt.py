@@ -241,7 +241,7 @@ async def _base_commit(tools: Tools, task: Task, project: ProjectRow) -> str:
 
 
 async def _open(tools: Tools, job: Job, agent: Agent, base: str, past: Agent | None) -> Workspace:
-    layer = await ensure_layer(tools, job, base, tools.run_dir(agent.id))
+    layer = await ensure_layer(tools, job, base, tools.run_dir(agent.id), of_agent=False)
     prompt = brief(job.task, job.project, job.task.feedback)
     mailbox = mailbox_of(tools, job, agent.id)
     at = await make_way(tools, job.task, past) if past else None
