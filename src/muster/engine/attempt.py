@@ -35,13 +35,15 @@ from muster.engine.tools import (
     Tools,
     in_thread,
     job_and_agent,
-    job_as_of,
+    job_by,
+    own_file_at,
     place_of,
     program_of,
 )
 from muster.engine.watch import Watch
 from muster.failpoint import failpoint
 from muster.knowledge.brief import brief
+from muster.own_file import OwnFile
 from muster.runtimes.base import Exit
 from muster.runtimes.rundir import RunDir
 from muster.store import agent_tokens, projects, words
@@ -56,8 +58,8 @@ from muster.workspace.base import Workspace
 async def prepare(tools: Tools, task: Task) -> Task:
     """Give the attempt its agent, its workspace and its prompt; then it is running."""
     project = await tools.store.read(projects.get_project, task.project_id)
-    base = await _base_commit(tools, task, project)
-    job = await job_as_of(tools, task, project, base)
+    base, own = await _base(tools, task, project)
+    job = job_by(tools, task, project, own)
     driver, options = program_of(tools, job)
     runtime = await (place_to_manage if task.manages else place_of)(tools, job)
     if task.listens and not driver.capabilities.two_way:
@@ -96,7 +98,7 @@ async def prepare(tools: Tools, task: Task) -> Task:
                     task.project_id,
                     task.id,
                 ),
-                *await untrusted(tools, task, project, base),
+                *untrusted(task, project, own),
             ),
         ),
     )
@@ -230,14 +232,18 @@ async def _cancelled(tools: Tools, task: Task, agent: Agent) -> Task:
     )
 
 
-async def _base_commit(tools: Tools, task: Task, project: ProjectRow) -> str:
-    """The target branch's head; a repeated attempt stays on the base its work stands on."""
+async def _base(tools: Tools, task: Task, project: ProjectRow) -> tuple[str, OwnFile]:
+    """The target branch's head, and the repository's own settings there.
+
+    A repeated attempt stays on the base its work stands on.
+    """
     if task.result_commit and task.base_commit:
-        return task.base_commit
+        return task.base_commit, await own_file_at(tools, project.id, task.base_commit)
     mirror = tools.workspaces.mirror(project.id)
     head = await in_thread(mirror.fetch, Path(project.git_dir), project.branch)
-    await follow_branch(tools, project, head)
-    return head
+    own = await own_file_at(tools, project.id, head)
+    await follow_branch(tools, project, own)
+    return head, own
 
 
 async def _open(tools: Tools, job: Job, agent: Agent, base: str, past: Agent | None) -> Workspace:

@@ -17,9 +17,8 @@ from muster.store.projects import ProjectRow
 log = logging.getLogger("muster.engine")
 
 
-async def follow_branch(tools: Tools, project: ProjectRow, head: str) -> None:
-    """Let what the branch's own file says now count for all that is no attempt, too."""
-    own = await own_file_at(tools, project.id, head)
+async def follow_branch(tools: Tools, project: ProjectRow, own: OwnFile) -> None:
+    """Let what the file at the branch's head says count for all that is no attempt, too."""
     if own.counting(project.trusted_file, project.file_settings) != project.file_settings:
         await tools.store.write(_take, project.id, own)
 
@@ -31,11 +30,8 @@ def _take(tx: Tx, project_id: str, own: OwnFile) -> None:
         projects.change_project(tx, project_id, {"file_settings": counts})
 
 
-async def untrusted(
-    tools: Tools, task: Task, project: ProjectRow, commit: str
-) -> tuple[NewEvent, ...]:
+def untrusted(task: Task, project: ProjectRow, own: OwnFile) -> tuple[NewEvent, ...]:
     """That the file has changed since it was trusted, and what of it does not count therefore."""
-    own = await own_file_at(tools, project.id, commit)
     counts = project.file_settings
     if not project.trusted_file or own.is_trusted(project.trusted_file, counts):
         return ()

@@ -173,12 +173,11 @@ async def job_at(tools: Tools, task: Task, commit: str) -> Job:
         Invalid: its settings file there is none.
     """
     row = await tools.store.read(projects.get_project, task.project_id)
-    return await job_as_of(tools, task, row, commit)
+    return job_by(tools, task, row, await own_file_at(tools, row.id, commit))
 
 
-async def job_as_of(tools: Tools, task: Task, row: ProjectRow, commit: str) -> Job:
-    """The same for a project that was read."""
-    own = await own_file_at(tools, row.id, commit)
+def job_by(tools: Tools, task: Task, row: ProjectRow, own: OwnFile) -> Job:
+    """The same of a project that was read, with its own file."""
     return _job(tools, task, row, own.counting(row.trusted_file, row.file_settings))
 
 
@@ -202,7 +201,7 @@ async def job_and_agent(tools: Tools, task: Task) -> tuple[Job, Agent]:
     row, agent = await tools.store.read(read)
     if agent is None:
         raise RuntimeError(f"attempt {task.attempt} of {task.label} has no agent")
-    return await job_as_of(tools, task, row, str(task.base_commit)), agent
+    return job_by(tools, task, row, await own_file_at(tools, row.id, str(task.base_commit))), agent
 
 
 def _job(tools: Tools, task: Task, row: ProjectRow, counts: Mapping[str, Any]) -> Job:
