@@ -1,26 +1,35 @@
-"""What each place of this machine costs: the start of a program, and the memory beside it."""
+"""What each place of this machine costs: the start of a program, and the memory beside it.
+
+Another machine is this one, over a connection of the loopback that is open already.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import importlib.util
 import json
 import os
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from tests.contracts.ssh_place import SSHD, Sshd
+
 from benchmarks.figures import Broken, Figure, Plan, median
 from benchmarks.meters import children
-from muster.runtimes.base import RunSpec
+from muster.runtimes.base import RunSpec, Runtime
 from muster.runtimes.docker import IMAGE, DockerRuntime
 from muster.runtimes.docker_engine import engine
 from muster.runtimes.process import ProcessRuntime
 from muster.runtimes.rundir import RunDir
 from muster.runtimes.sandbox import SandboxRuntime
+from muster.runtimes.ssh import SshRuntime
+from muster.runtimes.ssh_hosts import hosts
 from muster.runtimes.supervised import Supervised
 from muster.runtimes.tmux import TmuxRuntime
 
@@ -35,6 +44,8 @@ _WRAPPED = (
 _NETWORK = ("example.org",)
 _OTHERS: Mapping[str, Supervised] = {"tmux": TmuxRuntime(), "docker": DockerRuntime()}
 """Places of which only the start is measured."""
+_Measured = tuple[str, Runtime, tuple[str, ...]]
+"""A place by the name of its figures, and the network that its programs have."""
 _MB = 1e6
 _REST = 0.15
 """Agents are not started back to back: a shim is kept ready for the next."""
@@ -52,26 +63,51 @@ async def _measure(plan: Plan) -> list[Figure]:
     if not note:
         places += [("sandbox", bare, ()), ("sandbox with a proxy", bare, _NETWORK)]
     others = {name: place for name, place in _OTHERS.items() if not place.available()}
-    with tempfile.TemporaryDirectory(prefix="mu-") as name:
+    no_far = _why_no_far()
+    with tempfile.TemporaryDirectory(prefix="mu-") as name, contextlib.ExitStack() as stack:
         folder = Path(name)
-        seldom = [(name, place, ()) for name, place in others.items()]
+        seldom: list[_Measured] = [(name, place, ()) for name, place in others.items()]
+        if not no_far:
+            seldom.append(("ssh", stack.enter_context(_far(folder / "s")), ()))
         figures = await _starts(plan, folder, [*places, *seldom])
         for place, runtime, network in places:
             figures += await _crowd(plan, folder, place, runtime, network)
+        for _, used, _ in (*places, *seldom):
+            await used.close()
     if note:
         name = "sandbox with a proxy: first byte of a program"
         figures.append(Figure(name, None, "ms", START_MS, note=note))
     if "docker" not in others:
         name, note = "docker: first byte of a program", _OTHERS["docker"].available()
         figures.append(Figure(name, None, "ms", CONTAINER_MS, note=note))
-    for _, runtime, _ in (*places, *seldom):
-        await runtime.close()
+    if no_far:
+        figures.append(Figure("ssh: first byte of a program", None, "ms", note=no_far))
     return figures
 
 
-async def _starts(
-    plan: Plan, folder: Path, places: Iterable[tuple[str, Supervised, tuple[str, ...]]]
-) -> list[Figure]:
+def _why_no_far() -> str:
+    """Why no machine can be reached by SSH here, this one being another; else nothing."""
+    if os.geteuid() != 0:
+        return "needs root, to start a server of its own"
+    if importlib.util.find_spec("asyncssh") is None:
+        return "asyncssh is not installed"
+    missing = [name for name in (SSHD, "ssh-keygen") if shutil.which(name) is None]
+    return f"{missing[0]} is not installed" if missing else ""
+
+
+@contextlib.contextmanager
+def _far(folder: Path) -> Iterator[Runtime]:
+    """This machine over a loopback connection, by keys and a server of their own."""
+    server = Sshd(folder)
+    server.start()
+    try:
+        server.trust(folder)
+        yield SshRuntime(hosts(folder)["box"], "ssh:box")
+    finally:
+        server.stop()
+
+
+async def _starts(plan: Plan, folder: Path, places: Iterable[_Measured]) -> list[Figure]:
     times: dict[str, list[float]] = {}
     for n in range(plan.rounds * plan.of(_STARTS, 1) + 1):
         took = {"bare program": _bare(_HELLO)}
@@ -116,15 +152,17 @@ async def _container() -> float:
     return took
 
 
-async def _first_byte(runtime: Supervised, spec: RunSpec, run_dir: Path) -> float:
+async def _first_byte(runtime: Runtime, spec: RunSpec, run_dir: Path) -> float:
     await asyncio.sleep(_REST)
     began = time.perf_counter()
     await runtime.start(spec, run_dir)
     record = RunDir(run_dir)
+    # From another machine output comes only while somebody follows.
+    over = asyncio.ensure_future(runtime.wait(run_dir)) if runtime.distance.carried else None
     while not record.size("out") and record.exit() is None:
         await asyncio.sleep(0.0002)
     took = time.perf_counter() - began
-    if (await runtime.wait(run_dir)).code != 0:
+    if (await (over or runtime.wait(run_dir))).code != 0:
         raise Broken(f"{run_dir.name}: {record.read('err', 0, 2000).data!r}")
     return took
 

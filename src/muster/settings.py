@@ -99,6 +99,7 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "agent": _text,
     "runtime": _text,
     "network": _globs,
+    "setup_network": _globs,
     "readable": _paths,
     "image": _text,
     "permissions": _permissions,
@@ -121,15 +122,18 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "git_user_email": _text,
 }
 
-RUNS_CODE = frozenset(
+NEEDS_TRUST = frozenset(
     {
         *("test_command", "setup_command", "lint_command", "type_command", "agent"),
-        *("runtime", "network", "readable", "image", "permissions", "permission_rules"),
+        *("runtime", "network", "setup_network", "readable", "image"),
+        *("permissions", "permission_rules"),
+        *("autonomy", "test_paths", "budget_usd"),
     }
 )
-"""Settings that a repository's own file may only set once the user trusts that repository.
+"""Settings that a repository's own file may only set in a version that the user trusts.
 
-They say what is run, how far it is contained, and what it may do unasked.
+They say what is run, how far it is contained, what it may do unasked, what proves it, and what it
+may cost.
 """
 
 
@@ -152,6 +156,13 @@ def parse_project_setting(name: str, value: Any) -> Any:
 def parse_project_settings(values: Mapping[str, Any]) -> dict[str, Any]:
     """Several project settings from outside, checked."""
     return {name: parse_project_setting(name, value) for name, value in values.items()}
+
+
+def plain_value(value: Any) -> Any:
+    """A parsed setting as the database gives it back."""
+    if isinstance(value, tuple):
+        return list(value)
+    return str(value) if isinstance(value, str) else value
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,7 +319,7 @@ def resolve(
 ) -> tuple[ProjectSettings, dict[str, str]]:
     """A project's settings and where each came from: environment, database, project, home, default.
 
-    `file_settings` are those of a trusted `.muster/config.toml`; pass none when it is not trusted.
+    `file_settings` is what counts of its own `.muster/config.toml` (`own_file`).
     """
     layers: tuple[tuple[str, Mapping[str, Any]], ...] = (
         ("environment", settings.project_environment),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.cli.terminal import on_terminal
 from tests.client import canned
 from tests.client.loopback import Answer, Loopback
 
+from muster.cli.indexes import indexes_of
 from muster.cli.init import guess_test_command
 
 
@@ -70,6 +72,105 @@ def test_what_was_said_is_not_guessed(run: Run, server: Loopback, tmp_path: Path
         "settings": {"test_command": "t", "setup_command": "s", "lint_command": "l",
                      "type_command": "y", "agent": "a"},
     }  # fmt: skip
+
+
+@pytest.fixture
+def managers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Package managers that know an index of their own; the folder that they are in."""
+    folder = tmp_path / "managers"
+    folder.mkdir()
+    says = {
+        "python3": "echo index.example files.example",
+        "npm": 'test "$1 $2 $3" = "config get registry" && echo https://registry.example/',
+        "go": "printf 'https://proxy.example:8443,direct\\nsum.example\\n'",
+    }
+    for name, words in says.items():
+        (folder / name).write_text(f"#!/bin/sh\n{words}\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("command", "hosts"),
+    [
+        ("pip install -r requirements.txt", ["index.example", "files.example"]),
+        ("npm ci && npm run build", ["registry.example"]),
+        ("/usr/bin/uv sync; yarn", ["index.example", "files.example", "registry.example"]),
+        ("go mod download", ["proxy.example:8443", "sum.example"]),
+        ("pip install -i https://mirror.example:8443/simple x", ["mirror.example:8443"]),
+        ("UV_INDEX_URL=http://[::1]:8080/simple uv sync", ["[::1]:8080"]),
+        ("pip install x --extra-index-url https://more.example/whl",
+         ["index.example", "files.example", "more.example"]),
+        ("npm ci --registry=https://mirror.example", ["mirror.example"]),
+        ("./setup.sh; cat my-pip.txt npm.log; going", []),
+        ("pip install -i http://[x/simple y", ["index.example", "files.example"]),
+    ],
+)  # fmt: skip
+def test_the_package_index_is_what_the_command_names_or_its_manager_asks(
+    command: str, hosts: list[str], managers: Path
+) -> None:
+    assert indexes_of(command) == hosts
+
+
+@pytest.mark.parametrize("says", ["exit 3", "echo https://x.example/; exit 1", "echo 'not;a host'"])
+def test_a_package_manager_that_says_nothing_of_its_index_names_none(
+    says: str, managers: Path
+) -> None:
+    (managers / "npm").write_text(f"#!/bin/sh\n{says}\n")
+    assert indexes_of("npm ci") == []
+
+
+def test_the_pip_of_this_machine_knows_its_index() -> None:
+    index, files = indexes_of("pip install -e .")
+    assert "." in index
+    assert "." in files
+
+
+def test_yes_lets_the_setup_command_reach_its_package_index(
+    run: Run, server: Loopback, git_repo: Callable[..., Path], managers: Path
+) -> None:
+    assert run("init", str(git_repo()), "--yes", "--setup", "npm ci").code == 0
+    settings = server.asked[-1].body["settings"]
+    assert settings["setup_network"] == ["registry.example"]
+
+
+@pytest.mark.parametrize(("typed", "let"), [("\n\ny\n", True), ("\nn\ny\n", False)])
+def test_a_person_is_asked_whether_the_setup_command_may_reach_it(
+    typed: str, let: bool, server: Loopback, git_repo: Callable[..., Path], managers: Path
+) -> None:
+    code, said = on_terminal(server, "init", str(git_repo()), "--setup", "npm ci", typed=typed)
+    assert code == 0, said
+    assert "registry.example" in said
+    assert ("setup_network" in server.asked[-1].body["settings"]) is let
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({}, True),
+        ({"runtime": "process"}, False),
+        ({"network": ["x.example"]}, False),
+        ({"setup_network": ["mirror.example"]}, False),
+        ({"setup_command": "make deps"}, False),
+    ],
+)
+def test_a_setup_command_that_reaches_no_index_is_told_with_the_line(
+    settings: dict[str, object],
+    told: bool,
+    run: Run,
+    server: Loopback,
+    tmp_path: Path,
+    managers: Path,
+) -> None:
+    found = {"setup_command": "pip install -e .", "runtime": "sandbox", **settings}
+    shown = canned.project(settings=found)
+    server.routes["POST", "/api/projects"] = Answer(201, shown)
+    server.routes["PATCH", "/api/projects/prj_1"] = Answer(200, shown)
+    line = "project set sample setup_network index.example,files.example"
+    assert (line in run("init", str(tmp_path), "--yes").err) is told
+    done = run("project", "set", "prj_1", "setup_command", "pip install -e .")
+    assert (line in done.err) is told
 
 
 def test_without_a_terminal_it_does_not_ask(run: Run, server: Loopback, tmp_path: Path) -> None:

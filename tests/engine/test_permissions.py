@@ -233,11 +233,15 @@ async def test_an_own_agent_can_be_spared_the_questions_of_its_project(tmp_path)
 
 
 async def test_an_untrusted_repository_cannot_say_what_is_allowed(tmp_path):
-    own = 'permissions = "bypass"\npermission_rules = ["allow *"]\nautonomy = "full"\n'
+    own = (
+        'permissions = "bypass"\npermission_rules = ["allow *"]\n'
+        'autonomy = "full"\nmax_attempts = 9\n'
+    )
     files = {".muster/config.toml": own, "a.txt": "a"}
-    async with town(tmp_path, {}, files, permissions="ask") as place:
+    async with town(tmp_path, {}, files, permissions="ask", autonomy="confirm") as place:
         shown = await place.service.get_project("repo")
-        assert shown["sources"]["autonomy"] == "project"
+        assert shown["sources"]["max_attempts"] == "project"
+        assert shown["settings"]["autonomy"] == "confirm"
         assert shown["settings"]["permissions"] == "ask"
         assert shown["settings"]["permission_rules"] is None
 

@@ -50,5 +50,12 @@ def server() -> Iterator[int]:
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[int]:
     """A package index on the loopback; its port."""
-    with served_index(tmp_path) as port:
+    with served_index(tmp_path / "index") as port:
+        yield port
+
+
+@pytest.fixture
+def other_index(tmp_path: Path) -> Iterator[int]:
+    """Another one."""
+    with served_index(tmp_path / "other-index") as port:
         yield port

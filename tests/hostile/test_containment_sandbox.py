@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from contracts.runtime import living
+from hostile import honest
 from hostile.sandboxed import SECRET, House
 from house.patience import until
 from muster.runtimes.base import Limits
@@ -274,21 +275,22 @@ async def test_files_and_folders_of_the_sandbox_have_a_largest_size(house: House
 # --- honest work ----------------------------------------------------------------------------------
 
 
-async def test_packages_are_installed_from_an_index_that_is_allowed_and_tests_run(
-    house: House, index: int
+async def test_the_honest_work_of_an_agent_can_be_done(
+    house: House, index: int, other_index: int
 ) -> None:
-    (house.tree / "test_it.py").write_text(
-        "import tinydep\ndef test_it(tmp_path):\n    assert tinydep.ANSWER == 42\n"
-    )
+    honest.put(house.tree)
     python = sys.executable
-    ended = await house.shell(
-        f"{python} -m pip install -q --no-cache-dir --isolated --index-url"
-        f" http://127.0.0.1:{index}/simple --target lib tinydep &&"
-        f" PYTHONPATH=lib {python} -m pytest -q -p no:cacheprovider",
-        network=(f"127.0.0.1:{index}",),
-    )
-    assert ended.exit.code == 0, ended.out + ended.err
-    assert "1 passed" in ended.out
+    line = honest.work(python, index, other_index, first="git init -q .")
+    ended = await house.shell(line, network=(f"127.0.0.1:{index}",))
+    honest.proves(house.tree, ended.out, ended.err)
+    told = honest.line_that_allows(house.runtime, house.runs[-1], ended.exit.code, index)
+    *words, rules = told
+    assert words == ["muster", "project", "set", "repo", "network"]
+    assert rules == f"127.0.0.1:{index},127.0.0.1:{other_index}"
+    again = honest.installs(f"{python} -m pip", other_index, "more")
+    ended = await house.shell(again, network=tuple(rules.split(",")))
+    assert ended.exit.code == 0, ended.err
+    assert (house.tree / "more" / "tinydep.py").exists()
 
 
 async def test_git_python_and_node_do_their_work(house: House) -> None:

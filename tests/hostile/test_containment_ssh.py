@@ -21,6 +21,7 @@ import pytest
 
 from contracts.runtime import living, until
 from contracts.ssh_place import HOME, FarBox, Sshd
+from hostile import honest
 from hostile.sandboxed import ASK, PATIENCE, SECRET, Ended
 from muster.runtimes.base import Limits, RunSpec, Why
 from muster.runtimes.refusals import read_refusals
@@ -211,20 +212,15 @@ async def test_ten_thousand_processes_and_too_much_memory_are_contained(abroad: 
     assert ended.exit.limits == ("memory",)
 
 
-async def test_the_honest_work_of_an_agent_can_be_done(abroad: Abroad, index: int) -> None:
-    (abroad.tree / "test_it.py").write_text(
-        "import tinydep\ndef test_it(tmp_path):\n    assert tinydep.ANSWER == 42\n"
-    )
-    ended = await abroad.shell(
-        "python -m pip install -q --no-cache-dir --isolated --index-url"
-        f" http://127.0.0.1:{index}/simple --target lib tinydep &&"
-        " PYTHONPATH=lib python -m pytest -q -p no:cacheprovider && git add lib &&"
-        " git -c user.name=a -c user.email=b commit -qm Work && git log -1 --format=%s",
-        network=(f"127.0.0.1:{index}",),
-    )
-    assert ended.exit.code == 0, ended.out + ended.err
-    assert "1 passed" in ended.out
-    assert ended.out.endswith("Work\n")
+async def test_the_honest_work_of_an_agent_can_be_done(
+    abroad: Abroad, index: int, other_index: int
+) -> None:
+    honest.put(abroad.tree)
+    line = honest.work("python", index, other_index)
+    ended = await abroad.shell(line, network=(f"127.0.0.1:{index}",))
+    honest.proves(abroad.tree, ended.out, ended.err)
+    told = honest.line_that_allows(abroad.runtime, abroad.runs[-1], ended.exit.code, index)
+    assert told[-2:] == ["network", f"127.0.0.1:{index},127.0.0.1:{other_index}"]
 
 
 async def test_it_is_said_how_far_a_host_contains(abroad: Abroad) -> None:

@@ -142,8 +142,9 @@ home.mkdir()
 settings = load(home, {"MUSTER_WORKSPACE_BACKEND": sys.argv[2]})
 took = [check["name"] for check in diagnose(home) if check["text"].endswith("and does")]
 before = Path("/proc/self/ns/mnt").readlink()
-take_view(settings)
-print(House(settings).workspaces.choose(), before != Path("/proc/self/ns/mnt").readlink(), *took)
+works = take_view(settings)
+moved = before != Path("/proc/self/ns/mnt").readlink()
+print(House(settings, works).workspaces.choose(), moved, *took)
 """
 
 

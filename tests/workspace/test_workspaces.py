@@ -224,6 +224,25 @@ def test_the_first_backend_that_can_is_taken_and_others_by_name(home, make_proje
         Workspaces(home, {"clone": good}, wanted="other").choose()
 
 
+def test_what_was_found_to_work_before_is_not_tried_again(home):
+    class Counted:
+        name = "overlay"
+        tries = 0
+
+        def available(self, where):
+            self.tries += 1
+            return ""
+
+    counted = Counted()
+    backends = {"overlay": counted}
+    workspaces = Workspaces(home, backends, works="overlay")
+    assert [workspaces.choose(), workspaces.choose()] == ["overlay"] * 2
+    assert Choice(home, backends, None, "overlay").get(None, for_all=True) is counted
+    assert counted.tries == 0
+    assert Workspaces(home, backends).choose() == "overlay"
+    assert counted.tries == 1
+
+
 # --- ports ---
 
 

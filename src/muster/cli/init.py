@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from muster.cli import out
+from muster.cli.indexes import indexes_of, line_to_open
 from muster.cli.line import Line, command
 from muster.cli.look import Ink
 from muster.cli.project import project_page
@@ -45,6 +46,8 @@ def init(
         if "test_command" not in settings:
             guess = guess_test_command(_root(folder))
             settings["test_command"] = guess if yes else _ask_tests(guess)
+        if wanted := indexes_of(settings.get("setup_command", "")):
+            settings["setup_network"] = wanted if yes or _ask_indexes(wanted) else None
         trust = yes or ask_trust(folder)
         done = muster.add_project(
             folder,
@@ -57,6 +60,8 @@ def init(
         out.document(done)
         return
     out.say(line, project_page(Ink(line.colour), done))
+    if closed := line_to_open(done):
+        out.tell(line, closed)
     if not done["settings"].get("test_command"):
         out.tell(
             line, "Without a test command no work can be proven: muster will ask you each time."
@@ -78,6 +83,14 @@ def _ask_tests(guess: str | None) -> str:
         "Which command runs the tests? (empty: none)", default=guess or "", err=True
     )
     return answer.strip()
+
+
+def _ask_indexes(wanted: list[str]) -> bool:
+    return click.confirm(
+        f"May the setup command reach {', '.join(wanted)}? Agents may not by that",
+        default=True,
+        err=True,
+    )
 
 
 def ask_trust(folder: Path) -> bool:

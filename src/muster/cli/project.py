@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from muster.cli import out
+from muster.cli.indexes import line_to_open
 from muster.cli.line import Line, command, group
 from muster.cli.look import Ink, ago, facts, some, table
 from muster.cli.reach import reach
@@ -102,6 +103,8 @@ def set_(line: Line, words: tuple[str, ...], unset: bool) -> None:
     else:
         now, source = _shown(done["settings"].get(key)), some(done["sources"].get(key))
         out.say(line, f"{some(done['name'])}: {key} = {now}" + (f" ({source})" if source else ""))
+        if key == "setup_command" and (closed := line_to_open(done)):
+            out.tell(line, closed)
 
 
 def _value(text: str) -> str | None:

@@ -21,6 +21,7 @@ class ProjectSettings:
     agent: str | None = None
     runtime: str | None = None
     network: tuple[str, ...] | None = None
+    setup_network: tuple[str, ...] | None = None
     readable: tuple[str, ...] | None = None
     image: str | None = None
     permissions: Permissions = Permissions.BYPASS

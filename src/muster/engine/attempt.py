@@ -26,6 +26,7 @@ from muster.engine.order import (
     private,
     seconds_of,
 )
+from muster.engine.own_settings import follow_branch, untrusted
 from muster.engine.post import delivered
 from muster.engine.resume import Past, catch_up, copy_home, gone_before, make_home, make_way
 from muster.engine.setup import ensure_layer
@@ -34,27 +35,32 @@ from muster.engine.tools import (
     Tools,
     in_thread,
     job_and_agent,
-    job_of,
+    job_by,
+    own_file_at,
     place_of,
     program_of,
 )
 from muster.engine.watch import Watch
 from muster.failpoint import failpoint
 from muster.knowledge.brief import brief
+from muster.own_file import OwnFile
 from muster.runtimes.base import Exit
 from muster.runtimes.rundir import RunDir
-from muster.store import agent_tokens, words
+from muster.store import agent_tokens, projects, words
 from muster.store import agents as agent_verbs
 from muster.store.agents import EndedAgent, NewAgent
 from muster.store.base import Tx
 from muster.store.checkpoints import NewCheckpoint
 from muster.store.moves import Fence, Move, move
+from muster.store.projects import ProjectRow
 from muster.workspace.base import Workspace
 
 
 async def prepare(tools: Tools, task: Task) -> Task:
     """Give the attempt its agent, its workspace and its prompt; then it is running."""
-    job = await job_of(tools, task)
+    project = await tools.store.read(projects.get_project, task.project_id)
+    base, own = await _base(tools, task, project)
+    job = job_by(tools, task, project, own)
     driver, options = program_of(tools, job)
     runtime = await (place_to_manage if task.manages else place_of)(tools, job)
     if task.listens and not driver.capabilities.two_way:
@@ -71,9 +77,7 @@ async def prepare(tools: Tools, task: Task) -> Task:
         permissions_of(job, driver, options),
         driver.capabilities.two_way,
     )
-    agent, base = await asyncio.gather(
-        tools.store.write(_begin, task, new), _base_commit(tools, job)
-    )
+    agent = await tools.store.write(_begin, task, new)
     if tools.wish(task.id).is_set() or task.wish == "cancel":
         return await _cancelled(tools, task, agent)
     past = await gone_before(tools, task, driver, runtime.name)
@@ -96,6 +100,7 @@ async def prepare(tools: Tools, task: Task) -> Task:
                     task.project_id,
                     task.id,
                 ),
+                *untrusted(task, project, own),
             ),
         ),
     )
@@ -229,16 +234,22 @@ async def _cancelled(tools: Tools, task: Task, agent: Agent) -> Task:
     )
 
 
-async def _base_commit(tools: Tools, job: Job) -> str:
-    """The target branch's head; a repeated attempt stays on the base its work stands on."""
-    if job.task.result_commit and job.task.base_commit:
-        return job.task.base_commit
-    mirror = tools.workspaces.mirror(job.repo)
-    return await in_thread(mirror.fetch, Path(job.project.git_dir), job.project.branch)
+async def _base(tools: Tools, task: Task, project: ProjectRow) -> tuple[str, OwnFile]:
+    """The target branch's head, and the repository's own settings there.
+
+    A repeated attempt stays on the base its work stands on.
+    """
+    if task.result_commit and task.base_commit:
+        return task.base_commit, await own_file_at(tools, project.id, task.base_commit)
+    mirror = tools.workspaces.mirror(project.id)
+    head = await in_thread(mirror.fetch, Path(project.git_dir), project.branch)
+    own = await own_file_at(tools, project.id, head)
+    await follow_branch(tools, project, own)
+    return head, own
 
 
 async def _open(tools: Tools, job: Job, agent: Agent, base: str, past: Past | None) -> Workspace:
-    layer = await ensure_layer(tools, job, base, tools.run_dir(agent.id))
+    layer = await ensure_layer(tools, job, base, tools.run_dir(agent.id), of_agent=False)
     prompt = brief(job.task, job.project, job.task.feedback)
     mailbox = mailbox_of(tools, job, agent.id)
     at = await make_way(tools, job.task, past)

@@ -25,6 +25,8 @@ from muster.workspace.base import Workspace
 _TAIL = 4096
 _MOST_OUTPUT = 400_000
 _LARGEST_REPORT = 20_000_000
+_NOWHERE = "nowhere.invalid"
+"""A host that there never is (RFC 6761): who may reach it alone is refused all, and it is told."""
 LOST_ALLOWED = 20
 """How often a run that was killed with its supervisor is begun anew."""
 
@@ -33,7 +35,8 @@ LOST_ALLOWED = 20
 class Command:
     """One command at one commit. `name` is its place in the evidence (`base`, `result`, …).
 
-    With `save_layer` what the command leaves in its workspace is kept under that key.
+    With `save_layer` what the command leaves in its workspace is kept under that key. One that
+    `reaches_index` may go to `setup_network` of the project besides its `network`.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Command:
     near: str | None = None
     layer: str | None = None
     save_layer: str | None = None
+    reaches_index: bool = False
 
 
 async def run_cached(tools: Tools, job: Job, command: Command, where: Path) -> CheckResult:
@@ -128,7 +132,8 @@ async def _run(tools: Tools, job: Job, command: Command, where: Path, name: str)
         },
     )
     _, options = program_of(tools, job)
-    needs = Wanted(readable=(*programs_in(command.command), *options.get("readable", ())))
+    readable = (*programs_in(command.command), *options.get("readable", ()))
+    needs = Wanted(network=_index(job, command), readable=readable)
     spec = RunSpec(
         run_id=run_id,
         argv=("/bin/sh", "-c", command.command),
@@ -143,7 +148,8 @@ async def _run(tools: Tools, job: Job, command: Command, where: Path, name: str)
     if command.save_layer and exit_.code == 0:
         await in_thread(tools.workspaces.save_layer, workspace, command.save_layer)
     result = await in_thread(_read, command, run_id, run_dir, report, exit_, str(workspace.tree))
-    why = await in_thread(kept_out, runtime, run_dir, job.project, env, exit_.code)
+    setting = "setup_network" if command.reaches_index else "network"
+    why = await in_thread(kept_out, runtime, run_dir, job.project, env, exit_.code, setting)
     if why:
         result = replace(result, tail=f"{result.tail}\nmuster: {why}\n"[-_TAIL:])
     tools.aside("clearing up after a check", in_thread(_clear, tools, workspace, private / "tmp"))
@@ -163,6 +169,13 @@ def _furnish(
         layer=command.layer,
         for_all=mounted,
     )
+
+
+def _index(job: Job, command: Command) -> tuple[str, ...]:
+    """Where a setup command may go besides; its network has a gate also where nothing is let."""
+    if not command.save_layer:
+        return ()
+    return (*((job.settings.setup_network or ()) if command.reaches_index else ()), _NOWHERE)
 
 
 def _clear(tools: Tools, workspace: Workspace, scratch: Path) -> None:

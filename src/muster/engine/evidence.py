@@ -47,8 +47,8 @@ async def _run(
     if not plan.runs:
         return []
     layers = {
-        BASE: await ensure_layer(tools, job, base, where.parent),
-        RESULT: await ensure_layer(tools, job, commit, where.parent),
+        BASE: await ensure_layer(tools, job, base, where.parent, of_agent=False),
+        RESULT: await ensure_layer(tools, job, commit, where.parent, of_agent=True),
     }
     gate = asyncio.Semaphore(2)
 

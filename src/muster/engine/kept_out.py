@@ -26,15 +26,25 @@ _NOT_FOUND = re.compile(
 
 
 def kept_out(
-    runtime: Runtime, run_dir: Path, project: Project, env: Mapping[str, str], code: int | None
+    runtime: Runtime,
+    run_dir: Path,
+    project: Project,
+    env: Mapping[str, str],
+    code: int | None,
+    setting: str = "network",
 ) -> str:
-    """In words for a person, empty when it was kept from nothing or nothing contains it."""
-    if not runtime.distance.contains or code == 0:
+    """In words for a person, empty when it was kept from nothing.
+
+    `setting` is the narrowest one that lets such a run go further.
+    """
+    if code == 0:
         return ""
-    return "; ".join([*_network(run_dir, project), *_programs(run_dir, project, env, code)])
+    # Another machine contains it too, and its programs are not these.
+    here = _programs(run_dir, project, env, code) if runtime.distance.contains else ()
+    return "; ".join([*_network(run_dir, project, setting), *here])
 
 
-def _network(run_dir: Path, project: Project) -> Iterator[str]:
+def _network(run_dir: Path, project: Project, setting: str) -> Iterator[str]:
     found, _ = read_refusals(run_dir)
     places = dict.fromkeys(
         place for refusal in found if (place := _rule(refusal.host, refusal.port))
@@ -43,10 +53,11 @@ def _network(run_dir: Path, project: Project) -> Iterator[str]:
         return
     first = list(places)[:_MOST]
     more = f" and {len(places) - _MOST} more" if len(places) > _MOST else ""
-    wanted = ",".join(dict.fromkeys((*(project.settings.network or ()), *first)))
+    allowed = getattr(project.settings, setting) or ()
+    wanted = ",".join(dict.fromkeys((*allowed, *first)))
     yield (
         f"its network refused {', '.join(first)}{more}; if it needs that: "
-        f"muster project set {project.name} network {wanted}"
+        f"muster project set {project.name} {setting} {wanted}"
     )
 
 

@@ -20,7 +20,8 @@ from muster.domain.verdict import (
 from muster.engine import route
 from muster.engine.conclude import show_branch
 from muster.engine.evidence import as_changes, evidence
-from muster.engine.tools import Job, Tools, in_thread, job_of
+from muster.engine.own_settings import complete
+from muster.engine.tools import Job, Tools, in_thread, job_at
 from muster.failpoint import failpoint
 from muster.store.checkpoints import NewCheckpoint
 from muster.store.judgements import NewBreakpoint
@@ -32,7 +33,7 @@ _RACES_ALLOWED = 5
 
 async def land(tools: Tools, task: Task) -> Task:
     """Merge accepted work and complete the task, or ask a person what stands in the way."""
-    job = await job_of(tools, task)
+    job = await job_at(tools, task, str(task.base_commit))
     try:
         return await _race(tools, job)
     except Stale:
@@ -92,6 +93,7 @@ async def _try(tools: Tools, job: Job) -> Task | None:
 
 async def _verify_again(tools: Tools, job: Job, target: str, merged: Merged) -> Task | None:
     """Check the merged result when the branch has moved since the base; None when it passes."""
+    job = await job_at(tools, job.task, target)
     changes = await in_thread(tools.workspaces.changes, job.repo, target, merged.commit)
     changed = as_changes(changes)
     where = tools.run_dir(f"merge-{job.task.id}-{job.task.attempt}") / "checks"
@@ -206,8 +208,8 @@ async def _checkout_in_the_way(tools: Tools, job: Job, error: Conflict) -> Task:
 
 
 async def _landed(tools: Tools, job: Job, merged: str) -> Task:
-    return await tools.store.write(
-        move,
+    return await complete(
+        tools,
         Move(
             Fence.of(job.task),
             Stage.COMPLETED,
@@ -224,4 +226,6 @@ async def _landed(tools: Tools, job: Job, merged: str) -> Task:
             ),
             checkpoint=NewCheckpoint("merged", merged),
         ),
+        job.repo,
+        merged,
     )

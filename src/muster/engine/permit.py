@@ -14,7 +14,7 @@ from muster.domain.permission import Permissions, rule_of, ruling
 from muster.domain.task import Task
 from muster.domain.verdict import Answer as Said
 from muster.domain.verdict import Breakpoint, BreakpointKind
-from muster.engine.tools import Tools, job_of
+from muster.engine.tools import Tools, job_at
 from muster.store import permissions
 from muster.store.judgements import NewBreakpoint
 
@@ -81,7 +81,8 @@ class Permits:
         mode, message = self.agent.permissions, ""
         effect, by = "allow", f"permissions = {mode}"
         if mode is not Permissions.BYPASS:
-            settings = (await job_of(self.tools, self.task)).settings
+            job = await job_at(self.tools, self.task, str(self.task.base_commit))
+            settings = job.settings
             rules = [rule_of(text) for text in settings.permission_rules or ()]
             found = ruling(rules, str(asked["tool"]), asked.get("subject"))
             if found is not None:

@@ -9,11 +9,13 @@ from muster.engine.checks import Command, run_command
 from muster.engine.tools import Job, Tools, in_thread
 
 
-async def ensure_layer(tools: Tools, job: Job, commit: str, run_dir: Path) -> str | None:
+async def ensure_layer(
+    tools: Tools, job: Job, commit: str, run_dir: Path, *, of_agent: bool
+) -> str | None:
     """The key of the layer that the setup command makes at `commit`; None without a command.
 
     The command runs in a clean workspace that no agent touched. A second caller waits for the
-    first.
+    first. At a commit `of_agent` it runs what an agent wrote, and reaches no more than that one.
 
     Raises:
         Refused: the command failed; the message has its last words.
@@ -25,9 +27,8 @@ async def ensure_layer(tools: Tools, job: Job, commit: str, run_dir: Path) -> st
     async with tools.lock(f"layer {key}"):
         if await in_thread(tools.workspaces.has_layer, key):
             return str(key)
-        result = await run_command(
-            tools, job, Command("setup", command, commit, save_layer=key), run_dir / "checks"
-        )
+        order = Command("setup", command, commit, save_layer=key, reaches_index=not of_agent)
+        result = await run_command(tools, job, order, run_dir / "checks")
     if result.exit_code != 0:
         raise Refused(
             f"the setup command ended with {result.exit_code}: {result.tail[-800:]}",

@@ -18,6 +18,7 @@ from muster.domain.project import Project, ProjectSettings
 from muster.domain.task import Autonomy, Task
 from muster.engine.hints import Hints
 from muster.engine.turns import Turns
+from muster.own_file import OWN_FILE, OwnFile, parse_own_file
 from muster.runtimes.base import Runtime
 from muster.runtimes.choice import Usual, choose
 from muster.settings import Settings, resolve
@@ -160,12 +161,38 @@ class Job:
 
 
 async def job_of(tools: Tools, task: Task) -> Job:
-    """The task's project and settings, read now."""
-    return _job(tools, task, await tools.store.read(projects.get_project, task.project_id))
+    """The task's project and settings, read now, as its branch was last seen."""
+    row = await tools.store.read(projects.get_project, task.project_id)
+    return _job(tools, task, row, row.file_settings)
+
+
+async def job_at(tools: Tools, task: Task, commit: str) -> Job:
+    """The same with the repository's own settings as they are at a commit.
+
+    Raises:
+        Invalid: its settings file there is none.
+    """
+    row = await tools.store.read(projects.get_project, task.project_id)
+    return job_by(tools, task, row, await own_file_at(tools, row.id, commit))
+
+
+def job_by(tools: Tools, task: Task, row: ProjectRow, own: OwnFile) -> Job:
+    """The same of a project that was read, with its own file."""
+    return _job(tools, task, row, own.counting(row.trusted_file, row.file_settings))
+
+
+async def own_file_at(tools: Tools, project_id: str, commit: str) -> OwnFile:
+    """A repository's own settings file at a commit.
+
+    Raises:
+        Invalid: it is none.
+    """
+    data = await in_thread(tools.workspaces.small_file, project_id, commit, OWN_FILE)
+    return parse_own_file(data)
 
 
 async def job_and_agent(tools: Tools, task: Task) -> tuple[Job, Agent]:
-    """The same with the agent of the task's attempt, in one read."""
+    """The job as of the attempt's base, and the attempt's agent, in one read."""
 
     def read(tx: Tx) -> tuple[ProjectRow, Agent | None]:
         agent = agents.agent_of_attempt(tx, task.id, task.attempt)
@@ -174,17 +201,17 @@ async def job_and_agent(tools: Tools, task: Task) -> tuple[Job, Agent]:
     row, agent = await tools.store.read(read)
     if agent is None:
         raise RuntimeError(f"attempt {task.attempt} of {task.label} has no agent")
-    return _job(tools, task, row), agent
+    return job_by(tools, task, row, await own_file_at(tools, row.id, str(task.base_commit))), agent
 
 
-def _job(tools: Tools, task: Task, row: ProjectRow) -> Job:
-    settings, _ = resolve(tools.settings, row.overrides, row.file_settings)
+def _job(tools: Tools, task: Task, row: ProjectRow, counts: Mapping[str, Any]) -> Job:
+    settings, _ = resolve(tools.settings, row.overrides, counts)
     if task.image:
         settings = replace(settings, image=task.image)
     project = Project(
         row.id, row.name, row.git_dir, row.work_tree, row.branch, settings, row.trusted_config
     )
-    own = row.file_settings.get("agents", {})
+    own = counts.get("agents", {})
     return Job(task, project, task.autonomy or settings.autonomy, own)
 
 

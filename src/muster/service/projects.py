@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +11,12 @@ from typing import Any
 from muster.domain.errors import Invalid, NotFound
 from muster.domain.guard import ref_name
 from muster.domain.telling import text
+from muster.own_file import OWN_FILE, parse_own_file
 from muster.service import shapes
 from muster.service.desk import Desk
 from muster.settings import (
-    RUNS_CODE,
-    parse_agents,
     parse_project_settings,
-    parse_toml,
+    plain_value,
     refuse_unknown_setting,
     resolve,
 )
@@ -26,8 +24,6 @@ from muster.store import projects
 from muster.store.base import Tx
 from muster.store.projects import NewProject, ProjectRow
 from muster.workspace.survey import Survey, inspect
-
-CONFIG = ".muster/config.toml"
 
 
 class Projects(Desk):
@@ -62,7 +58,7 @@ class Projects(Desk):
         Trusting a registered one again takes its configuration and settings file as they are now.
 
         With `trust` the repository's own `.muster/config.toml` counts as it is at the branch's
-        head; without it, or when it changes, what it says about commands is left out.
+        head; without it, what it says about commands and merging is left out.
 
         Raises:
             Invalid: the path is no repository, has no commits, or a setting is wrong.
@@ -77,7 +73,7 @@ class Projects(Desk):
             git_dir=str(found.git_dir),
             work_tree=str(found.work_tree) if found.work_tree else None,
             branch=_branch(body, found),
-            overrides={k: _plain_value(v) for k, v in overrides.items()},
+            overrides={k: plain_value(v) for k, v in overrides.items()},
             file_settings={},
             trusted_file="",
             trusted_config=found.trusted_config,
@@ -100,21 +96,13 @@ class Projects(Desk):
             )
 
     def _own_file(self, project: ProjectRow, trust: bool) -> dict[str, Any]:
-        """What the repository's own settings file says; of commands only what is trusted."""
+        """What counts of the repository's own settings file; this version alone is now trusted."""
         mirror = self._own.workspaces.mirror(project.id)
         commit = mirror.fetch(Path(project.git_dir), project.branch)
-        try:
-            data = self._own.workspaces.read_file(project.id, commit, CONFIG)
-        except NotFound:
-            return {}
-        document = parse_toml(data, CONFIG)
-        agents = parse_agents(document.pop("agents", {}), CONFIG)
-        parsed = parse_project_settings(document)
-        kept = {k: _plain_value(v) for k, v in parsed.items() if trust or k not in RUNS_CODE}
-        if trust and agents:
-            kept["agents"] = agents
-        digest = hashlib.sha256(data).hexdigest() if trust else ""
-        return {"file_settings": kept, "trusted_file": digest}
+        own = parse_own_file(self._own.workspaces.small_file(project.id, commit, OWN_FILE))
+        trusted = own.digest if trust else ""
+        found = {"file_settings": own.counting(trusted, {}), "trusted_file": trusted}
+        return {k: v for k, v in found.items() if v != getattr(project, k)}
 
     async def change_project(self, ref: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Set or clear (null) settings, or name another branch.
@@ -141,7 +129,7 @@ class Projects(Desk):
         def write(tx: Tx) -> dict[str, Any]:
             now = projects.get_project(tx, project.id)
             overrides = {k: v for k, v in now.overrides.items() if k not in changes}
-            overrides |= {k: _plain_value(v) for k, v in parsed.items()}
+            overrides |= {k: plain_value(v) for k, v in parsed.items()}
             return self._project_shape(
                 projects.change_project(tx, now.id, {**columns, "overrides": overrides})
             )
@@ -178,12 +166,6 @@ def _table(body: Mapping[str, Any], name: str) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise Invalid(f"'{name}' must be an object", hint=f'for example "{name}": {{}}')
     return dict(value)
-
-
-def _plain_value(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return list(value)
-    return str(value) if isinstance(value, str) else value
 
 
 def _holds(project: ProjectRow, path: Path) -> bool:

@@ -277,6 +277,11 @@ _TOLD = {
     "workspace.opened": ("note", "Workspace made ({backend}) at {commit}"),
     "mailbox.refused": ("fail", "Not taken from the mailbox: {file}. {why}"),
     "network.refused": ("fail", "Not reached: {host} {port}. {why}"),
+    "settings.untrusted": (
+        "wait",
+        "{file} has changed since it was trusted; {settings}: as before. To trust it: "
+        "muster init {path}",
+    ),
     "limit.reached": ("fail", "Limit of {limit}: {text}"),
     "agent.told": ("note", "{by} told the agent: {text}"),
     "agent.said": ("note", "{text}"),

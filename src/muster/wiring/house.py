@@ -23,8 +23,11 @@ from muster.workspace.workspaces import Workspaces
 class House:
     """Everything of one running muster, joined."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Open the store and put the rooms together; nothing moves yet."""
+    def __init__(self, settings: Settings, works: str = "") -> None:
+        """Open the store and put the rooms together; nothing moves yet.
+
+        `works` is the first workspace backend that works here, where that was found out already.
+        """
         self.settings = settings
         self.store = working("stores", settings.home)["sqlite"](
             settings.database_url, settings.home
@@ -33,6 +36,7 @@ class House:
             settings.workspaces,
             working("workspaces", settings.home),
             wanted=None if settings.workspace_backend == "auto" else settings.workspace_backend,
+            works=works,
         )
         self.workspaces.choose()
         self.tools = Tools(

@@ -108,18 +108,20 @@ def serve(
     if settings.host not in _LOOPBACK | _WILDCARDS:
         allowed = (*allowed, settings.host)
     with only_one(home):
-        take_view(settings)
+        works = take_view(settings)
         listener = _listen_again(settings)
         try:
-            return asyncio.run(_serve(settings, listener, allowed))
+            return asyncio.run(_serve(settings, listener, allowed, works))
         finally:
             listener.close()
             (home / "server.json").unlink(missing_ok=True)
 
 
-async def _serve(settings: Settings, listener: socket.socket, allowed: tuple[str, ...]) -> int:
+async def _serve(
+    settings: Settings, listener: socket.socket, allowed: tuple[str, ...], works: str
+) -> int:
     token = token_of(settings.home)
-    house = House(settings)
+    house = House(settings, works)
     bound = listener.getsockname()
     url = f"http://{'[::1]' if ':' in bound[0] else bound[0]}:{bound[1]}"
     session = Session(token)

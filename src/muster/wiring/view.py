@@ -19,21 +19,24 @@ def why_not(backend: Backend, where: Path) -> str:
     return reason
 
 
-def take_view(settings: Settings) -> None:
+def take_view(settings: Settings) -> str:
     """Enter a view of our own when the workspaces will need one; before there are threads.
+
+    Answers the backend that works without one, so that nobody tries it again; else nothing.
 
     Raises:
         Unavailable: it is wanted by name and cannot be had.
     """
     wanted, where = settings.workspace_backend, settings.workspaces
     if wanted not in {"auto", PRIVATE}:
-        return
+        return ""
     where.mkdir(parents=True, exist_ok=True, mode=0o700)
     backends: dict[str, Backend] = working("workspaces", settings.home)
     tries = in_order(backends)
     for name in tries[: tries.index(PRIVATE)] if wanted == "auto" else ():
         if not backends[name].available(where):
-            return
+            return name
     private = backends[PRIVATE]
     if private.available(where) and not why_not(private, where):
         enter(where)
+    return ""

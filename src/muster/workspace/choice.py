@@ -21,11 +21,14 @@ def in_order(names: Iterable[str]) -> list[str]:
 class Choice:
     """The backends of one home, and the one that was chosen; asked once, as asking costs a try."""
 
-    def __init__(self, home: Path, backends: Mapping[str, Backend], wanted: str | None) -> None:
+    def __init__(
+        self, home: Path, backends: Mapping[str, Backend], wanted: str | None, works: str = ""
+    ) -> None:
         self._home = home
         self._backends = backends
         self._wanted = wanted
-        self._chosen: dict[bool, Backend] = {}
+        known = self.by_name(works) if works else None
+        self._chosen: dict[bool, Backend] = dict.fromkeys((False, True), known) if known else {}
 
     def get(self, name: str | None, *, for_all: bool = False) -> Backend:
         """The backend of that name, else the one for new workspaces.

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from muster.domain.errors import NotFound
 from muster.domain.guard import folder_name, ref_name
 from muster.workspace import branches, compare, layers, merge, mix, rescue
 from muster.workspace.agentgit import FOLDER as AGENT_GIT
@@ -47,11 +48,15 @@ class Workspaces:
         backends: Mapping[str, Backend],
         git: Git | None = None,
         wanted: str | None = None,
+        works: str = "",
     ) -> None:
-        """`wanted` names the only backend for new workspaces; else it is the first that can."""
+        """`wanted` names the only backend for new workspaces; else it is the first that can.
+
+        `works` is that first one where it was tried already, and it serves every program.
+        """
         self.home = home.resolve()
         self.git = git or Git()
-        self._choice = Choice(self.home, backends, wanted)
+        self._choice = Choice(self.home, backends, wanted, works)
         self._guard = threading.Lock()
         self._locks: WeakValueDictionary[str, _Lock] = WeakValueDictionary()
         self._mirrors: dict[str, Mirror] = {}
@@ -274,6 +279,21 @@ class Workspaces:
             NotFound: the commit has no such file.
         """
         return compare.read_file(self.mirror(repo_id), commit, path, limit)
+
+    def small_file(self, repo_id: str, commit: str, path: str) -> bytes:
+        """The bytes of a file at a commit, nothing when it has none; kept, so asked again at will.
+
+        Raises:
+            GitFailed: the commit is not in the mirror.
+        """
+
+        def read() -> bytes:
+            try:
+                return self.read_file(repo_id, commit, path)
+            except NotFound:
+                return b""
+
+        return self.mirror(repo_id).kept.get(("file", commit, path), read)
 
     def tree(self, repo_id: str, commit: str) -> str:
         """The id of a commit's tree: two commits of one tree hold the same files."""
