@@ -7,12 +7,13 @@ import logging
 from muster.domain.errors import Invalid
 from muster.domain.event import NewEvent
 from muster.domain.task import Task
-from muster.engine.tools import Tools, in_thread, own_file_at
+from muster.engine.tools import Tools, in_thread, read_own_file
 from muster.own_file import OWN_FILE, OwnFile, guarded_of, trusting_also
 from muster.store import projects
 from muster.store.base import Tx
 from muster.store.moves import Move, move
 from muster.store.projects import ProjectRow
+from muster.workspace.workspaces import Workspaces
 
 log = logging.getLogger("muster.engine")
 
@@ -49,7 +50,7 @@ def untrusted(task: Task, project: ProjectRow, own: OwnFile) -> tuple[NewEvent, 
 async def complete(tools: Tools, task_move: Move, project_id: str, merged: str) -> Task:
     """Complete a task with what it merged: a person let that in, and with it its settings file."""
     try:
-        versions = await _before_and_after(tools, project_id, merged)
+        versions = await in_thread(_before_and_after, tools.workspaces, project_id, merged)
     except Invalid as error:
         # The work is merged. What counted goes on to count, and the next attempt says this again.
         log.warning("%s as it was merged does not count: %s", OWN_FILE, error)
@@ -57,10 +58,12 @@ async def complete(tools: Tools, task_move: Move, project_id: str, merged: str) 
     return await tools.store.write(_complete, task_move, project_id, *versions)
 
 
-async def _before_and_after(tools: Tools, project_id: str, merged: str) -> tuple[OwnFile, OwnFile]:
-    found = await in_thread(tools.workspaces.mirror(project_id).commit, merged)
-    before = await own_file_at(tools, project_id, found.parents[0])
-    return before, await own_file_at(tools, project_id, merged)
+def _before_and_after(
+    workspaces: Workspaces, project_id: str, merged: str
+) -> tuple[OwnFile, OwnFile]:
+    before, *_ = workspaces.mirror(project_id).commit(merged).parents
+    versions = (read_own_file(workspaces, project_id, commit) for commit in (before, merged))
+    return next(versions), next(versions)
 
 
 def _complete(tx: Tx, task_move: Move, project_id: str, before: OwnFile, after: OwnFile) -> Task:

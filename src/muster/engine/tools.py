@@ -182,13 +182,17 @@ def job_by(tools: Tools, task: Task, row: ProjectRow, own: OwnFile) -> Job:
 
 
 async def own_file_at(tools: Tools, project_id: str, commit: str) -> OwnFile:
+    """A repository's own settings file at a commit; see `read_own_file`."""
+    return await in_thread(read_own_file, tools.workspaces, project_id, commit)
+
+
+def read_own_file(workspaces: Workspaces, project_id: str, commit: str) -> OwnFile:
     """A repository's own settings file at a commit.
 
     Raises:
         Invalid: it is none.
     """
-    data = await in_thread(tools.workspaces.small_file, project_id, commit, OWN_FILE)
-    return parse_own_file(data)
+    return parse_own_file(workspaces.small_file(project_id, commit, OWN_FILE))
 
 
 async def job_and_agent(tools: Tools, task: Task) -> tuple[Job, Agent]:
