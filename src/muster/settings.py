@@ -114,6 +114,9 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "budget_usd": _number(0.0, 1_000_000.0),
     "timeout_minutes": _number(0.001, 100_000.0),
     "check_timeout_minutes": _number(0.001, 100_000.0),
+    "disk_mb": _count(1, 1_000_000_000),
+    "memory_mb": _count(20, 1_000_000_000),
+    "processes": _count(10, 1_000_000),
     "merge_method": _choice("merge", "rebase"),
     "ports": _count(0, 1000),
     "model": _text,
@@ -125,6 +128,7 @@ RUNS_CODE = frozenset(
     {
         *("test_command", "setup_command", "lint_command", "type_command", "agent"),
         *("runtime", "network", "readable", "image", "permissions", "permission_rules"),
+        *("disk_mb", "memory_mb", "processes"),
     }
 )
 """Settings that a repository's own file may only set once the user trusts that repository.

@@ -59,19 +59,43 @@ FORKS = (
 )
 
 
+FILLS = "for n in $(seq 40); do head -c 1000000 /dev/zero > $n; done; "
+LONG = pytest.mark.long
+
+
 @pytest.mark.parametrize(
-    ("script", "limit"),
+    ("script", "limit", "status", "reason"),
     [
-        (f'python3 -c "{FORKS}"; echo x > x', "processes"),
-        ("echo x > x; python3 -c 'import os, signal; os.kill(os.getppid(), 25)'", "file"),
+        pytest.param(
+            f'python3 -c "{FORKS}"; echo x > x', "processes", "completed", "", id="processes"
+        ),
+        pytest.param(
+            "echo x > x; python3 -c 'import os, signal; os.kill(os.getppid(), 25)'",
+            *("file", "failed", "signal 25"),
+            id="file",
+        ),
+        pytest.param(
+            f"{FILLS} sleep 600; true", "disk", "failed", "than 20 MB of the disk; if", id="disk"
+        ),
+        pytest.param(
+            "exec python3 -c 'b\"x\" * 1_000_000_000'",
+            *("memory", "failed", "more memory than its limit"),
+            id="memory",
+            marks=LONG,
+        ),
     ],
-    ids=["processes", "file"],
 )
-async def test_a_limit_that_a_run_runs_into_is_an_event_of_its_task(tmp_path, script, limit):
-    async with town(tmp_path, {"greedy": shell(script)}, runtime="sandbox") as place:
+async def test_a_limit_that_an_agent_runs_into_decides_and_is_an_event_of_its_task(
+    tmp_path, script, limit, status, reason
+):
+    limits = {"disk_mb": 20, "memory_mb": 200, "processes": 100}
+    async with town(
+        tmp_path, {"greedy": shell(script)}, runtime="sandbox", max_attempts=1, **limits
+    ) as place:
         task = await place.do("greedy", type="chore")
+        assert task["status"] == status, task["reason"]
+        (agent,) = task["agents"]
+        assert reason in agent["reason"]
         events = (await place.service.list_events(0, type="limit.reached"))["items"]
-        assert {(e["payload"]["limit"], e["subject"]) for e in events} == {
-            (limit, agent["id"]) for agent in task["agents"]
-        }
+        assert [(e["payload"]["limit"], e["subject"]) for e in events] == [(limit, agent["id"])]
         assert all(e["payload"]["text"] and e["task_id"] == task["id"] for e in events)
