@@ -12,7 +12,7 @@ from muster.domain.errors import Invalid
 from muster.engine.follow import run_to_end
 from muster.engine.foreign import read_small
 from muster.engine.kept_out import kept_out
-from muster.engine.ran_into import limits_reached
+from muster.engine.ran_into import limits_reached, tell_of_check
 from muster.engine.reach import Wanted, programs_in, reach_of
 from muster.engine.tools import Job, Tools, in_thread, limits_of, place_of, program_of
 from muster.runtimes.base import Exit, RunSpec, Why
@@ -141,6 +141,7 @@ async def _run(tools: Tools, job: Job, command: Command, where: Path, name: str)
     )
     await runtime.start(spec, run_dir)
     exit_ = await run_to_end(runtime, run_dir, tools.wish(job.task.id), _nothing)
+    await tell_of_check(tools, job, command.name, run_dir, exit_)
     if command.save_layer and exit_.code == 0:
         await in_thread(tools.workspaces.save_layer, workspace, command.save_layer)
     result = await in_thread(_read, command, run_id, run_dir, report, exit_, str(workspace.tree))
