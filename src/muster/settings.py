@@ -115,6 +115,9 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "budget_usd": _number(0.0, 1_000_000.0),
     "timeout_minutes": _number(0.001, 100_000.0),
     "check_timeout_minutes": _number(0.001, 100_000.0),
+    "disk_mb": _count(1, 1_000_000_000),
+    "memory_mb": _count(20, 1_000_000_000),
+    "processes": _count(10, 1_000_000),
     "merge_method": _choice("merge", "rebase"),
     "ports": _count(0, 1000),
     "model": _text,
@@ -128,6 +131,7 @@ NEEDS_TRUST = frozenset(
         *("runtime", "network", "setup_network", "readable", "image"),
         *("permissions", "permission_rules"),
         *("autonomy", "test_paths", "budget_usd"),
+        *("disk_mb", "memory_mb", "processes"),
     }
 )
 """Settings that a repository's own file may only set in a version that the user trusts.

@@ -151,6 +151,7 @@ def test_the_end_of_a_process_is_seen_without_its_handle_too(
 def test_the_doctor_says_what_is_missing_and_how_to_get_it(home: Path) -> None:
     done = muster(home, "doctor", "--json", env=NO_PROGRAMS)
     told = json.loads(done.out)
+    assert "limits" in {check["name"] for check in told["checks"]}
     assert done.code == int(not told["ok"])
     assert told["ok"] == all(check["state"] != "fail" for check in told["checks"])
     shown = muster(home, "doctor", env=NO_PROGRAMS).out

@@ -409,6 +409,25 @@ class RuntimeContract:
         ends = {True: {Why.MEMORY}, False: {Why.EXIT}, None: {Why.MEMORY, Why.EXIT}}
         assert (await place.end()).why in ends[limited]
 
+    @pytest.mark.long
+    async def test_who_takes_too_much_of_the_disk_is_ended(self, place: Place) -> None:
+        await self.takes_too_much_of_the_disk(place)
+
+    async def takes_too_much_of_the_disk(self, place: Place) -> None:
+        """Have many small files written, each below its own limit."""
+        (place.folder / "before").write_bytes(bytes(30_000_000))
+        await place.shell(
+            f"{READY} read go; for n in $(seq 40); do head -c 1000000 /dev/zero > $n; done;"
+            " trap '' INT TERM; sleep 600; sleep 600",
+            limits=Limits(file_bytes=2_000_000, disk_bytes=20_000_000),
+            interactive=True,
+        )
+        await place.says(b"ready")
+        await place.runtime.send(place.dir(), b"\n")
+        ended = await place.end()
+        assert (ended.why, ended.limits) == (Why.DISK, ("disk",))
+        assert "took more than 20 MB of the disk" in ended.detail
+
     @BY_THE_SHIM
     async def test_a_flood_keeps_its_head_and_tail_and_names_the_gap(self, place: Place) -> None:
         size, limits = 100_000_000, Limits(head_bytes=1_000_000, tail_bytes=1_000_000)

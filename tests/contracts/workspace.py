@@ -101,6 +101,12 @@ class WorkspaceContract:
             assert (tree / "link").is_symlink()
             assert not (tree / "new").exists()
 
+    def test_what_is_written_comes_to_lie_where_it_says(self, backend, source, commit, make_root):
+        root = make_root()
+        tree = backend.open(source, root, commit)
+        (tree / "src" / "new").write_text("new\n")
+        assert (backend.grows(root) / "src" / "new").read_text() == "new\n"
+
     def test_folders_can_be_renamed_as_agents_do(self, backend, source, commit, make_root):
         tree = backend.open(source, make_root(), commit)
         (tree / "src").rename(tree / "lib")

@@ -5,6 +5,10 @@ from __future__ import annotations
 import pytest
 
 from engine.houses import git, shell, town
+from muster.engine.ran_into import tell_of_check
+from muster.engine.tools import job_of
+from muster.runtimes.rundir import RunDir
+from muster.store.tasks import get_task
 
 pytestmark = pytest.mark.needs_bubblewrap
 
@@ -59,19 +63,82 @@ FORKS = (
 )
 
 
+FILLS = "for n in $(seq 40); do head -c 1000000 /dev/zero > $n; done; "
+LONG = pytest.mark.long
+
+
 @pytest.mark.parametrize(
-    ("script", "limit"),
+    ("script", "limit", "status", "reason"),
     [
-        (f'python3 -c "{FORKS}"; echo x > x', "processes"),
-        ("echo x > x; python3 -c 'import os, signal; os.kill(os.getppid(), 25)'", "file"),
+        pytest.param(
+            f'python3 -c "{FORKS}"; echo x > x', "processes", "completed", "", id="processes"
+        ),
+        pytest.param(
+            "echo x > x; python3 -c 'import os, signal; os.kill(os.getppid(), 25)'",
+            *("file", "failed", "signal 25"),
+            id="file",
+        ),
+        pytest.param(
+            f"{FILLS} sleep 600; true", "disk", "failed", "than 20 MB of the disk; if", id="disk"
+        ),
+        pytest.param(
+            "exec python3 -c 'b\"x\" * 1_000_000_000'",
+            *("memory", "failed", "more memory than its limit"),
+            id="memory",
+            marks=LONG,
+        ),
     ],
-    ids=["processes", "file"],
 )
-async def test_a_limit_that_a_run_runs_into_is_an_event_of_its_task(tmp_path, script, limit):
-    async with town(tmp_path, {"greedy": shell(script)}, runtime="sandbox") as place:
+async def test_a_limit_that_an_agent_runs_into_decides_and_is_an_event_of_its_task(
+    tmp_path, script, limit, status, reason
+):
+    limits = {"disk_mb": 20, "memory_mb": 200, "processes": 100}
+    async with town(
+        tmp_path, {"greedy": shell(script)}, runtime="sandbox", max_attempts=1, **limits
+    ) as place:
         task = await place.do("greedy", type="chore")
+        assert task["status"] == status, task["reason"]
+        (agent,) = task["agents"]
+        assert reason in agent["reason"]
         events = (await place.service.list_events(0, type="limit.reached"))["items"]
-        assert {(e["payload"]["limit"], e["subject"]) for e in events} == {
-            (limit, agent["id"]) for agent in task["agents"]
-        }
+        assert [(e["payload"]["limit"], e["subject"]) for e in events] == [(limit, agent["id"])]
         assert all(e["payload"]["text"] and e["task_id"] == task["id"] for e in events)
+
+
+async def test_what_a_check_runs_into_is_told_once_as_events_of_its_task(tmp_path):
+    tries = (
+        "python3 -c \"import urllib.request as u; u.urlopen('http://192.0.2.1:81/', timeout=5)\";"
+        f" test -e grown || exit 0; {FILLS} sleep 600; true"
+    )
+    async with town(
+        tmp_path,
+        {"grows": shell("touch grown")},
+        runtime="sandbox",
+        network="example.org",
+        test_command=tries,
+        max_attempts=1,
+        disk_mb=20,
+    ) as place:
+        task = await place.do("grows", type="chore")
+        assert task["status"] == "failed", task["reason"]
+        found = [
+            event
+            for kind in ("limit.reached", "network.refused")
+            for event in (await place.service.list_events(0, type=kind))["items"]
+        ]
+        said = {(e["type"], e["payload"]["check"]) for e in found}
+        assert said >= {("limit.reached", "result"), ("network.refused", "result")}
+        assert ("limit.reached", "base") not in said
+        assert {e["task_id"] for e in found} == {task["id"]}
+        full = next(e for e in found if e["type"] == "limit.reached")
+        assert full["payload"]["limit"] == "disk"
+        trail = (await place.service.get_task(task["id"]))["trail"]
+        assert any(line["text"].startswith("In the check result: Limit of disk") for line in trail)
+        # A server that comes back in the middle of the checks reads them once more.
+        tools = place.house.tools
+        row = await tools.store.read(get_task, task["id"])
+        run_dir = next(p for p in place.run_dir(task["agents"][0]["id"]).glob("checks/result-*-0"))
+        exit_ = RunDir(run_dir).exit()
+        await tell_of_check(tools, await job_of(tools, row), "result", run_dir, exit_)
+        again = (await place.service.list_events(0, type="limit.reached"))["items"]
+        assert len(again) == len([e for e in found if e["type"] == "limit.reached"])

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from hostile.sandboxed import SECRET, House, served_index, served_page
-from muster.runtimes.rundir import RunDir
 from muster.runtimes.sandbox import SandboxRuntime
 
 
@@ -33,11 +32,7 @@ async def house(home: Path) -> AsyncIterator[House]:
         (private / "tmp").mkdir(parents=True)
         (private / "diary").write_text("mine" if name == "mine" else SECRET)
     yield house
-    for run in house.runs:
-        if RunDir(run).started():
-            await runtime.kill(run)
-            await runtime.wait(run)
-    await runtime.close()
+    await house.close()
 
 
 @pytest.fixture

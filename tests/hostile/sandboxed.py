@@ -1,4 +1,4 @@
-"""A house with two agents, one of which is tried in a sandbox: what its tests share."""
+"""Agents that are tried in a sandbox, here or on another machine: what their tests share."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from muster.runtimes.base import Exit, RunSpec
+from muster.runtimes.base import Exit, RunSpec, Runtime
 from muster.runtimes.refusals import Refusal, read_refusals
 from muster.runtimes.rundir import RunDir
-from muster.runtimes.sandbox import SandboxRuntime
 
 PATIENCE = 60.0
 SECRET = "muster-token-of-the-first-user"
@@ -48,12 +47,55 @@ class Ended:
 
 
 @dataclass
-class House:
-    """A home as muster lays it out, with two agents in it."""
+class Tried:
+    """A home, and one agent that is tried from it; `interpreter` is a Python as it sees one."""
 
     home: Path
-    runtime: SandboxRuntime
+    runtime: Runtime
+    interpreter: str = sys.executable
     runs: list[Path] = field(default_factory=list)
+
+    def spec(self, name: str, *argv: str, **more: Any) -> RunSpec:
+        """A run as the engine asks for it."""
+        raise NotImplementedError
+
+    async def start(self, *argv: str, **more: Any) -> RunDir:
+        """Start a run."""
+        run_dir = self.home / "runs" / f"mine{len(self.runs) or ''}"
+        self.runs.append(run_dir)
+        await self.runtime.start(self.spec(run_dir.name, *argv, **more), run_dir)
+        return RunDir(run_dir)
+
+    async def end(self, record: RunDir) -> Ended:
+        """Wait for a run's end."""
+        ended = await asyncio.wait_for(self.runtime.wait(record.path), PATIENCE)
+        out, err = (record.read(s, 0, 1 << 20).data.decode() for s in ("out", "err"))
+        return Ended(ended, out, err, read_refusals(record.path)[0])
+
+    async def run(self, *argv: str, **more: Any) -> Ended:
+        """Run a program to its end."""
+        return await self.end(await self.start(*argv, **more))
+
+    async def shell(self, line: str, *args: str, **more: Any) -> Ended:
+        """Run a shell line to its end."""
+        return await self.run("sh", "-c", line, "sh", *args, **more)
+
+    async def python(self, code: str, *args: str, **more: Any) -> Ended:
+        """Run a Python program to its end."""
+        return await self.run(self.interpreter, "-I", "-c", code, *args, **more)
+
+    async def close(self) -> None:
+        """Kill every run that a failed test left, and let go."""
+        for run in self.runs:
+            if RunDir(run).started():
+                await self.runtime.kill(run)
+                await self.runtime.wait(run)
+        await self.runtime.close()
+
+
+@dataclass
+class House(Tried):
+    """A home as muster lays it out, with two agents in it."""
 
     @property
     def tree(self) -> Path:
@@ -82,31 +124,6 @@ class House:
         more.setdefault("writable", (str(self.git), str(self.private)))
         more.setdefault("readable", (str(self.git / "config"), str(self.git / "hooks")))
         return RunSpec(name, argv, str(self.tree), env, **more)
-
-    async def start(self, *argv: str, **more: Any) -> RunDir:
-        """Start a run."""
-        run_dir = self.home / "runs" / f"mine{len(self.runs) or ''}"
-        self.runs.append(run_dir)
-        await self.runtime.start(self.spec(run_dir.name, *argv, **more), run_dir)
-        return RunDir(run_dir)
-
-    async def end(self, record: RunDir) -> Ended:
-        """Wait for a run's end."""
-        ended = await asyncio.wait_for(self.runtime.wait(record.path), PATIENCE)
-        out, err = (record.read(s, 0, 1 << 20).data.decode() for s in ("out", "err"))
-        return Ended(ended, out, err, read_refusals(record.path)[0])
-
-    async def run(self, *argv: str, **more: Any) -> Ended:
-        """Run a program to its end."""
-        return await self.end(await self.start(*argv, **more))
-
-    async def shell(self, line: str, **more: Any) -> Ended:
-        """Run a shell line to its end."""
-        return await self.run("sh", "-c", line, **more)
-
-    async def python(self, code: str, *args: str, **more: Any) -> Ended:
-        """Run a Python program to its end."""
-        return await self.run(sys.executable, "-I", "-c", code, *args, **more)
 
     async def ask(self, *lines: str, network: tuple[str, ...]) -> Ended:
         """Send request lines to the proxy; what it answers, line by line."""

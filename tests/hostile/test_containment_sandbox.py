@@ -33,7 +33,7 @@ async def test_nothing_of_the_home_can_be_read_but_its_own(house: House) -> None
     paths = [str(house.home / name) for name in OUTSIDE]
     folders = " ".join(f"{house.home}/{name}" for name in ("", "runs", "workspaces/spaces"))
     line = f'for p in "$@"; do cat "$p" && echo "READ $p"; done; ls -A {folders};'
-    ended = await house.run("sh", "-c", f"{line} cat work.txt $HOME/diary", "sh", *paths)
+    ended = await house.shell(f"{line} cat work.txt $HOME/diary", *paths)
     assert "READ" not in ended.out
     assert SECRET not in ended.out
     assert "other" not in ended.out

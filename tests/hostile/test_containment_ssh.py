@@ -5,7 +5,6 @@ That machine is this one, reached by SSH: what is to be stolen lies where the fa
 
 from __future__ import annotations
 
-import asyncio
 import io
 import os
 import shutil
@@ -22,57 +21,32 @@ import pytest
 from contracts.runtime import living, until
 from contracts.ssh_place import HOME, FarBox, Sshd
 from hostile import honest
-from hostile.sandboxed import ASK, PATIENCE, SECRET, Ended
+from hostile.sandboxed import ASK, SECRET, Tried
 from muster.runtimes.base import Limits, RunSpec, Why
-from muster.runtimes.refusals import read_refusals
-from muster.runtimes.rundir import RunDir
-from muster.runtimes.ssh import SshRuntime
 from muster.runtimes.ssh_hosts import hosts, keep
 from muster.runtimes.ssh_wire import _archive
 
 pytestmark = [pytest.mark.needs_sshd, pytest.mark.needs_bubblewrap]
 
 
-class Abroad:
+class Abroad(Tried):
     """A host with a person's secrets and another agent's run, and one agent that is tried there."""
 
     def __init__(self, home: Path, sshd: Sshd) -> None:
-        self.home, self.sshd = home, sshd
-        self.runtime: SshRuntime = FarBox()
+        super().__init__(home, FarBox(), "python")
+        self.sshd = sshd
         self.tree = home / "tree"
         self.private = home / "private"
         self.tree.mkdir()
         (self.tree / ".git").write_text("gitdir: /nowhere\n")
         (self.private / "tmp").mkdir(parents=True)
         self.far = sshd.far / ".local" / "share" / "muster-far"
-        self.runs: list[Path] = []
 
     def spec(self, name: str, *argv: str, **more: Any) -> RunSpec:
         """A run as the engine asks for it."""
         env = {"HOME": str(self.private), "TMPDIR": str(self.private / "tmp"), "LANG": "C.UTF-8"}
         folders = (str(self.tree), str(self.private))
         return RunSpec(name, argv, str(self.tree), env, folders=folders, **more)
-
-    async def start(self, *argv: str, **more: Any) -> RunDir:
-        """Start a run over there."""
-        run_dir = self.home / "runs" / f"mine{len(self.runs) or ''}"
-        self.runs.append(run_dir)
-        await self.runtime.start(self.spec(run_dir.name, *argv, **more), run_dir)
-        return RunDir(run_dir)
-
-    async def end(self, record: RunDir) -> Ended:
-        """Wait for a run's end."""
-        ended = await asyncio.wait_for(self.runtime.wait(record.path), PATIENCE)
-        out, err = (record.read(s, 0, 1 << 20).data.decode() for s in ("out", "err"))
-        return Ended(ended, out, err, read_refusals(record.path)[0])
-
-    async def shell(self, line: str, *args: str, **more: Any) -> Ended:
-        """Run a shell line to its end."""
-        return await self.end(await self.start("sh", "-c", line, "sh", *args, **more))
-
-    async def python(self, code: str, *args: str, **more: Any) -> Ended:
-        """Run a Python program to its end."""
-        return await self.end(await self.start("python", "-I", "-c", code, *args, **more))
 
 
 @pytest.fixture
@@ -84,11 +58,7 @@ async def abroad(home: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[A
     sshd.trust(home)
     made = Abroad(home, sshd)
     yield made
-    for run in made.runs:
-        if RunDir(run).started():
-            await made.runtime.kill(run)
-            await made.runtime.wait(run)
-    await made.runtime.close()
+    await made.close()
     sshd.stop()
     shutil.rmtree(sshd.folder, ignore_errors=True)
 

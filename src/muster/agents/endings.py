@@ -10,6 +10,7 @@ _BY_WHY = {
     "stopped": Ending(Outcome.CANCELLED, "stopped on request"),
     "killed": Ending(Outcome.CANCELLED, "killed on request"),
     "memory": Ending(Outcome.CRASHED, "the memory limit was reached"),
+    "disk": Ending(Outcome.CRASHED, "the disk limit was reached"),
     "exec": Ending(Outcome.CRASHED, "the program could not be started"),
     "lost": Ending(Outcome.LOST, "nobody saw how the program ended"),
 }

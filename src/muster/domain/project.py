@@ -12,7 +12,7 @@ DEFAULT_TEST_PATHS = ("test_*", "*_test.*", "tests/", "conftest.py", "pytest.ini
 
 @dataclass(frozen=True, slots=True)
 class ProjectSettings:
-    """What can be set per project. Times are minutes, money US dollars.
+    """What can be set per project. Times are minutes, money US dollars, `_mb` 1,000,000 bytes.
 
     `test_command` and its kin are shell lines of the project's own, run contained, never here.
     """
@@ -37,6 +37,9 @@ class ProjectSettings:
     budget_usd: float | None = None
     timeout_minutes: float = 120.0
     check_timeout_minutes: float = 30.0
+    disk_mb: int = 20_000
+    memory_mb: int = 8_000
+    processes: int = 512
     merge_method: str = "merge"
     ports: int = 10
     model: str | None = None

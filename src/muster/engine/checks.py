@@ -12,9 +12,10 @@ from muster.domain.errors import Invalid
 from muster.engine.follow import run_to_end
 from muster.engine.foreign import read_small
 from muster.engine.kept_out import kept_out
+from muster.engine.ran_into import limits_reached, tell_of_check
 from muster.engine.reach import Wanted, programs_in, reach_of
-from muster.engine.tools import Job, Tools, in_thread, place_of, program_of
-from muster.runtimes.base import Exit, Limits, RunSpec, Why
+from muster.engine.tools import Job, Tools, in_thread, limits_of, place_of, program_of
+from muster.runtimes.base import Exit, RunSpec, Why
 from muster.runtimes.rundir import RunDir
 from muster.supervision import junit
 from muster.supervision.checks import junit_environment
@@ -139,17 +140,19 @@ async def _run(tools: Tools, job: Job, command: Command, where: Path, name: str)
         argv=("/bin/sh", "-c", command.command),
         cwd=str(workspace.tree),
         env=env,
-        limits=Limits(wall_seconds=job.settings.check_timeout_minutes * 60),
+        limits=limits_of(job, job.settings.check_timeout_minutes * 60),
         secrets=secrets_in(tools.settings.environ),
         **reach_of(tools, job, workspace, (str(private),), env, needs),
     )
     await runtime.start(spec, run_dir)
     exit_ = await run_to_end(runtime, run_dir, tools.wish(job.task.id), _nothing)
+    await tell_of_check(tools, job, command.name, run_dir, exit_)
     if command.save_layer and exit_.code == 0:
         await in_thread(tools.workspaces.save_layer, workspace, command.save_layer)
     result = await in_thread(_read, command, run_id, run_dir, report, exit_, str(workspace.tree))
     setting = "setup_network" if command.reaches_index else "network"
     why = await in_thread(kept_out, runtime, run_dir, job.project, env, exit_.code, setting)
+    why = "; ".join([*(limit["text"] for limit in limits_reached(exit_)), *filter(None, [why])])
     if why:
         result = replace(result, tail=f"{result.tail}\nmuster: {why}\n"[-_TAIL:])
     tools.aside("clearing up after a check", in_thread(_clear, tools, workspace, private / "tmp"))

@@ -17,9 +17,9 @@ from muster.engine.logins import lend
 from muster.engine.mailbox import Mailbox
 from muster.engine.reach import Wanted, reach_of
 from muster.engine.resume import Past, moved, put
-from muster.engine.tools import Job, Tools
+from muster.engine.tools import Job, Tools, limits_of
 from muster.knowledge.brief import brief
-from muster.runtimes.base import Limits, RunSpec, Runtime
+from muster.runtimes.base import RunSpec, Runtime
 from muster.vault import environment, secrets_in
 from muster.workspace.base import Workspace
 
@@ -179,7 +179,7 @@ def order_of(
         env=env,
         stdin=launch.stdin,
         interactive=launch.interactive,
-        limits=Limits(wall_seconds=seconds),
+        limits=limits_of(job, seconds),
         secrets=tuple(sorted(known | set(secrets_in(tools.settings.environ)))),
         follows=str(tools.run_dir(past.home)) if past and past.home else "",
         **reach_of(tools, job, workspace, own, env, needs),

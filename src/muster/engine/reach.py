@@ -27,6 +27,7 @@ class Reach(TypedDict):
     folders: tuple[str, ...]
     network: tuple[str, ...]
     image: str
+    grows: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ def reach_of(
         "folders": (str(workspace.tree), *private),
         "network": tuple(dict.fromkeys(network)),
         "image": job.settings.image or "",
+        "grows": str(tools.workspaces.grows(workspace)),
     }
 
 

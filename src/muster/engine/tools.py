@@ -19,7 +19,7 @@ from muster.domain.task import Autonomy, Task
 from muster.engine.hints import Hints
 from muster.engine.turns import Turns
 from muster.own_file import OWN_FILE, OwnFile, parse_own_file
-from muster.runtimes.base import Runtime
+from muster.runtimes.base import Limits, Runtime
 from muster.runtimes.choice import Usual, choose
 from muster.settings import Settings, resolve
 from muster.store import agents, projects
@@ -33,6 +33,7 @@ T = TypeVar("T")
 log = logging.getLogger("muster.engine")
 
 _SETTLE_SECONDS = 10.0
+_MB = 1_000_000
 
 
 @dataclass(slots=True)
@@ -223,6 +224,17 @@ def program_of(tools: Tools, job: Job) -> tuple[Driver, dict[str, Any]]:
     """The driver of the program that does the task, with its options."""
     name = job.task.agent or job.settings.agent or tools.default_agent()
     return tools.driver(name, job.agents)
+
+
+def limits_of(job: Job, wall_seconds: float) -> Limits:
+    """What one run of a task may use."""
+    own = job.settings
+    return Limits(
+        wall_seconds=wall_seconds,
+        processes=own.processes,
+        memory_bytes=own.memory_mb * _MB,
+        disk_bytes=own.disk_mb * _MB,
+    )
 
 
 async def place_of(tools: Tools, job: Job) -> Runtime:

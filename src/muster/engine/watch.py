@@ -14,6 +14,7 @@ from muster.domain.task import Task
 from muster.engine.converse import Conversation
 from muster.engine.follow import Follower
 from muster.engine.permit import Permits
+from muster.engine.ran_into import LIMIT, MOST_REFUSALS, REFUSED, limits_reached
 from muster.engine.tools import Tools
 from muster.runtimes.base import Exit, Why
 from muster.runtimes.refusals import read_refusals
@@ -21,13 +22,7 @@ from muster.store import agents as agent_verbs
 from muster.store import events, permissions
 
 _REPORT_EVERY = 0.25
-_MOST_REFUSALS = 20
 _MOST_SAID = 2000
-_LIMITS = {
-    "memory": "processes of it were killed, because it used more memory than it may",
-    "processes": "it was refused more processes than it may have at a time",
-    "file": "it was ended because a file grew larger than it may be",
-}
 
 
 @dataclass(slots=True)
@@ -151,16 +146,15 @@ class Watch:
         found, self._read_to = read_refusals(self.follower.run_dir, self._read_to)
         places = {(refusal.host, refusal.port): refusal.why for refusal in found}
         new = [place for place in places if place not in self._refused]
-        for host, port in new[: _MOST_REFUSALS - len(self._refused)]:
+        for host, port in new[: MOST_REFUSALS - len(self._refused)]:
             self._refused.add((host, port))
             why = places[host, port]
-            await self._tell("network.refused", {"host": host, "port": port, "why": why})
+            await self._tell(REFUSED, {"host": host, "port": port, "why": why})
 
     async def _tell_limits(self, exit_: Exit) -> None:
         """Say which limits the run ran into, also where it went on all the same."""
-        for limit in exit_.limits:
-            payload = {"limit": limit, "text": _LIMITS.get(limit, "")}
-            await self._tell("limit.reached", payload)
+        for payload in limits_reached(exit_):
+            await self._tell(LIMIT, payload)
 
     async def _tell(self, kind: str, payload: Mapping[str, Any]) -> None:
         """Keep a fact about the agent."""
@@ -232,9 +226,14 @@ class Watch:
         by_place = {
             Why.TIMEOUT: Ending(Outcome.TIMEOUT, "ran longer than its time limit"),
             Why.MEMORY: Ending(Outcome.CRASHED, "used more memory than its limit"),
+            Why.DISK: Ending(Outcome.CRASHED, self._too_full(exit_)),
             Why.LOST: Ending(Outcome.LOST, "its supervisor was killed; nothing of it is left"),
             Why.EXEC: Ending(Outcome.FAILED, exit_.detail or "its program could not be started"),
             Why.KILLED: Ending(Outcome.CANCELLED, "stopped by a person"),
             Why.STOPPED: Ending(Outcome.CANCELLED, "stopped by a person"),
         }
         return by_place.get(exit_.why, own)
+
+    @staticmethod
+    def _too_full(exit_: Exit) -> str:
+        return f"{exit_.detail}; if the work needs more, raise the setting disk_mb of the project"

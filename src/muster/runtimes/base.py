@@ -17,6 +17,7 @@ class Why(StrEnum):
     STOPPED = "stopped"
     KILLED = "killed"
     MEMORY = "memory"
+    DISK = "disk"
     EXEC = "exec"
     LOST = "lost"
 
@@ -26,14 +27,16 @@ class Limits:
     """What a run may use. Seconds, bytes and counts; all on by default.
 
     `head_bytes` and `tail_bytes` are kept of each output stream; what lies between is dropped and
-    said so. `memory_bytes` and `processes` act where the machine's cgroups allow it; `cpus`, the
-    time of so many processors, in a container only.
+    said so. `file_bytes` is the most of one file, `disk_bytes` of all that the run writes into its
+    folders; what was there before does not count. `memory_bytes` and `processes` act where the
+    machine's cgroups allow it; `cpus`, the time of so many processors, in a container only.
     """
 
     wall_seconds: float = 7200.0
     head_bytes: int = 10_000_000
     tail_bytes: int = 10_000_000
     file_bytes: int = 2_000_000_000
+    disk_bytes: int | None = 20_000_000_000
     processes: int = 512
     memory_bytes: int | None = 8_000_000_000
     cpus: float | None = None
@@ -54,7 +57,8 @@ class RunSpec:
     nothing when it is empty. A place that does not contain takes no notice of these three.
     `image` names the file system of a container; empty is the place's usual one. `follows` is the
     run directory of a run that is over and whose first folders these are again: a place elsewhere
-    puts them where they were.
+    puts them where they were. `grows` is the folder of this machine in which what is written below
+    `cwd` comes to lie, where that is another one, as for an overlay.
     """
 
     run_id: str
@@ -71,6 +75,7 @@ class RunSpec:
     image: str = ""
     folders: tuple[str, ...] = ()
     follows: str = ""
+    grows: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,7 @@ class Exit:
 
     `code` is the exit status, negative for a signal, None when nobody saw it (`why` is `lost`).
     `left` counts the processes that outlived the program and were killed. `limits` are those that
-    it was seen to run into: `memory`, `processes`, `file`.
+    it was seen to run into: `memory`, `processes`, `file`, `disk`.
     """
 
     code: int | None

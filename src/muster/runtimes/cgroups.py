@@ -111,6 +111,27 @@ def settle(*, nested: bool) -> Boxes:
     return Boxes(unified, came_from, tuple(split.items()))
 
 
+def limited() -> frozenset[str]:
+    """Which of `memory` and `pids` boxes can limit here, as far as it shows without making one."""
+    own, found = _own(), set[str]()
+    for mount, kind, options in _mounts():
+        if kind == "cgroup2":
+            own_group = mount + own.get("", "")
+            tops = [top for top in (mount, own_group.rpartition("/")[0], own_group) if _may(top)]
+            found |= {name for top in tops[:1] for name in _controllers(top)}
+        else:
+            found |= {name for name in options & own.keys() if _may(mount + own[name])}
+    return frozenset(found & _CONTROLLERS)
+
+
+def _may(folder: str) -> bool:
+    return os.access(folder, os.W_OK)
+
+
+def _controllers(folder: str) -> list[str]:
+    return read_text(f"{folder}/cgroup.controllers").split()
+
+
 def leave(boxes: Boxes) -> None:
     """Go back to where this process came from; the house goes when nobody lives in it any more."""
     if boxes.unified and _write(f"{boxes.came_from}/cgroup.procs", "0"):

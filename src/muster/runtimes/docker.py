@@ -8,8 +8,8 @@ Who may use the engine is root on its machine: no container ever sees its socket
 
 What is kept in: no capabilities, no new privileges, the engine's seccomp filter, a read-only image,
 nothing of this machine but the run's own folders, no network unless one is named; memory, processor
-and process limits by the engine. What is not: the size of the run's folders on the disk (only that
-of each file), and the kernel, which all containers share. The program has the server's own user id,
+and process limits by the engine; the size of the run's folders by the shim, which counts now and
+then. What is not: the kernel, which all containers share. The program has the server's own user id,
 because it has to work on the server's files.
 """
 
@@ -83,8 +83,7 @@ class DockerRuntime(Supervised):
         """How far a program is contained here."""
         return (
             "contained in a container without capabilities: sees its workspace and its image, "
-            "reaches what is allowed through a proxy; the kernel and the server's user id are "
-            "shared, the size of its folders on the disk is not limited"
+            "reaches what is allowed through a proxy; shares the kernel and the server's user id"
         )
 
     @override

@@ -7,21 +7,15 @@ being replaced waits in their queue.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import os
-import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
 
+from muster.runtimes.beside import end_beside, fork_beside
 from muster.runtimes.egress import Rule
 from muster.runtimes.proxy import Proxy, Target
 from muster.runtimes.refusals import Record
 
-_PR_SET_PDEATHSIG = 1
 _MOST_DEATHS = 100
-_HIGHEST = 1 << 20
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Gate:
@@ -55,33 +49,13 @@ class Gate:
         """End it."""
         pid, self._pid = self._pid, None
         if pid is not None:
-            os.kill(pid, signal.SIGKILL)
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, 0)
+            end_beside(pid)
         for door in self._doors:
             door.close()
 
     def _open(self) -> None:
-        shim = os.getpid()
-        with contextlib.suppress(OSError):  # no process is left: the run has no network
-            self._pid = os.fork()
-        if self._pid == 0:
-            try:
-                self._serve(shim)
-            finally:
-                os._exit(1)
+        # Where no process is left, the run has no network.
+        self._pid = fork_beside(self._serve, [door.fileno() for door in self._doors])
 
-    def _serve(self, shim: int) -> None:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != shim:
-            return
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        # It holds neither the run's lock nor its pipes: they tell others that the shim is there.
-        at = 3
-        for fd in sorted(door.fileno() for door in self._doors):
-            os.closerange(at, fd)
-            at = fd + 1
-        os.closerange(at, _HIGHEST)
+    def _serve(self) -> None:
         Proxy(self._allowed, Record(self._folder, self._safe)).serve(self._doors)

@@ -36,6 +36,7 @@ from muster.runtimes.layout import (
     write_exit,
 )
 from muster.runtimes.leftovers import Traces
+from muster.runtimes.meter import Allowance, Meter
 from muster.runtimes.pump import Pump
 from muster.runtimes.streams import CappedFile, Index
 from muster.runtimes.told import Told
@@ -63,6 +64,8 @@ class Order:
     cage: Mapping[str, Any] | None = None
     trees: tuple[tuple[int, int], ...] = ()
     """See `Traces`."""
+    folders: tuple[str, ...] = ()
+    """Where what the run writes comes to lie."""
 
     def spec(self) -> dict[str, Any]:
         """What may be written down: no value of the environment."""
@@ -82,10 +85,14 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to run in a directory: its lock, held, and its control socket, listening."""
+    """The right to run in a directory: its lock, held, and its control socket, listening.
+
+    `since` is when it was had, before the program begins.
+    """
 
     lock: int
     listener: socket.socket
+    since: float
 
 
 def claim(folder: str, traces: Traces) -> Claim | None:
@@ -101,12 +108,13 @@ def claim(folder: str, traces: Traces) -> Claim | None:
     if os.path.exists(STARTED):  # noqa: PTH110 - pathlib is too heavy for the shim
         os.close(lock)
         return None
-    said = {**asdict(traces), "started_at": time.time()}
+    since = time.time()
+    said = {**asdict(traces), "started_at": since}
     write_at_once(folder, SHIM, json.dumps(said).encode())
     reserve_exit(folder)
     listener = Control.listen()
     os.close(os.open(STARTED, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    return Claim(lock, listener)
+    return Claim(lock, listener, since)
 
 
 def _lock() -> int | None:
@@ -240,6 +248,8 @@ class Shim:
         self._next_rung: float | None = None
         self._started_at = time.time()
         self._wall: float | None = time.monotonic() + order.limits["wall_seconds"]
+        allowed = Allowance(order.folders, order.limits["disk_bytes"], claimed.since)
+        self._meter = Meter(self._loop, allowed, self._traces, self.fill)
 
     def _file(self, name: str) -> CappedFile:
         limits = self._order.limits
@@ -280,6 +290,12 @@ class Shim:
             self._next_rung = None
             self._kill_tree()
 
+    def fill(self) -> None:
+        """Kill the whole tree before it takes more of the disk."""
+        if self._code is None and not self._why:
+            self._why = "disk"
+            self._kill_tree()
+
     def _end_for(self, why: str) -> None:
         if self._code is None and not self._why:
             self._why = why
@@ -298,10 +314,14 @@ class Shim:
 
     def _kill_tree(self) -> None:
         self._ladder = []
-        self._keeper.close()
+        self._close_helpers()
         leftovers.clear(self._traces, os.getpid(), self._reap)
         # Something that the kernel cannot end now is tried again.
         self._next_rung = time.monotonic() + _KILL_AGAIN
+
+    def _close_helpers(self) -> None:
+        self._keeper.close()
+        self._meter.close()
 
     # --- while it runs ---
 
@@ -327,11 +347,12 @@ class Shim:
                 self._code = os.waitstatus_to_exitcode(status)
             else:
                 self._keeper.reaped(pid)
+                self._meter.reaped(pid)
 
     def _turn(self, until: float | None = None) -> None:
         now = time.monotonic()
         dues = [until, self._wall, self._next_rung, self._index.due, self._control.hint_due]
-        dues += [pump.due for pump in self._pumps]
+        dues += [self._meter.due, *(pump.due for pump in self._pumps)]
         soonest = min((due for due in dues if due is not None), default=None)
         self._loop.turn(None if soonest is None else soonest - now)
         now = time.monotonic()
@@ -345,6 +366,8 @@ class Shim:
         for pump in self._pumps:
             if _is_due(pump.due, now):
                 pump.retry()
+        if _is_due(self._meter.due, now):
+            self._meter.tick(now)
         self._tell(now)
 
     def _tell(self, now: float) -> None:
@@ -359,7 +382,7 @@ class Shim:
     def _after(self, problem: str) -> None:
         """Wait a moment for the rest of the output, kill what is left, say how it ended."""
         self._wall = self._next_rung = None
-        self._keeper.close()
+        self._close_helpers()
         if self._code is not None and not problem:
             self._code, never_ran = self._keeper.ended(self._code)
             if never_ran and not self._why:
@@ -394,6 +417,7 @@ class Shim:
             self._safe(problem),
             "" if gone else "a process could not be killed",
             f"processes killed for want of memory: {memory_kills}" if memory_kills else "",
+            self._meter.told() if why == "disk" else "",
             *(
                 f"{pump.unwritten} bytes of {name} were lost: the disk is full"
                 for name, pump in zip(STREAMS, self._pumps, strict=True)
@@ -421,6 +445,7 @@ class Shim:
             "memory": memory_kills,
             "processes": cgroups.process_refusals(self._traces.box),
             "file": self._code in _FILE_CODES,
+            "disk": self._why == "disk",
         }
         return [name for name, reached in seen.items() if reached]
 

@@ -40,6 +40,7 @@ from muster.runtimes.layout import (
 )
 from muster.runtimes.leftovers import Traces
 from muster.runtimes.rundir import RunDir
+from muster.runtimes.written import outermost
 from muster.runtimes.zygote import REQUEST
 from muster.settings import environment
 
@@ -348,6 +349,7 @@ def order_of(
         "secrets": spec.secrets,
         "cage": cage,
         "trees": trees,
+        "folders": outermost((spec.grows or spec.cwd, *spec.writable)),
     }
     body = json.dumps(said).encode()
     return REQUEST.pack(len(body), len(spec.stdin)) + body + spec.stdin

@@ -177,7 +177,8 @@ def _receive(connection: socket.socket) -> tuple[str, Order] | None:
             return None
         said = json.loads(body)
         folder = said.pop("folder")
-        said["argv"], said["secrets"] = tuple(said["argv"]), tuple(said["secrets"])
+        for name in ("argv", "secrets", "folders"):
+            said[name] = tuple(said[name])
         said["trees"] = tuple((int(pid), int(since)) for pid, since in said["trees"])
         return folder, Order(stdin=stdin, **said)
     return None

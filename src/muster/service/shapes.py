@@ -235,6 +235,8 @@ def trail_shape(event: Event) -> dict[str, Any] | None:
     state, words = told
     payload = event.payload
     text = words.format_map(_Words(payload))
+    if check := payload.get("check"):
+        text = f"In the check {check}: {text}"
     if event.type == "verdict.reached":
         state, text = _verdict_words(payload)
     if event.type == "agent.ended" and payload.get("outcome") != "completed":

@@ -106,10 +106,10 @@ _SAYS_5 = re.compile(r"\b(?:py\.?test|unittest)\b")
 def colour(result: CheckResult | None) -> Colour:
     """Green, red, empty (the runner found no test) or unknown (nobody saw it end by itself).
 
-    Running out of time or memory is red: the tests did not pass. A failing test in the report is
-    red whatever the exit status says.
+    Running out of time, memory or disk is red: the tests did not pass. A failing test in the report
+    is red whatever the exit status says.
     """
-    if result is None or result.why not in {"exit", "timeout", "memory"}:
+    if result is None or result.why not in {"exit", "timeout", "memory", "disk"}:
         return Colour.UNKNOWN
     if result.why != "exit" or result.failing:
         return Colour.RED

@@ -202,8 +202,8 @@ def _red_by_status(case: Comparison) -> Finding:
 def _how(run: CheckResult | None) -> str:
     if run is None:
         return "not run"
-    if run.why == "memory":
-        return "out of memory"
+    if run.why in {"memory", "disk"}:
+        return f"out of {run.why}"
     if failing(run):
         return f"{count(len(failing(run)), 'failure')}, exit status {run.exit_code}"
     return f"exit status {run.exit_code}"

@@ -14,6 +14,7 @@ from typing import Any
 
 from muster.agents.base import Driver, Found
 from muster.domain.errors import MusterError
+from muster.runtimes import cgroups
 from muster.runtimes.base import Runtime
 from muster.runtimes.choice import choose
 from muster.settings import Settings, environment, load
@@ -45,6 +46,7 @@ def diagnose(home: Path) -> list[Check]:
         _port(settings),
         *_of("runtimes", home, _place),
         _usual(home),
+        _limits(),
         *_workspaces(settings),
         *_agents(settings, environ),
     ]
@@ -158,6 +160,19 @@ def _usual(home: Path) -> Check:
     places = {n: part for one in find("runtimes", home) for n, part in one.parts.items()}
     usual = choose(places)
     return _check("agents run", "warn" if usual.why else "ok", usual.told(), usual.mend)
+
+
+def _limits() -> Check:
+    """What keeps each run small in the places of this machine."""
+    names = {"memory": "memory", "pids": "processes"}
+    can = cgroups.limited()
+    lacking = " and ".join(name for key, name in names.items() if key not in can)
+    disk = "what it writes into its own folders is counted now and then (disk_mb)"
+    if lacking:
+        text = f"{lacking} of a run not limited, as no cgroup for that may be written to; {disk}"
+        fix = "run the server as root, or as a service with Delegate=yes"
+        return _check("limits", "warn", text, fix)
+    return _check("limits", "ok", f"memory and processes of a run by cgroups; {disk}")
 
 
 def _workspaces(settings: Settings) -> Iterator[Check]:

@@ -73,6 +73,10 @@ class Backend(Protocol):
         """Take the tree out of view and remove what this backend made under `root`."""
         ...
 
+    def grows(self, root: Path) -> Path:
+        """The folder in which what is written into the tree comes to lie: the tree, or a layer."""
+        ...
+
     def touched(self, root: Path) -> list[str] | None:
         """Paths at or below which anything may differ from what was opened; None: look."""
         ...

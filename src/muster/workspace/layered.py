@@ -103,6 +103,10 @@ class LayeredBackend:
             remove_own(root / name)
         (root / LAYERS).unlink(missing_ok=True)
 
+    def grows(self, root: Path) -> Path:
+        """The layer."""
+        return root / "upper"
+
     def touched(self, root: Path) -> list[str] | None:
         """What lies in the layer, as the kernel copies a file up when it is first written.
 

@@ -22,6 +22,10 @@ class PlainFiles:
         for name in _OWN:
             remove_own(root / name)
 
+    def grows(self, root: Path) -> Path:
+        """The tree itself."""
+        return root / "tree"
+
     def touched(self, root: Path) -> list[str] | None:
         """Unknown: plain files do not say who wrote them."""
         del root

@@ -175,6 +175,10 @@ class Workspaces:
         """The agent's own git folder: to be shown to it beside its tree, and never read here."""
         return workspace.root / AGENT_GIT
 
+    def grows(self, workspace: Workspace) -> Path:
+        """The folder in which what is written into its tree comes to lie."""
+        return self._choice.by_name(workspace.backend).grows(workspace.root)
+
     def snapshot(
         self,
         workspace: Workspace,
