@@ -1,7 +1,7 @@
 """Programs that muster knows by name and that a general driver runs, as data.
 
-aider (run here: 0.86.2): status 0 says nothing, it also ends so when the service refused; it leaves
-`.aider*` files and commits by itself. It obeys `.env` and `.aider.conf.yml` of the repository, that
+aider (run here: 0.86.2): status 0 says nothing, but its events do (`aider.py`); it leaves `.aider*`
+files and commits by itself. It obeys `.env` and `.aider.conf.yml` of the repository, that
 can name a command to run and the address to send the key to, and no flag prevents it: a workspace
 that holds one is refused.
 mini (mini-swe-agent 2.4): takes its task only as an argument, so that a prompt over 128 kB fails.
@@ -10,7 +10,7 @@ mini (mini-swe-agent 2.4): takes its task only as an argument, so that a prompt 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from muster.agents.acp_presets import ACP_PRESETS
@@ -49,11 +49,12 @@ PRESETS: Mapping[str, Preset] = {
                     *("--yes-always", "--no-stream", "--no-pretty", "--no-gitignore"),
                     *("--no-check-update", "--analytics-disable", "--no-show-release-notes"),
                     *("--no-show-model-warnings", "--no-auto-test", "--no-auto-lint"),
+                    *("--analytics-log", "/dev/stdout"),
                 ],
                 "model_args": ["--model", "{model}"],
                 "prompt": "file",
                 "refuse_files": [".env", ".aider.conf.yml", ".aider.model.settings.yml"],
-                "env": {"LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+                "env": {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "COLUMNS": "2000"},
                 "pass_env": list(_KEYS),
             },
         ),
@@ -79,7 +80,7 @@ PRESETS: Mapping[str, Preset] = {
 """Those that the `command` driver runs."""
 
 NAMED: Mapping[str, Preset] = {
-    **PRESETS,
+    **{name: replace(known, options={"preset": name}) for name, known in PRESETS.items()},
     **{
         known.name: Preset(
             known.name, "acp", known.command[0], known.install, {"preset": known.name}
