@@ -36,9 +36,9 @@ def silent(begins: bool) -> dict:
     return {"driver": "acp", "command": [sys.executable, "-c", script]}
 
 
-async def parked(place: Town, ref: str) -> dict:
+async def parked(place: Town, ref: str, patience: float = PATIENCE) -> dict:
     """The task as soon as it waits for a time."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(patience):
         while not (task := await place.service.get_task(ref))["due_at"]:
             assert task["status"] in {"queued", "executing", "monitoring"}, task["reason"]
             await place.service.wait_change(place.service.current_rev(), 0.2)

@@ -282,6 +282,7 @@ def refused() -> Any:
 
 
 @refused()
+@pytest.mark.timeout(300)
 def test_each_error_of_the_service_has_its_outcome(name: str, script: str, talked):
     done = talked(name, script)
     assert done.ending.outcome is REFUSALS[script], (done.ending, done.err)
@@ -421,6 +422,7 @@ def test_aider_edits_a_real_file(tmp_path: Path, server: ModelServer):
 
 
 @pytest.mark.needs_aider
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "script", [pytest.param(s, marks=[] if s == "401" else [pytest.mark.long]) for s in REFUSALS]
 )

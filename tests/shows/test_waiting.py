@@ -22,6 +22,7 @@ TELLS = {"claude", "codex"}
 
 
 @pytest.mark.long
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=getattr(pytest.mark, f"needs_{name}")) for name in PROGRAMS]
 )
@@ -36,7 +37,7 @@ async def test_a_limit_that_a_program_waits_out_uses_up_no_try(
             place.house.tools.idle_seconds = 15.0
             wish = {"type": "chore", "model": program.model} if program.model else {"type": "chore"}
             made = await place.submit(name, "Wait. [[script:hour]]", **wish)
-            task = await parked(place, made["id"])
+            task = await parked(place, made["id"], 240)
             (agent,) = task["agents"]
             known = Outcome.RATE_LIMITED if name in TELLS else Outcome.UNAVAILABLE
             assert agent["outcome"] == known, agent

@@ -18,7 +18,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from muster.agents import service_errors
+from muster.agents import litellm_errors, service_errors
 from muster.agents.base import Ending, Fact
 from muster.agents.plain_text import PlainTextReader
 from muster.agents.said import Lines, one_line
@@ -26,15 +26,6 @@ from muster.agents.stream_json_values import mapping, word
 from muster.domain.agent import Outcome
 
 _ERROR = re.compile(r"litellm\.(?:exceptions\.)?(\w+): (.*)")
-_STATUS = {
-    "AuthenticationError": 401,
-    "PermissionDeniedError": 403,
-    "RateLimitError": 429,
-    "InternalServerError": 500,
-    "BadGatewayError": 502,
-    "ServiceUnavailableError": 503,
-    "Timeout": 504,
-}
 _LONGEST = 1024 * 1024
 
 
@@ -70,7 +61,7 @@ class AiderReader(PlainTextReader):
         kind, said = self._error
         if not kind:
             return Ending(Outcome.FAILED, "its model gave no answer")
-        return service_errors.ending(said, _STATUS.get(kind), self._clock())
+        return litellm_errors.ending(kind, said, self._clock())
 
     def _took(self, line: bytes) -> bool:
         """Whether a line is an event; an error that is printed is heard as well."""

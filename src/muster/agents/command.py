@@ -21,6 +21,7 @@ from typing import Any
 from muster.agents import options
 from muster.agents.aider import AiderReader
 from muster.agents.base import Capabilities, Found, Job, Launch, Reader
+from muster.agents.mini import MiniReader
 from muster.agents.plain_text import PlainTextReader
 from muster.agents.presets import PRESETS, find_preset
 from muster.agents.program import find_program
@@ -28,7 +29,7 @@ from muster.agents.services import ANY
 from muster.agents.strangers import refuse_files
 from muster.domain.errors import Invalid, Refused
 
-_READERS: Mapping[str, Callable[[], Reader]] = {"aider": AiderReader}
+_READERS: Mapping[str, Callable[[], Reader]] = {"aider": AiderReader, "mini": MiniReader}
 _KNOWN = frozenset({"command", "prompt", "env", "pass_env", "preset", "model_args", "refuse_files"})
 _EXAMPLE = 'for example command = ["my-agent", "--file", "{prompt_file}"]'
 
