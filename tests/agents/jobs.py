@@ -12,7 +12,7 @@ from typing import Any
 from muster.agents.base import Driver, Ending, Fact, Job, Launch
 from muster.vault import environment
 
-SECONDS = 60.0
+SECONDS = 240.0
 
 
 def job_in(folder: Path, prompt: str = "Do it.", **changes: Any) -> Job:

@@ -13,7 +13,7 @@ from typing import Any
 from agents.jobs import environment_of
 from muster.agents.base import Answer, Driver, Ending, Fact, Job, Session
 
-SECONDS = 100.0
+SECONDS = 240.0
 LAST_SECONDS = 30.0
 """How long a program may take to end once its input is closed."""
 

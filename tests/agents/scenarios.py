@@ -71,7 +71,7 @@ SCENARIOS = {
         retry_at=float(RESETS_AT),
     ),
     "overloaded": Scenario([{"status": 529}], Outcome.RATE_LIMITED, "529"),
-    "broken-service": Scenario([{"status": 500}], Outcome.CRASHED, "500"),
+    "broken-service": Scenario([{"status": 500}], Outcome.UNAVAILABLE, "500"),
     "refusal": Scenario(
         [{"text": "I will not.", "stop_reason": "refusal"}] * 2, Outcome.REFUSED, "can't help"
     ),

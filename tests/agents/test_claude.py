@@ -102,6 +102,10 @@ def result(**fields) -> bytes:
         ({"is_error": True, "api_error_status": "401"}, Outcome.FAILED),
         ({"is_error": True, "terminal_reason": "api_error"}, Outcome.CRASHED),
         ({"is_error": True, "terminal_reason": "api_error", "api_error_status": 404}, None),
+        (
+            {"is_error": True, "terminal_reason": "api_error", "api_error_status": 503},
+            Outcome.UNAVAILABLE,
+        ),
         ({"is_error": True, "stop_reason": "refusal"}, Outcome.REFUSED),
     ],
 )

@@ -119,13 +119,49 @@ def test_a_limit_of_the_work_is_no_limit_of_the_service(text):
         (403, Outcome.AUTH),
         (404, Outcome.FAILED),
         (429, Outcome.RATE_LIMITED),
-        (500, Outcome.CRASHED),
-        (503, Outcome.CRASHED),
+        (500, Outcome.UNAVAILABLE),
+        (503, Outcome.UNAVAILABLE),
         (529, Outcome.RATE_LIMITED),
     ],
 )
 def test_the_services_status_decides_where_its_words_say_nothing(status, outcome):
     assert service_errors.ending("it said no", status, NOW).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The server had an error while processing your request. Sorry about that!",
+        "Internal server error",
+        "The service is currently unavailable.",
+        "Service Unavailable",
+        "502 Bad Gateway",
+    ],
+)
+def test_a_service_that_says_that_it_broke_is_no_fault_of_the_work(text):
+    assert service_errors.ending(text, None, NOW).outcome is Outcome.UNAVAILABLE
+    assert service_errors.ending(text, 404, NOW).outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize("text", ["Internal error: no such session", "a syntax error on a server"])
+def test_not_every_error_is_one_of_the_service(text):
+    assert service_errors.ending(text, None, NOW).outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize(
+    ("told", "outcome", "later"),
+    [
+        ({"text": "rate_limit", "status": 429, "delay_seconds": 3600.0}, "rate_limited", HOUR),
+        ({"text": "try again in 7m0s", "status": 429}, "rate_limited", 7 * MINUTE),
+        ({"text": "", "status": 503, "delay_seconds": 60.0}, "unavailable", MINUTE),
+        ({"text": "connection lost", "status": None}, "unavailable", None),
+        ({"text": "Incorrect API key", "status": 401, "delay_seconds": 2.0}, "auth", None),
+    ],
+)
+def test_a_program_that_fell_silent_after_a_retry_waits_for_its_service(told, outcome, later):
+    ending = service_errors.waiting(told, NOW, "said nothing for 120 s")
+    assert (ending.outcome, ending.retry_at) == (outcome, NOW + later if later else None)
+    assert ending.reason.endswith("it said nothing for 120 s")
 
 
 def test_an_end_that_is_told_in_a_field_goes_before_the_words():

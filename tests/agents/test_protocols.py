@@ -287,7 +287,7 @@ def over(status: str, **error: Any) -> bytes:
         ("rateLimitExceeded", Outcome.RATE_LIMITED),
         ("serverOverloaded", Outcome.RATE_LIMITED),
         ("unauthorized", Outcome.AUTH),
-        ("internalServerError", Outcome.CRASHED),
+        ("internalServerError", Outcome.UNAVAILABLE),
         ({"responseTooManyFailedAttempts": {"httpStatusCode": 429}}, Outcome.RATE_LIMITED),
         ({"httpConnectionFailed": {"httpStatusCode": 401}}, Outcome.AUTH),
         ({"responseStreamDisconnected": {"httpStatusCode": None}}, Outcome.FAILED),

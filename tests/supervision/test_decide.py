@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from muster.domain.agent import Outcome
 from muster.domain.task import Autonomy
 from muster.domain.verdict import OPTIONS, BreakpointKind, Decision, Finding, Severity, Step
-from muster.supervision.decide import DEFAULT_PARK_MS, LONGEST_PARK_MS, decide
+from muster.supervision.decide import ASK_EVERY, DEFAULT_PARK_MS, LONGEST_PARK_MS, decide
 from muster.supervision.evidence import CheckResult
 
 GOOD = Finding("tests.green", Severity.OK, "The tests pass.")
@@ -36,6 +36,7 @@ def decided(
     max_attempts: int = 3,
     outcome: Outcome = Outcome.COMPLETED,
     retry_at: int | None = None,
+    unspent: int = 1,
 ) -> Decision:
     return decide(
         findings,
@@ -46,6 +47,7 @@ def decided(
         retry_at=retry_at,
         now=NOW,
         label="MU-7",
+        unspent=unspent,
     )
 
 
@@ -120,6 +122,25 @@ def test_a_limit_without_a_sensible_end_is_parked_for_a_sensible_time(
     retry_at: int | None, until: int
 ) -> None:
     assert decided(outcome=Outcome.RATE_LIMITED, retry_at=retry_at).park_until == until
+
+
+@pytest.mark.parametrize("retry_at", [None, NOW + 60_000])
+def test_a_service_that_failed_is_asked_again_later_and_that_is_no_try(retry_at) -> None:
+    decision = decided(VETO, outcome=Outcome.UNAVAILABLE, tries=3, retry_at=retry_at)
+    assert (decision.step, decision.counts) == (Step.PARK, False)
+    assert decision.park_until == (retry_at or NOW + DEFAULT_PARK_MS)
+
+
+@pytest.mark.parametrize("autonomy", Autonomy)
+def test_a_service_that_fails_again_and_again_is_a_problem_for_a_person(autonomy: Autonomy) -> None:
+    asked = [
+        (decision.step, decision.kind, decision.counts)
+        for n in range(2 * ASK_EVERY + 1)
+        if (decision := decided(VETO, outcome=Outcome.UNAVAILABLE, autonomy=autonomy, unspent=n))
+        and decision.step is not Step.PARK
+    ]
+    assert asked == [(Step.ASK, "problem", False)] * 2
+    assert decided(VETO, outcome=Outcome.RATE_LIMITED, unspent=ASK_EVERY).step is Step.PARK
 
 
 @pytest.mark.parametrize("autonomy", Autonomy)

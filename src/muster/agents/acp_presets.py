@@ -2,14 +2,21 @@
 
 gemini (run here: 0.61.0, node 20): with a key it still wants its kind of sign-in named in a
 `settings.json`; `GEMINI_CLI_NO_RELAUNCH` leaves out a child that would keep the pipes open. How its
-sessions are loaded is in `gemini_sessions.py`. It waits out limits in silence, ten
-times over, unless `maxAttempts` in the settings of the user says less (those of the system are not
-heard for this), so that a run on a person's own login may be silent for minutes.
+sessions are loaded is in `gemini_sessions.py`. It waits out limits in silence, ten times over,
+unless `maxAttempts` in the settings of the user says less (those of the system are not heard for
+this, and none for models of Gemini 3); and as long as the service tells it to, up to five minutes.
 opencode (run here: 1.18.33): uses PWD rather than the folder it was started in; asks only for what
 its configuration says; a rejected permission ends its turn; tells the tokens of a turn's last
-request alone, and the cost of the whole session. It tries to write through us what it wrote itself.
+request alone, and the cost of the whole session. It asks a service that failed five times more, in
+silence: for about 75 seconds, or as long as `retry-after` says; then its error holds the service's
+words and no status. Only a plugin hears of that, and for one it would install packages first. It
+tries to write through us what it wrote itself.
 qwen (run here: 0.24.4, node 22): begins in a mode that asks little; ends with status 1 when its
-standard input is closed; tells tokens beside what it says.
+standard input is closed; tells tokens beside what it says. It asks a service that failed six times
+more, in silence: for about 75 seconds, or as long as `retry-after` says; `maxRetries` is of rounds
+of these, a minute and more apart.
+
+Silence for longer is ended by the engine, as waiting for the service (`engine/watch.py`).
 
 A repository is a stranger: by themselves all three run the servers, hooks and plugins that its
 settings name, and gemini and qwen load its `.env`. They are told not to trust the folder (settings
@@ -154,6 +161,7 @@ _QWEN = AcpPreset(
             {
                 "security": {"folderTrust": {"enabled": True}},
                 "general": {"enableAutoUpdate": False},
+                "model": {"generationConfig": {"maxRetries": 0}},
                 "privacy": {"usageStatisticsEnabled": False},
                 "telemetry": {"enabled": False},
             }

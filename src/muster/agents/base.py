@@ -109,7 +109,8 @@ class Fact:
     usage, rate_limit, retry, error, finished, raw. `data` is small and JSON-like: `text` {text};
     `plan` {steps: [{text, status}]}; `tool_started` {tool, id, summary}; `tool_finished` {tool, id,
     ok, summary}; `file` {path, action}; `usage` {input_tokens, output_tokens, cost_usd} as totals
-    of the run so far; `rate_limit` {retry_at}; `session` {session_id, model}. `permission` {id,
+    of the run so far; `rate_limit` {retry_at}; `retry` {text, status, delay_seconds}, when the
+    service failed and is asked again; `session` {session_id, model}. `permission` {id,
     tool, summary, input, subject, options} waits for `Session.answer`: `input` is shortened for
     the view, `subject` is what rules judge (a command, a path), None when that is too long;
     `options` are some of allow, allow_session, edit, deny.

@@ -1,8 +1,9 @@
 """The driver of any program that takes a prompt, works in its folder and ends with a status.
 
 Facts: the outcome is the exit status alone, 0 or not; what the program says is shown and never
-changes a state. The program works in the workspace, finds the prompt on standard input or in the
-file that MUSTER_PROMPT_FILE names, and may leave a structured result at the path in MUSTER_RESULT.
+changes a state. Only of a preset that keeps a record of its own more is known. The program works in
+the workspace, finds the prompt on standard input or in the file that MUSTER_PROMPT_FILE names, and
+may leave a structured result at the path in MUSTER_RESULT.
 There is no session to resume and no account of tokens or cost.
 
 Options: `command` (with `{prompt_file}` and `{model}`), `prompt` (stdin or file), `env` (variables
@@ -13,12 +14,14 @@ program would obey, so that it is not started beside them).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from muster.agents import options
+from muster.agents.aider import AiderReader
 from muster.agents.base import Capabilities, Found, Job, Launch, Reader
+from muster.agents.mini import MiniReader
 from muster.agents.plain_text import PlainTextReader
 from muster.agents.presets import PRESETS, find_preset
 from muster.agents.program import find_program
@@ -26,6 +29,7 @@ from muster.agents.services import ANY
 from muster.agents.strangers import refuse_files
 from muster.domain.errors import Invalid, Refused
 
+_READERS: Mapping[str, Callable[[], Reader]] = {"aider": AiderReader, "mini": MiniReader}
 _KNOWN = frozenset({"command", "prompt", "env", "pass_env", "preset", "model_args", "refuse_files"})
 _EXAMPLE = 'for example command = ["my-agent", "--file", "{prompt_file}"]'
 
@@ -72,9 +76,9 @@ class CommandDriver:
             ),
         )
 
-    def reader(self, job: Job) -> Reader:  # noqa: ARG002 - all programs of this driver read alike
+    def reader(self, job: Job) -> Reader:
         """A fresh reader."""
-        return PlainTextReader()
+        return _READERS.get(options.text(job.options, "preset"), PlainTextReader)()
 
 
 def _with_preset(given: Mapping[str, Any]) -> Mapping[str, Any]:

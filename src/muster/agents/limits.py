@@ -39,6 +39,11 @@ _SIGN_IN = re.compile(
     r"|\bplease\s+(?:log|sign)\s*in\b|\bpermission_denied\b|\btoken\s+(?:has\s+)?expired\b",
     re.IGNORECASE,
 )
+_BROKE = re.compile(
+    r"\bserver[\s_](?:had\s+an\s+)?error\b|\bbad\s+gateway\b|\bgateway\s+time-?out\b"
+    r"|\b(?:service|temporarily|currently)[\s_]unavailable\b",
+    re.IGNORECASE,
+)
 _EPOCH = re.compile(r"\|\s*(\d{10}|\d{13})\b")
 _ISO = re.compile(r"\b(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)")
 _IN = re.compile(
@@ -70,6 +75,11 @@ def is_limit(error: str) -> bool:
     """Whether an error says that the service will answer again later."""
     text = error[:_LONGEST]
     return bool(_MET.search(text)) and not (_OF_THE_WORK.search(text) or wants_person(text))
+
+
+def is_trouble(error: str) -> bool:
+    """Whether an error of a service says that the service itself broke."""
+    return bool(_BROKE.search(error[:_LONGEST]))
 
 
 def wants_person(error: str) -> bool:

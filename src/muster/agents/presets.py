@@ -1,20 +1,22 @@
 """Programs that muster knows by name and that a general driver runs, as data.
 
-aider (run here: 0.86.2): status 0 says nothing, it also ends so when the service refused; it leaves
-`.aider*` files and commits by itself. It obeys `.env` and `.aider.conf.yml` of the repository, that
-can name a command to run and the address to send the key to, and no flag prevents it: a workspace
-that holds one is refused.
-mini (mini-swe-agent 2.4): takes its task only as an argument, so that a prompt over 128 kB fails.
+aider (run here: 0.86.2): status 0 says nothing, but its events do (`aider.py`); it leaves `.aider*`
+files and commits by itself. It obeys `.env` and `.aider.conf.yml` of the repository, that can name
+a command to run and the address to send the key to, and no flag prevents it: a workspace that holds
+one is refused.
+mini (mini-swe-agent 2.4): its own record says why it failed (`mini.py`); takes its task only as an
+argument, so that a prompt over 128 kB fails.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from muster.agents.acp_presets import ACP_PRESETS
 from muster.agents.base import Found
+from muster.agents.mini import COMMAND
 from muster.agents.program import find_program, version_of
 
 _KEYS = (
@@ -49,11 +51,12 @@ PRESETS: Mapping[str, Preset] = {
                     *("--yes-always", "--no-stream", "--no-pretty", "--no-gitignore"),
                     *("--no-check-update", "--analytics-disable", "--no-show-release-notes"),
                     *("--no-show-model-warnings", "--no-auto-test", "--no-auto-lint"),
+                    *("--analytics-log", "/dev/stdout"),
                 ],
                 "model_args": ["--model", "{model}"],
                 "prompt": "file",
                 "refuse_files": [".env", ".aider.conf.yml", ".aider.model.settings.yml"],
-                "env": {"LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+                "env": {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "COLUMNS": "2000"},
                 "pass_env": list(_KEYS),
             },
         ),
@@ -63,14 +66,14 @@ PRESETS: Mapping[str, Preset] = {
             program="mini",
             install="pip install mini-swe-agent mcp==2.3.0",
             options={
-                "command": [
-                    *("sh", "-c"),
-                    'exec mini -y --exit-immediately --task="$(cat "$MUSTER_PROMPT_FILE")" "$@"',
-                    "mini",
-                ],
+                "command": ["sh", "-c", COMMAND, "mini"],
                 "model_args": ["-m", "{model}"],
                 "prompt": "file",
-                "env": {"MSWEA_CONFIGURED": "true", "MSWEA_COST_TRACKING": "ignore_errors"},
+                "env": {
+                    "MSWEA_CONFIGURED": "true",
+                    "MSWEA_COST_TRACKING": "ignore_errors",
+                    "MSWEA_MODEL_RETRY_STOP_AFTER_ATTEMPT": "3",
+                },
                 "pass_env": list(_KEYS),
             },
         ),
@@ -79,7 +82,7 @@ PRESETS: Mapping[str, Preset] = {
 """Those that the `command` driver runs."""
 
 NAMED: Mapping[str, Preset] = {
-    **PRESETS,
+    **{name: replace(known, options={"preset": name}) for name, known in PRESETS.items()},
     **{
         known.name: Preset(
             known.name, "acp", known.command[0], known.install, {"preset": known.name}

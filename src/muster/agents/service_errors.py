@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from muster.agents import limits
 from muster.agents.base import Ending
@@ -45,6 +47,21 @@ def ending(text: str, status: int | None, now: float, known: float | None = None
         return Ending(Outcome.AUTH, reason)
     if status in LIMITED or limits.is_limit(text):
         return Ending(Outcome.RATE_LIMITED, reason, known or limits.retry_at(text, now))
-    if status is not None and status >= 500:
-        return Ending(Outcome.CRASHED, reason)
+    if status >= 500 if status is not None else limits.is_trouble(text):
+        return Ending(Outcome.UNAVAILABLE, reason)
     return Ending(Outcome.FAILED, reason)
+
+
+def waiting(told: Mapping[str, Any], heard_at: float, said: str) -> Ending:
+    """The end of a program that fell silent after a `retry`: it waits for its service.
+
+    Only what the service may still do is tried again, so that it is never the work's fault.
+    """
+    delay = told.get("delay_seconds") or 0.0
+    text, status = str(told.get("text") or ""), told.get("status")
+    known = heard_at + delay if delay else None
+    end = ending(text, status, heard_at, known)
+    reason = f"{end.reason}; it {said}"
+    if end.outcome in {Outcome.FAILED, Outcome.UNAVAILABLE}:
+        return Ending(Outcome.UNAVAILABLE, reason, known)
+    return Ending(end.outcome, reason, end.retry_at)

@@ -104,18 +104,23 @@ class End:
             return known
         if self._refused or result.get("stop_reason") == "refusal":
             return Outcome.REFUSED
-        # The service broke or the connection did: not the work's fault.
-        by_service = result.get("terminal_reason") == "api_error" and not 400 <= status < 500
         if result.get("terminal_reason") == "api_error":
-            words = self._words(result)
-            if limits.wants_person(words):
-                return Outcome.AUTH
-            if limits.is_limit(words):
-                return Outcome.RATE_LIMITED
-        return Outcome.CRASHED if by_service else Outcome.FAILED
+            return _by_service(status, self._words(result))
+        return Outcome.FAILED
 
     def _words(self, result: Mapping[str, Any]) -> str:
         errors = result.get("errors")
         listed = [e for e in errors if isinstance(e, str)] if isinstance(errors, list) else []
         listed += [word(e.get("message")) for e in entries(errors)]
         return one_line(word(result.get("result")) or "; ".join(listed[:5]), REASON)
+
+
+def _by_service(status: int, words: str) -> Outcome:
+    """What an error of the service means; without a status it is the connection that broke."""
+    if limits.wants_person(words):
+        return Outcome.AUTH
+    if limits.is_limit(words):
+        return Outcome.RATE_LIMITED
+    if status >= 500:
+        return Outcome.UNAVAILABLE
+    return Outcome.FAILED if status >= 400 else Outcome.CRASHED

@@ -40,12 +40,14 @@ class Outcome(StrEnum):
     """How a run ended, in one word for all agent programs.
 
     `completed` only says that the program claims success; whether the work passes is a verdict.
+    `unavailable`: the model's service failed, which is no fault of the work or of the program.
     """
 
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
     RATE_LIMITED = "rate_limited"
+    UNAVAILABLE = "unavailable"
     AUTH = "auth"
     BUDGET = "budget"
     TIMEOUT = "timeout"
@@ -59,6 +61,7 @@ STATUS_AFTER: dict[Outcome, AgentStatus] = {
     Outcome.FAILED: AgentStatus.FAILED,
     Outcome.CANCELLED: AgentStatus.KILLED,
     Outcome.RATE_LIMITED: AgentStatus.FAILED,
+    Outcome.UNAVAILABLE: AgentStatus.FAILED,
     Outcome.AUTH: AgentStatus.FAILED,
     Outcome.BUDGET: AgentStatus.KILLED,
     Outcome.TIMEOUT: AgentStatus.TIMEOUT,

@@ -131,6 +131,7 @@ def _verdict(tools: Tools, job: Job, agent: Agent, findings: list[Finding]) -> V
         retry_at=int(retry_at * 1000) if retry_at else None,
         now=int(tools.clock() * 1000),
         label=task.label,
+        unspent=task.attempt - task.tries,
     )
     return Verdict(
         id=new_id("vdt"),

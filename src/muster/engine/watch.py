@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from muster.agents import service_errors
 from muster.agents.base import Driver, Ending, Fact, Reader, Session
 from muster.domain.agent import Agent, Outcome, Usage
 from muster.domain.event import NewEvent
@@ -23,6 +24,7 @@ from muster.store import events, permissions
 
 _REPORT_EVERY = 0.25
 _MOST_SAID = 2000
+_GETS_ON = frozenset({"text", "thought", "plan", "tool_started", "tool_finished", "file", "usage"})
 
 
 @dataclass(slots=True)
@@ -44,6 +46,8 @@ class Watch:
     session_id: str | None = None
     line: str = ""
     _open_tools: int = 0
+    _trouble: tuple[Mapping[str, Any], float] | None = None
+    _hushed: Ending | None = None
     _heard_at: float = field(default_factory=time.monotonic)
     _cpu: float = 0.0
     _told: tuple[str, float] = ("", 0.0)
@@ -88,6 +92,10 @@ class Watch:
     def _take(self, fact: Fact) -> None:
         self._heard_at = time.monotonic()
         data = fact.data
+        if fact.kind == "retry":
+            self._trouble = (data, self.tools.clock())
+        elif fact.kind in _GETS_ON:
+            self._trouble = None
         match fact.kind:
             case "usage":
                 self.usage = Usage(
@@ -165,6 +173,8 @@ class Watch:
         if self.budget is not None and self.usage.cost_usd > self.budget:
             await self.follower.stop("budget")
         if self.driver.capabilities.structured and self._idle():
+            # Judged before it is ended: what it says at its end is no word about its silence.
+            self._hushed = self._hushed or self._silence()
             await self.follower.stop("idle")
         if await self._has_worked_too_long():
             await self.follower.stop("time")
@@ -212,10 +222,7 @@ class Watch:
             "cancelled": Ending(Outcome.CANCELLED, "cancelled by a person"),
             "budget": Ending(Outcome.BUDGET, f"stopped at its budget: {spent} spent"),
             "time": Ending(Outcome.TIMEOUT, "worked longer than its time limit"),
-            "idle": Ending(
-                Outcome.TIMEOUT,
-                f"said nothing for {self.tools.idle_seconds:.0f} s and did nothing",
-            ),
+            "idle": self._hushed or self._silence(),
         }
         closed = self.follower.stopped == "closed" or self._only_waited(exit_)
         own = self.reader.end(exit_.code, "closed" if closed else str(exit_.why))
@@ -237,3 +244,18 @@ class Watch:
     @staticmethod
     def _too_full(exit_: Exit) -> str:
         return f"{exit_.detail}; if the work needs more, raise the setting disk_mb of the project"
+
+    def _silence(self) -> Ending:
+        """What its silence means.
+
+        In the middle of a turn, with no tool at work and nobody to answer, a program can only wait
+        for its model's service. Some tell that they do, and for how long.
+        """
+        said = f"said nothing for {self.tools.idle_seconds:.0f} s and did nothing"
+        if self._trouble is not None:
+            told, heard_at = self._trouble
+            return service_errors.waiting(told, heard_at, said)
+        if isinstance(self.reader, Session) and self.session_id and not self.reader.finished:
+            why = "its model's service does not answer, or has it wait for a limit to end"
+            return Ending(Outcome.UNAVAILABLE, f"{said}: {why}")
+        return Ending(Outcome.TIMEOUT, said)

@@ -14,6 +14,9 @@ DEFAULT_PARK_MS = 5 * 60_000
 LONGEST_PARK_MS = 8 * 24 * 3_600_000
 """A limit may last a week; a time beyond that is a mistake in what the agent said."""
 
+ASK_EVERY = 12
+"""After so many attempts that were no tries somebody is asked about a service that fails."""
+
 MOST_REASONS = 12
 
 
@@ -27,15 +30,21 @@ def decide(
     retry_at: int | None = None,
     now: int = 0,
     label: str = "this task",
+    unspent: int = 0,
 ) -> Decision:
     """The one next step and why, strongest reason first.
 
-    `tries` counts the attempts so far, this one included. `retry_at` and `now` are epoch
+    `tries` counts the attempts so far, this one included; `unspent` those that used up no try.
+    `retry_at` and `now` are epoch
     milliseconds; `retry_at` is when a rate limit ends, if the agent said so. `label` names the
     task in questions. Only work whose agent completed, and that something was found about and
     nothing against, is accepted.
     """
     found = strongest_first(findings)
+    if outcome is Outcome.UNAVAILABLE and unspent and unspent % ASK_EVERY == 0:
+        reasons = _reasons(found, "The service of the agent's model fails again and again.")
+        question = f"The model's service keeps failing the agent of {label}. Try again?"
+        return _ask(BreakpointKind.PROBLEM, question, reasons, counts=False)
     if (early := _by_outcome(found, outcome, autonomy, retry_at, now, label)) is not None:
         return early
     if outcome is not Outcome.COMPLETED or _any(found, Severity.VETO):
@@ -55,8 +64,8 @@ def _by_outcome(
     match outcome:
         case Outcome.CANCELLED:
             return Decision(Step.GIVE_UP, ("The task was cancelled.",), counts=False)
-        case Outcome.RATE_LIMITED:
-            return _park(found, retry_at, now)
+        case Outcome.RATE_LIMITED | Outcome.UNAVAILABLE:
+            return _park(found, outcome, retry_at, now)
         case Outcome.AUTH:
             reasons = _reasons(found, "The agent could not sign in.")
             question = f"The agent of {label} could not sign in. Sign in, then retry?"
@@ -71,11 +80,14 @@ def _by_outcome(
             return None
 
 
-def _park(found: tuple[Finding, ...], retry_at: int | None, now: int) -> Decision:
+def _park(found: tuple[Finding, ...], outcome: Outcome, retry_at: int | None, now: int) -> Decision:
     until = now + DEFAULT_PARK_MS
     if retry_at is not None and retry_at > now:
         until = min(retry_at, now + LONGEST_PARK_MS)
-    reasons = _reasons(found, "The agent met a rate limit; it goes on when that ends.")
+    otherwise = "The service of the agent's model failed; it is asked again later."
+    if outcome is Outcome.RATE_LIMITED:
+        otherwise = "The agent met a rate limit; it goes on when that ends."
+    reasons = _reasons(found, otherwise)
     return Decision(Step.PARK, reasons, park_until=until, counts=False)
 
 

@@ -24,6 +24,7 @@ _AGENT = {
     Outcome.FAILED: "The agent failed",
     Outcome.CANCELLED: "The agent was cancelled",
     Outcome.RATE_LIMITED: "The agent met a rate limit",
+    Outcome.UNAVAILABLE: "The service of the agent's model failed",
     Outcome.AUTH: "The agent could not sign in",
     Outcome.BUDGET: "The agent spent its budget",
     Outcome.TIMEOUT: "The agent ran out of time",

@@ -92,6 +92,7 @@ def decide_managed(
     retry_at: int | None = None,
     now: int = 0,
     label: str = "this task",
+    unspent: int = 0,
 ) -> Decision:
     """The one next step of a manager's task; there is nothing to merge.
 
@@ -121,4 +122,5 @@ def decide_managed(
         retry_at=retry_at,
         now=now,
         label=label,
+        unspent=unspent,
     )
