@@ -9,6 +9,7 @@ import pytest
 from muster.domain.agent import Outcome
 from muster.domain.task import Autonomy, Stage, Task, TaskType
 from muster.domain.verdict import Severity, Step
+from muster.supervision.decide import Ended
 from muster.supervision.workers import Worked, decide_managed, is_over, judge_workers
 
 GOOD = {"status": "completed", "output": "all of it"}
@@ -32,7 +33,7 @@ def decided(
     team = [Worked(worker(stage), None) for stage in stages]
     found = judge_workers(outcome, "why", summary, team, had_wish=had_wish)
     given = {"autonomy": Autonomy.FULL, "tries": 1, "max_attempts": 3, **more}
-    return decide_managed(found, outcome=outcome, label="MU-1", **given)
+    return decide_managed(found, Ended(outcome=outcome, label="MU-1", **given))
 
 
 @pytest.mark.parametrize("autonomy", Autonomy)
