@@ -19,6 +19,7 @@ from muster.engine.logins import bring_home
 from muster.engine.managed import place_to_manage, told_of_workers
 from muster.engine.order import (
     agent_job,
+    budget_of,
     door_to,
     mailbox_of,
     order_of,
@@ -136,7 +137,7 @@ async def run(tools: Tools, task: Task) -> Task:
     told = asyncio.ensure_future(_started(tools, task, agent, workspace))
     follower = Follower(runtime, run_dir, tools.wish(task.id))
     reader = driver.reader(wanted)
-    watch = Watch(tools, task, agent, driver, reader, follower, wanted.budget_usd)
+    watch = Watch(tools, task, agent, driver, reader, follower, budget_of(job, options))
     if wanted.ask:
         watch.seconds = seconds_of(job, options)
     try:

@@ -24,6 +24,7 @@ from muster.settings import Settings, resolve
 from muster.store import agents, projects
 from muster.store.base import Store, Tx
 from muster.store.projects import ProjectRow
+from muster.store.purse import Purse, purse_of
 from muster.workspace.workspaces import Workspaces
 
 P = ParamSpec("P")
@@ -140,13 +141,15 @@ class Tools:
 class Job:
     """A task with the project it belongs to and the settings that hold for it now.
 
-    `agents` are the project's own agents, those of its trusted `.muster/config.toml`.
+    `agents` are the project's own agents, those of its trusted `.muster/config.toml`; `purse` is
+    what a manager's or a worker's task is paid from, as it was then.
     """
 
     task: Task
     project: Project
     autonomy: Autonomy
     agents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    purse: Purse | None = None
 
     @property
     def settings(self) -> ProjectSettings:
@@ -161,23 +164,27 @@ class Job:
 
 async def job_of(tools: Tools, task: Task) -> Job:
     """The task's project and settings, read now."""
-    return _job(tools, task, await tools.store.read(projects.get_project, task.project_id))
+
+    def read(tx: Tx) -> tuple[ProjectRow, Purse | None]:
+        return projects.get_project(tx, task.project_id), purse_of(tx, task)
+
+    return _job(tools, task, *await tools.store.read(read))
 
 
 async def job_and_agent(tools: Tools, task: Task) -> tuple[Job, Agent]:
     """The same with the agent of the task's attempt, in one read."""
 
-    def read(tx: Tx) -> tuple[ProjectRow, Agent | None]:
+    def read(tx: Tx) -> tuple[ProjectRow, Agent | None, Purse | None]:
         agent = agents.agent_of_attempt(tx, task.id, task.attempt)
-        return projects.get_project(tx, task.project_id), agent
+        return projects.get_project(tx, task.project_id), agent, purse_of(tx, task)
 
-    row, agent = await tools.store.read(read)
+    row, agent, purse = await tools.store.read(read)
     if agent is None:
         raise RuntimeError(f"attempt {task.attempt} of {task.label} has no agent")
-    return _job(tools, task, row), agent
+    return _job(tools, task, row, purse), agent
 
 
-def _job(tools: Tools, task: Task, row: ProjectRow) -> Job:
+def _job(tools: Tools, task: Task, row: ProjectRow, purse: Purse | None) -> Job:
     settings, _ = resolve(tools.settings, row.overrides, row.file_settings)
     if task.image:
         settings = replace(settings, image=task.image)
@@ -185,7 +192,7 @@ def _job(tools: Tools, task: Task, row: ProjectRow) -> Job:
         row.id, row.name, row.git_dir, row.work_tree, row.branch, settings, row.trusted_config
     )
     own = row.file_settings.get("agents", {})
-    return Job(task, project, task.autonomy or settings.autonomy, own)
+    return Job(task, project, task.autonomy or settings.autonomy, own, purse)
 
 
 def program_of(tools: Tools, job: Job) -> tuple[Driver, dict[str, Any]]:
