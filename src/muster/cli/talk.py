@@ -44,6 +44,7 @@ class Talk:
         self._fault: MusterError | None = None
         self._known: dict[str, Task | None] = {task["id"]: None}
         self._left = ""
+        self._is_to_end = False
 
     def until_left(self) -> int:
         """Converse until the person leaves or the task ends; the exit status."""
@@ -56,6 +57,9 @@ class Talk:
                 for text in self._lines():
                     if not self._heed(muster, text):
                         break
+                else:
+                    if self._is_to_end:
+                        self._over.wait()
         except KeyboardInterrupt:
             out.tell(self._line, "")
         if self._over.is_set():
@@ -98,7 +102,7 @@ class Talk:
                 muster.cancel_task(self._task["id"])
             case "/done":
                 self._say(muster, _DONE)
-                self._over.wait()
+                self._is_to_end = True
             case _ if text.startswith("/"):
                 out.tell(self._line, f"there is no {text.split()[0]}; {_HELP}")
             case _:
