@@ -21,6 +21,7 @@ async def test_a_worker_beyond_the_bound_waits_its_turn_and_its_manager_is_told(
         box = mailbox_of(place, task)
         told = await until_file(box / "status" / "two.json", "waits its turn")
         assert (told["status"], told["text"]) == ("queued", WAITS)
+        task = await place.service.get_task(made["id"])
         assert [w["reason"] for w in task["workers"]] == ["", WAITS]
         await place.restart()
         await place.service.cancel_task(task["workers"][0]["id"])
@@ -55,14 +56,18 @@ async def test_workers_are_stopped_when_together_they_have_spent_what_they_may(t
         assert spent in refused["payload"]["why"]
 
 
-async def test_a_manager_is_stopped_when_all_of_its_budget_is_spent_by_its_workers(tmp_path):
+@pytest.mark.parametrize(
+    ("own", "attempts"), [("", 2), pytest.param("budget_usd", 1, marks=pytest.mark.long)]
+)
+async def test_a_manager_is_stopped_when_all_is_spent_and_goes_on_with_what_only_wants_more(
+    tmp_path, own, attempts
+):
     script = 'spawn one "spend" spends; sleep 600'
     agents = {"boss": manager(script), "spends": spending(2.0, 600)}
-    async with town(
-        tmp_path, agents, test_command="true", autonomy="confirm", budget_usd=1.0
-    ) as place:
-        made = await manage(place)
-        assert made["budget_usd"] == 1.0, "that of its project, fixed for all of it"
+    given = {own: 1.0} if own else {}
+    async with town(tmp_path, agents, test_command="true", autonomy="confirm", **given) as place:
+        made = await manage(place, **({} if own else {"budget_usd": 1.0}))
+        assert made["budget_usd"] == 1.0, "if its project's, fixed for all of it"
         task = await place.until(made["id"])
         assert task["status"] == "waiting", task["reason"]
         (agent,) = task["agents"]
@@ -70,6 +75,13 @@ async def test_a_manager_is_stopped_when_all_of_its_budget_is_spent_by_its_worke
         spent = f"{task['label']} and its workers have spent $2.00 of $1.00"
         assert spent in agent["reason"]
         assert f"muster task budget {task['label']} USD" in task["breakpoint"]["question"]
+        (worker,) = task["workers"]
+        assert (await place.until(worker["id"], "waiting"))["attempt"] == 1
+        await place.service.change_task(made["id"], {"budget_usd": 50})
+        task = await place.until(made["id"], "executing")
+        assert task["attempt"] == 2
+        worker = await place.until(worker["id"], "waiting", "executing")
+        assert worker["attempt"] == attempts
 
 
 @pytest.mark.long

@@ -188,7 +188,7 @@ class Watch:
             spent = f"${cost:.2f} of ${self.budget:.2f} spent"
             return f"stopped at its budget: {spent}; {how_to_raise(self.task.label)}"
         purse = await self._purse(cost)
-        return f"stopped: {purse.told()}" if purse is not None and purse.left < 0 else ""
+        return purse.told() if purse is not None and purse.left < 0 else ""
 
     async def _purse(self, cost: float) -> Purse | None:
         """What a manager or a worker is paid from, read when it has spent more, and now and then.

@@ -28,7 +28,7 @@ from muster.service import shapes
 from muster.service.desk import Desk
 from muster.service.requests import TaskRequest, amount, task_request
 from muster.settings import resolve
-from muster.store import agents, events, judgements, keys, moves, projects, tasks, workers
+from muster.store import agents, events, judgements, keys, moves, projects, purse, tasks, workers
 from muster.store.base import Tx
 from muster.store.moves import Fence, Move
 from muster.store.tasks import NewTask
@@ -216,7 +216,7 @@ class Tasks(Desk):
             if body.get("after") is not None:
                 task = tasks.add_needs(tx, task.id, tasks.resolve_refs(tx, list(body["after"])))
             if budget is not None:
-                task = tasks.set_budget(tx, task, budget)
+                task = _pay(tx, task, budget)
             return self._task_shape(tx, task)
 
         return await self._store.write(write)
@@ -407,6 +407,17 @@ def _answered(tx: Tx, task: Task, kind: BreakpointKind, answer: str, note: str, 
             return _again(tx, task, note, by=by, restart=kind is BreakpointKind.CONFLICT)
         case _:
             return Move(Fence.of(task), then.stage, then.reason, answer=answer, note=note, by=by)
+
+
+def _pay(tx: Tx, task: Task, budget: float) -> Task:
+    """Set what a task may cost; what only waits for more in a manager's purse goes on."""
+    raised = tasks.set_budget(tx, task, budget)
+    if task.manages and budget > (task.budget_usd or 0.0):
+        for each in (raised, *workers.workers_of(tx, task.id)):
+            for asked in judgements.list_breakpoints(tx, task_id=each.id):
+                if purse.opening(task.label) in asked.question:
+                    moves.resolve(tx, asked.id, _again(tx, each, ""))
+    return tasks.get_task(tx, task.id)
 
 
 def merge_move(task: Task, note: str, by: str, answer: str = "merge") -> Move:

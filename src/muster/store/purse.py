@@ -47,9 +47,14 @@ class Purse:
         """How much is spent, in words, and how a person puts more into it."""
         rest = ", the rest is kept for its summary" if self.kept else ""
         return (
-            f"{self.label} and its workers have spent ${self.spent:.2f} of ${self.budget:.2f}{rest}"
+            f"{opening(self.label)} ${self.spent:.2f} of ${self.budget:.2f}{rest}"
             f"; {how_to_raise(self.label)}"
         )
+
+
+def opening(label: str) -> str:
+    """How each sentence about the purse of this manager begins."""
+    return f"{label} and its workers have spent"
 
 
 def how_to_raise(label: str) -> str:

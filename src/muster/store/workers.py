@@ -11,7 +11,7 @@ from muster.domain.errand import MOST_WORKERS, Errand
 from muster.domain.errors import Conflict, Invalid, NotFound
 from muster.domain.event import NewEvent
 from muster.domain.project import ProjectSettings
-from muster.domain.task import HOLDS_A_SLOT, Autonomy, Stage, Task
+from muster.domain.task import Autonomy, Stage, Task
 from muster.store import judgements
 from muster.store.base import Tx
 from muster.store.purse import workers_purse
@@ -19,7 +19,6 @@ from muster.store.schema import events, tasks
 from muster.store.tasks import NewTask, create_task, get_task, with_needs
 
 _OF = select(tasks).where(tasks.c.parent_id == bindparam("parent")).order_by(tasks.c.number)
-_AHEAD = frozenset({Stage.QUEUED, *HOLDS_A_SLOT})
 _SPAWNED = select(func.count()).where(
     events.c.type == "agent.spawned", events.c.task_id.in_(bindparam("ids", expanding=True))
 )
@@ -87,9 +86,6 @@ def spawn(
     if made.stage is Stage.PROPOSED:
         judgements.ask_to_start(tx, made)
     _tell(tx, task, agent, made)
-    ahead = sum(worker.stage in _AHEAD for worker in team.values())
-    if made.stage is Stage.QUEUED and ahead >= settings.max_workers:
-        made = hold_back(tx, made, settings.max_workers)
     return made, True
 
 
