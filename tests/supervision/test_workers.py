@@ -40,6 +40,8 @@ def decided(
 def test_it_is_accepted_unasked_when_nothing_failed(autonomy: Autonomy) -> None:
     good = decided(Stage.COMPLETED, Stage.CANCELLED, autonomy=autonomy)
     assert good.step is Step.ACCEPT
+    assert good.reasons[0] == "1 of 2 workers have completed."
+    assert decided(Stage.COMPLETED).reasons == ("MU-2 (one) is completed and is merged.",)
     assert decided(autonomy=autonomy, had_wish=False).step is Step.ACCEPT
 
 

@@ -105,9 +105,21 @@ async def test_a_person_speaks_with_a_manager_leaves_it_comes_back_and_has_it_en
         assert await last.ends() == 0
         assert "manager  That was it." in last.seen
         assert "MU-1  ✓ completed" in last.seen
+        assert "muster worker list --manager MU-1" in last.seen
     task = await street.place.service.get_task("MU-1")
     assert (task["status"], task["attempt"]) == ("completed", 1)
     assert task["agents"][0]["result"]["summary"] == "all of it"
+
+
+async def test_a_program_that_hears_nothing_is_no_partner_and_the_way_on_is_shown(
+    street: Street,
+) -> None:
+    how = ("--runtime", "process", "--autonomy", "confirm")
+    async with visit(street, "--agent", "makes", *how) as ann:
+        assert await ann.ends() == 7
+        assert "hears nothing after it" in ann.seen
+        (asked,) = (await street.place.service.list_breakpoints())["items"]
+        assert f"muster breakpoint resolve {asked['id']} cancel" in ann.seen
 
 
 async def test_a_manager_that_is_cancelled_in_its_conversation_ends_with_its_workers(

@@ -16,7 +16,7 @@ from muster.cli.line import Line
 from muster.cli.look import Ink, some
 from muster.cli.reach import reach
 from muster.cli.task_page import answer_command
-from muster.cli.watch import ENDS, PATIENT
+from muster.cli.watch import ENDS, PATIENT, what_now
 from muster.client import Muster
 from muster.client.shapes import Event, Task
 from muster.domain.errors import Conflict, Gone, MusterError
@@ -66,6 +66,8 @@ class Talk:
             follower.join()
             if self._fault is not None:
                 raise self._fault
+            with reach(self._line) as muster:
+                out.tell(self._line, what_now(muster.get_task(self._task["id"])))
             return self._ended
         out.tell(self._line, f"left {label}; its manager lives on: muster manager goes back to it")
         return 0

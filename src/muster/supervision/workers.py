@@ -94,7 +94,7 @@ def decide_managed(findings: Iterable[Finding], ended: Ended) -> Decision:
     open_questions = [f for f in found if f.severity is Severity.ASK]
     completed = ended.outcome is Outcome.COMPLETED
     if completed and not against and not open_questions:
-        return Decision(Step.ACCEPT, texts)
+        return Decision(Step.ACCEPT, (*_counted(found), *texts))
     if completed and all(f.code in _ENDED for f in against):
         if against and ended.autonomy is Autonomy.FULL:
             return Decision(Step.GIVE_UP, texts)
@@ -104,3 +104,10 @@ def decide_managed(findings: Iterable[Finding], ended: Ended) -> Decision:
         options = tuple(map(str, OPTIONS[kind]))
         return Decision(Step.ASK, texts, question, str(kind), options)
     return decide(found, ended)
+
+
+def _counted(found: Iterable[Finding]) -> tuple[str, ...]:
+    """Of several workers first how many have completed."""
+    ends = [f.code for f in found if f.code.startswith("worker.")]
+    done = ends.count("worker.completed")
+    return (f"{done} of {len(ends)} workers have completed.",) if len(ends) > 1 else ()

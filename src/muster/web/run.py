@@ -159,6 +159,7 @@ class Run:
             "run": self.shown,
             "runs": self.runs,
             "number": self.number,
+            "spent": self.task["cost_usd"] + sum(w["cost_usd"] for w in self.task["workers"]),
         }
         verdicts = checks(self.task)
         files = patch.files(diff, file) if diff else []
@@ -170,8 +171,7 @@ class Run:
             "t-gate", "part_gate.html", **common, ask=self.asked, verdict=next(iter(verdicts), None)
         )
         yield painter.part("t-team", "part_team.html", **common, **self._team())
-        spent = self.task["cost_usd"] + sum(w["cost_usd"] for w in self.task["workers"])
-        yield painter.part("t-budget", "part_budget.html", **common, spent=spent)
+        yield painter.part("t-budget", "part_budget.html", **common)
         yield painter.part("t-points", "part_checkpoints.html", **common)
         yield painter.part(
             "t-counts-diff", "part_tab_count.html", number=len(files) if diff else None
