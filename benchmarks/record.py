@@ -17,11 +17,12 @@ from muster.domain.verdict import (
     Step,
     Verdict,
 )  # fmt: skip
-from muster.store import agents, moves, projects, tasks
+from muster.store import admission, agents, projects, tasks
+from muster.store.admission import Limits
 from muster.store.agents import EndedAgent, NewAgent
 from muster.store.base import Tx
 from muster.store.judgements import NewBreakpoint
-from muster.store.moves import Fence, Limits, Move, move
+from muster.store.moves import Fence, Move, move
 from muster.store.sqlite import open_store
 from muster.store.tasks import NewTask
 
@@ -44,7 +45,7 @@ def _fill(tx: Tx, count: int) -> None:
         new = NewTask(project, f"Task {number}", f"Do what is wanted, {number}\n", TaskType.CHORE,
                       4, Stage.QUEUED)  # fmt: skip
         tasks.create_task(tx, new)
-        [task] = moves.admit(tx, Limits(1, {}, 1))
+        [task] = admission.admit(tx, Limits(1, {}, 1))
         _walk(tx, task, waits=number % WAITING_EVERY == 0)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from muster.domain.errand import MOST_WORKERS
 from muster.domain.errors import Invalid
 from muster.domain.permission import Permissions, rule_of
 from muster.domain.project import ProjectSettings
@@ -111,6 +112,7 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "type_command": _text,
     "test_paths": _globs,
     "max_concurrent": _count(1, 1000),
+    "max_workers": _count(1, MOST_WORKERS),
     "max_attempts": _count(1, 20),
     "budget_usd": _number(0.0, 1_000_000.0),
     "timeout_minutes": _number(0.001, 100_000.0),

@@ -32,7 +32,9 @@ def test_a_task_shows_why_the_evidence_the_question_and_the_next_step(run: Run) 
         "agent     rehearsal on process",
         "commits   base aaaaaaaaaa, result bbbbbbbbbb",
         "changes   +10 -2 in 3 files",
-        "cost      $0.12 of $2.00 · 12,300 tokens in, 4,100 out",
+        "manager   MU-1, ◆ needs you\n",
+        "Workers\n  WORKER  STATE        NAME         COST   WHY\n  MU-1    ◆ needs you  Add a",
+        "cost      $0.12, with its workers $0.24 of $2.00 · 12,300 tokens in, 4,100 out",
         "Attempt 1\n  coding-1f3a9c02  ⬣ failed · crashed · exit 1 · rehearsal on process",
         "  ✗ Add a retry  tests.broken\n      $ Add a retry\n      RUN          EXIT",
         "Add a retry  1            41 passed, 2 failed  1.2 s",
@@ -40,7 +42,7 @@ def test_a_task_shows_why_the_evidence_the_question_and_the_next_step(run: Run) 
         "  ✓ Add a retry",
         "  → tried again (confidence 0.75): Add a retry",
         "Question\n  ◆ Add a retry\n    holds back 2 more\n    muster breakpoint resolve bp_1",
-        "Next\n  muster task diff MU-1",
+        "Next\n  muster worker list --manager MU-1\n  muster task diff MU-1",
         "Description\n  Add a retry\n\n  More of Add a retry",
     ):
         assert part in page, part
@@ -66,16 +68,38 @@ def test_the_next_step_follows_from_the_state(
     )
 
 
+def test_a_manager_leads_to_its_workers_and_has_no_change_to_look_at(
+    run: Run, server: Loopback
+) -> None:
+    body = canned.detail(breakpoint=None, status="completed", playbook="manager")
+    server.routes["GET", "/api/tasks/MU-1"] = Answer(body=body)
+    steps = run("task", "show", "MU-1").out.split("Next")[1]
+    assert "muster worker list --manager MU-1" in steps
+    assert "diff" not in steps
+
+
 def test_a_bare_task_has_no_empty_parts(run: Run, server: Loopback) -> None:
     bare = canned.detail(
         "x", description="x", agents=[], verdicts=[], breakpoint=None, status="queued", attempt=0,
         reason="", needs_labels=[], paths=[], base_commit=None, result_commit=None, agent=None,
         runtime=None, files_changed=0, started_at=None, budget_usd=None, cost_usd=0.0,
+        parent=None, workers=[],
     )  # fmt: skip
     server.routes["GET", "/api/tasks/MU-1"] = Answer(body=bare)
     page = run("task", "show", "MU-1").out
     assert page.splitlines()[:2] == ["MU-1  x", "◌ queued · sample · feature"]
-    for part in ("why", "Attempt", "Question", "Next", "Description", "branch", "changes"):
+    for part in (
+        "why",
+        "Attempt",
+        "Question",
+        "Next",
+        "Description",
+        "branch",
+        "changes",
+        "Workers",
+        "manager",
+        "with its workers",
+    ):
         assert part not in page
 
 

@@ -26,13 +26,27 @@ def test_a_wish_becomes_a_managers_task_of_the_repository(
 ) -> None:
     done = run("manager", "Split it", "--repo", str(repo), "--model", "m", "--runtime", "sandbox")
     assert done.code == 0, done.err
-    looked, made = server.asked[-2:]
+    looked, _, made = server.asked[-3:]
     assert looked.query == {"path": str(repo)}
     assert made.body == {
         "project": "prj_1", "description": "Split it", "playbook": "manager", "model": "m",
         "runtime": "sandbox",
     }  # fmt: skip
     assert "MU-1" in done.out
+    assert "workers run one after another" in done.err
+    assert "muster queue set max_concurrent 4" in done.err
+
+
+def test_what_all_of_it_may_cost_is_said_and_can_be_raised(
+    run: Run, server: Loopback, repo: Path
+) -> None:
+    assert run("manager", "Split it", "--repo", str(repo), "--budget", "5").code == 0
+    assert server.asked[-1].body["budget_usd"] == 5.0
+    assert run("manager", "Split it", "--repo", str(repo), "--budget", "0").code == 2
+    done = run("task", "budget", "MU-1", "7.5")
+    assert done.code == 0, done.err
+    assert (server.asked[-1].method, server.asked[-1].body) == ("PATCH", {"budget_usd": 7.5})
+    assert "muster task retry MU-1" in done.err
 
 
 def test_a_repository_that_is_not_known_is_registered_with_its_tests(
@@ -41,7 +55,7 @@ def test_a_repository_that_is_not_known_is_registered_with_its_tests(
     server.routes["GET", "/api/projects"] = Answer(body=canned.page())
     done = run("manager", "Split it", "--repo", str(repo), "--branch", "dev")
     assert done.code == 0, done.err
-    registered = server.asked[-2]
+    (registered,) = [a for a in server.asked if a.body and a.path == "/api/projects"]
     assert registered.body == {
         "path": str(repo), "branch": "dev", "trust": False,
         "settings": {"test_command": "python -m pytest -q"},
@@ -56,7 +70,8 @@ def test_what_a_repository_itself_would_run_counts_only_when_a_person_says_so(
     server.routes["GET", "/api/projects"] = Answer(body=canned.page())
     done = run("manager", "Split it", "--repo", str(repo))
     assert done.code == 0, done.err
-    assert server.asked[-2].body["trust"] is False
+    (registered,) = [a for a in server.asked if a.body and a.path == "/api/projects"]
+    assert registered.body["trust"] is False
     assert f"muster init {repo}" in done.err
 
 

@@ -33,6 +33,7 @@ LINES: dict[str, list[str]] = {
     "task approve": ["MU-1"],
     "task cancel": ["MU-1"],
     "task retry": ["MU-1", "--note", "again"],
+    "task budget": ["MU-1", "20"],
     "task diff": ["MU-1"],
     "task merge": ["MU-1"],
     "task log": ["MU-1"],

@@ -225,6 +225,7 @@ def usual_routes(text: str | None = None) -> dict[tuple[str, str], Route]:
     other: dict[tuple[str, str], Route] = {
         ("PATCH", "/api/projects/sample"): Answer(body=canned.project(*own)),
         ("PATCH", "/api/projects/prj_1"): Answer(body=canned.project(*own)),
+        ("PATCH", "/api/tasks/MU-1"): Answer(body=task),
         ("DELETE", "/api/projects/sample"): Answer(204),
         ("DELETE", "/api/queue/MU-1"): Answer(body=canned.queue(*own)),
     }

@@ -34,6 +34,7 @@ ROUTES: dict[str, Callable[[Muster], Any]] = {
     "POST /api/tasks/MU-1/cancel": lambda m: m.cancel_task("MU-1"),
     "POST /api/tasks/MU-1/retry": lambda m: m.retry_task("MU-1", "why"),
     "POST /api/tasks/MU-1/merge": lambda m: m.merge_task("MU-1"),
+    "PATCH /api/tasks/MU-1": lambda m: m.set_budget("MU-1", 20.0),
     "GET /api/tasks/MU-1/diff": lambda m: m.task_diff("MU-1"),
     "GET /api/tasks/MU-1/checkpoints": lambda m: m.list_checkpoints("MU-1"),
     "POST /api/tasks/MU-1/checkpoints": lambda m: m.take_checkpoint("MU-1", "half way"),

@@ -9,14 +9,26 @@ import pytest
 from muster.domain.agent import Outcome, Role, Usage
 from muster.domain.errors import Conflict, Cycle, Invalid, KeyReused, NotFound, Stale
 from muster.domain.event import NewEvent
-from muster.domain.task import Stage, Status, Task, TaskType
+from muster.domain.project import ProjectSettings
+from muster.domain.task import MANAGER, Autonomy, Stage, Status, Task, TaskType
 from muster.domain.verdict import BreakpointKind, Decision, Finding, Severity, Step, Verdict
-from muster.store import agents, checkpoints, events, judgements, keys, moves, projects, tasks
+from muster.store import (
+    admission,
+    agents,
+    checkpoints,
+    events,
+    judgements,
+    keys,
+    moves,
+    projects,
+    tasks,
+)
+from muster.store.admission import Limits
 from muster.store.agents import EndedAgent, NewAgent
 from muster.store.base import Store, Tx
 from muster.store.checkpoints import NewCheckpoint
 from muster.store.judgements import NewBreakpoint
-from muster.store.moves import Fence, Limits, Move
+from muster.store.moves import Fence, Move
 from muster.store.projects import NewProject
 from muster.store.tasks import NewTask
 
@@ -41,8 +53,21 @@ async def step(store: Store, task: Task, to: Stage, reason: str = "", **more) ->
 
 
 async def admit_one(store: Store) -> Task:
-    (task,) = await store.write(moves.admit, Limits(1, {}, 1))
+    (task,) = await store.write(admission.admit, Limits(1, {}, 1))
     return task
+
+
+async def hire_manager(store: Store, project: str, **more) -> Task:
+    """A manager's task that is claimed."""
+    boss = await add_task(store, project, playbook=MANAGER, **more)
+    return next(t for t in await store.write(admission.admit, PLENTY) if t.id == boss.id)
+
+
+async def spend(store: Store, task: Task, usd: float) -> None:
+    """Have the agent of a claimed task cost so much."""
+    agent = NewAgent(f"agent-{task.number}-{task.attempt}", Role.CODING, "command", "process")
+    await store.write(agents.start_agent, task, agent)
+    await store.write(agents.report, task, agent.id, {"cost_usd": usd})
 
 
 async def finish(store: Store, task: Task, to: Stage = Stage.COMPLETED) -> Task:
@@ -149,33 +174,105 @@ class StoreContract:
         other = await add_project(store, "other")
         for n in range(6):
             await add_task(store, project if n % 2 else other)
-        claimed = await store.write(moves.admit, Limits(3, {project: 1}, 5))
+        claimed = await store.write(admission.admit, Limits(3, {project: 1}, 5))
         assert len(claimed) == 3
         assert sum(t.project_id == project for t in claimed) == 1
-        assert await store.write(moves.admit, Limits(3, {project: 1}, 5)) == []
+        assert await store.write(admission.admit, Limits(3, {project: 1}, 5)) == []
 
     async def test_only_agents_hold_slots(self, store, project):
         await add_task(store, project)
         await add_task(store, project)
         first = await admit_one(store)
-        assert await store.write(moves.admit, Limits(1, {}, 1)) == []
+        assert await store.write(admission.admit, Limits(1, {}, 1)) == []
         await step(store, await step(store, first, Stage.RUNNING), Stage.VALIDATING)
-        assert len(await store.write(moves.admit, Limits(1, {}, 1))) == 1
+        assert len(await store.write(admission.admit, Limits(1, {}, 1))) == 1
 
     async def test_the_most_urgent_starts_first_then_the_list_then_the_oldest(self, store, project):
         plain = await add_task(store, project)
         listed = await add_task(store, project)
         urgent = await add_task(store, project, priority=9)
         await store.write(tasks.set_list_position, listed.id, 1)
-        claimed = await store.write(moves.admit, PLENTY)
+        claimed = await store.write(admission.admit, PLENTY)
         assert [t.id for t in claimed] == [urgent.id, plain.id, listed.id]
+
+    async def test_so_many_workers_of_a_manager_are_claimed_and_the_rest_are_told_so(
+        self, store, project
+    ):
+        boss = await hire_manager(store, project)
+        other = await hire_manager(store, project)
+        for n in range(3):
+            await add_task(store, project, parent_id=boss.id, errand=f"w{n}")
+        await add_task(store, project, parent_id=other.id, errand="w0")
+        plain = await add_task(store, project)
+        limits = Limits(9, {}, 9, {project: ProjectSettings(max_workers=2)})
+        claimed = await store.write(admission.admit, limits)
+        assert [(t.parent_id, t.errand) for t in claimed] == [
+            (boss.id, "w0"), (boss.id, "w1"), (other.id, "w0"), (None, None),
+        ]  # fmt: skip
+        assert claimed[-1].id == plain.id
+        for _ in range(2):
+            assert await store.write(admission.admit, limits) == []
+        told = await store.read(events.events_after, 0, kind="task.held")
+        assert [event.payload for event in told] == [{"worker": "w2", "most": 2}]
+        (last,) = await store.read(tasks.list_tasks, stages=[Stage.QUEUED])
+        assert (
+            last.reason == "waits its turn: no more than 2 of its manager's workers run at a time"
+        )
+        await finish(store, claimed[0], Stage.CANCELLED)
+        (last,) = await store.write(admission.admit, limits)
+        assert (last.errand, last.reason) == ("w2", "")
+
+    @pytest.mark.parametrize("autonomy", Autonomy)
+    async def test_no_worker_starts_once_its_manager_and_the_others_have_spent_the_budget(
+        self, store, project, autonomy
+    ):
+        boss = await hire_manager(store, project, budget_usd=10.0)
+        first, second, third = [
+            await add_task(store, project, parent_id=boss.id, errand=f"w{n}", autonomy=autonomy)
+            for n in range(3)
+        ]
+        alone = Limits(1, {}, 1)
+        await spend(store, boss, 4.0)
+        (now,) = await store.write(admission.admit, alone)
+        assert now.id == first.id
+        await spend(store, now, 4.9)
+        await finish(store, now)
+        (now,) = await store.write(admission.admit, alone)
+        assert now.id == second.id, "9 are the workers' to see, and 8.9 are spent"
+        await spend(store, now, 0.1)
+        await finish(store, now)
+        free = await add_task(store, project)
+        assert [t.id for t in await store.write(admission.admit, alone)] == [free.id]
+        kept = await store.read(tasks.get_task, third.id)
+        assert kept.stage is (Stage.FAILED if autonomy is Autonomy.FULL else Stage.WAITING)
+        assert f"{boss.label} and its workers have spent $9.00 of $10.00" in kept.reason
+        assert f"muster task budget {boss.label} USD" in kept.reason
+        if autonomy is not Autonomy.FULL:
+            (asked,) = await store.read(judgements.list_breakpoints)
+            assert (asked.task_id, "retry" in asked.options) == (third.id, True)
+            assert kept.reason in asked.question
+        await store.write(tasks.set_budget, boss, 12.0)
+        await step(store, kept, Stage.QUEUED)
+        (now,) = await store.write(admission.admit, PLENTY)
+        assert now.id == third.id
+
+    async def test_a_manager_whose_budget_is_spent_does_not_start_again(self, store, project):
+        boss = await hire_manager(store, project, budget_usd=10.0)
+        await spend(store, boss, 9.5)
+        again = await step(store, boss, Stage.QUEUED)
+        (boss,) = await store.write(admission.admit, PLENTY)
+        assert boss.attempt == again.attempt + 1, "workers leave it the rest"
+        await spend(store, boss, 0.5)
+        await step(store, boss, Stage.QUEUED)
+        assert await store.write(admission.admit, PLENTY) == []
+        assert (await store.read(tasks.get_task, boss.id)).stage is Stage.WAITING
 
     async def test_a_pause_holds_everything(self, store, project):
         await add_task(store, project)
         await store.write(judgements.change_queue, {"paused": True})
-        assert await store.write(moves.admit, PLENTY) == []
+        assert await store.write(admission.admit, PLENTY) == []
         await store.write(judgements.change_queue, {"paused": False})
-        assert len(await store.write(moves.admit, PLENTY)) == 1
+        assert len(await store.write(admission.admit, PLENTY)) == 1
 
     async def test_a_failed_listed_task_stops_the_list_and_nothing_else(self, store, project):
         listed = [await add_task(store, project) for _ in range(2)]
@@ -184,20 +281,20 @@ class StoreContract:
         await finish(store, await admit_one(store), Stage.FAILED)
         assert (await store.read(judgements.queue_settings)).stopped_by == listed[0].id
         free = await add_task(store, project)
-        assert [t.id for t in await store.write(moves.admit, PLENTY)] == [free.id]
+        assert [t.id for t in await store.write(admission.admit, PLENTY)] == [free.id]
 
     async def test_a_parked_task_waits_for_its_time(self, store, project):
         await add_task(store, project)
         task = await admit_one(store)
         await step(store, task, Stage.QUEUED, columns={"due_at": 4_000_000_000_000})
-        assert await store.write(moves.admit, PLENTY) == []
+        assert await store.write(admission.admit, PLENTY) == []
         assert (await store.read(moves.outlook)).due == 4_000_000_000_000
 
     async def test_dependants_start_when_all_they_need_has_completed(self, store, project):
         one, two = await add_task(store, project), await add_task(store, project)
         third = await add_task(store, project, needs=(one.id, two.id))
         assert third.stage is Stage.BLOCKED
-        for claimed in await store.write(moves.admit, PLENTY):
+        for claimed in await store.write(admission.admit, PLENTY):
             assert (await store.read(tasks.get_task, third.id)).stage is Stage.BLOCKED
             await finish(store, claimed)
         assert (await store.read(tasks.get_task, third.id)).stage is Stage.QUEUED

@@ -76,6 +76,33 @@ def shell(script: str, **more: Any) -> dict[str, Any]:
     return {"driver": "command", "command": ["/bin/sh", "-c", script], **more}
 
 
+SPENDS = """
+import json, os, sys, time
+def say(message):
+    sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\\n")
+    sys.stdout.flush()
+cost = {"sessionUpdate": "usage_update", "cost": {"amount": AMOUNT, "currency": "USD"}}
+for line in sys.stdin:
+    message = json.loads(line)
+    method, number = message.get("method"), message.get("id")
+    if method == "initialize":
+        say({"id": number, "result": {"protocolVersion": 1}})
+    elif method == "session/new":
+        say({"id": number, "result": {"sessionId": "s-1"}})
+    elif method == "session/prompt":
+        open(f"spent-{os.environ['MUSTER_TASK']}.txt", "w").close()
+        say({"method": "session/update", "params": {"sessionId": "s-1", "update": cost}})
+        time.sleep(PAUSE)
+        say({"id": number, "result": {"stopReason": "end_turn"}})
+"""
+
+
+def spending(usd: float, seconds: float = 0) -> dict[str, Any]:
+    """An own agent that says what it has cost, and ends so much later."""
+    script = SPENDS.replace("AMOUNT", str(usd)).replace("PAUSE", str(seconds))
+    return {"driver": "acp", "command": [sys.executable, "-c", script]}
+
+
 def waiting_for(go: Path) -> str:
     """Shell words that go on once a file is there."""
     return f"while [ ! -e '{go}' ]; do sleep 0.02; done;"

@@ -22,11 +22,12 @@ from muster.domain.agent import Role
 from muster.domain.errors import Conflict, Cycle, Invalid, Stale
 from muster.domain.task import ACTIVE, HOLDS_A_SLOT, TERMINAL, Stage, TaskType
 from muster.domain.verdict import BreakpointKind
-from muster.store import agents, events, judgements, moves, projects, tasks
+from muster.store import admission, agents, events, judgements, moves, projects, tasks
+from muster.store.admission import Limits
 from muster.store.agents import NewAgent
 from muster.store.base import Tx
 from muster.store.judgements import NewBreakpoint
-from muster.store.moves import Fence, Limits, Move
+from muster.store.moves import Fence, Move
 from muster.store.projects import NewProject
 from muster.store.schema import metadata
 from muster.store.tasks import NewTask
@@ -119,7 +120,7 @@ class Walk(RuleBasedStateMachine):
 
     @rule(target=claims)
     def admit(self):
-        claimed = self.do(moves.admit, Limits(FLEET, {}, FLEET))
+        claimed = self.do(admission.admit, Limits(FLEET, {}, FLEET))
         for task in claimed:
             assert task.token not in self.tokens, "a token was given out twice"
             self.tokens.add(task.token)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from engine.houses import town
+from engine.houses import spending, town
 from house.patience import PATIENCE
 from muster.wiring.house import House
 
@@ -109,34 +109,15 @@ async def test_a_program_that_was_done_while_nobody_listened_is_not_late(tmp_pat
         assert task["agents"][0]["outcome"] == "completed"
 
 
-SPENDS = """
-import json, sys, time
-def say(message):
-    sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\\n")
-    sys.stdout.flush()
-cost = {"sessionUpdate": "usage_update", "cost": {"amount": 2.0, "currency": "USD"}}
-for line in sys.stdin:
-    message = json.loads(line)
-    method, number = message.get("method"), message.get("id")
-    if method == "initialize":
-        say({"id": number, "result": {"protocolVersion": 1}})
-    elif method == "session/new":
-        say({"id": number, "result": {"sessionId": "s-1"}})
-    elif method == "session/prompt":
-        say({"method": "session/update", "params": {"sessionId": "s-1", "update": cost}})
-        time.sleep(PAUSE)
-        say({"id": number, "result": {"stopReason": "end_turn"}})
-"""
-
-
 @pytest.mark.parametrize("pause", [300, 0], ids=["in the middle", "at its end"])
 async def test_a_run_that_spent_more_than_its_budget_is_stopped(tmp_path, pause):
-    script = SPENDS.replace("PAUSE", str(pause))
-    agents = {"spends": {"driver": "acp", "command": [sys.executable, "-c", script]}}
-    async with town(tmp_path, agents, test_command="true", max_attempts=1) as place:
+    async with town(
+        tmp_path, {"spends": spending(2.0, pause)}, test_command="true", max_attempts=1
+    ) as place:
         task = await place.do("spends", type="chore", budget_usd=1.5)
         (agent,) = task["agents"]
         assert agent["outcome"] == "budget", agent["reason"]
         assert "$2.00 of $1.50" in agent["reason"]
+        assert f"muster task budget {task['label']} USD" in agent["reason"]
         fine = await place.do("spends", type="chore", budget_usd=2.5) if not pause else None
         assert fine is None or fine["agents"][0]["outcome"] == "completed"

@@ -14,7 +14,7 @@ from engine.houses import CALC, UNITTEST, commit, git, marked, shell, town, wait
 from house.patience import PATIENCE
 from muster.domain.agent import Role
 from muster.domain.errors import Invalid
-from muster.store import agents, moves
+from muster.store import admission, agents
 from muster.store.agents import NewAgent
 
 GOOD = shell("printf 'def sub(a, b):\\n    return a - b\\n' >> calc.py; echo done")
@@ -163,7 +163,7 @@ async def test_a_workspace_left_by_a_crash_gives_way_when_the_branch_has_moved(t
         await place.house.daemon.stop()
         made = await place.submit("good", type="chore")
         store = place.house.store
-        (task,) = await store.write(moves.admit, moves.Limits(1, {}, 1))
+        (task,) = await store.write(admission.admit, admission.Limits(1, {}, 1))
         new = NewAgent("coding-00000001", Role.CODING, "command", "process")
         await store.write(agents.start_agent, task, new)
         mirror = place.house.workspaces.mirror(task.project_id)

@@ -47,6 +47,15 @@ def test_the_prompt_holds_the_task_and_how_it_is_judged() -> None:
     assert "last attempt" not in text
 
 
+def test_a_manager_is_told_how_many_work_at_once_and_what_they_may_spend() -> None:
+    project = replace(PROJECT, settings=replace(PROJECT.settings, max_workers=3))
+    boss = replace(TASK, playbook="manager")
+    text = brief(boss, project)
+    assert "At most 3 of your workers run at once." in text
+    assert "spend" not in text
+    assert "may spend $5.00 together. Once 90% of it" in brief(replace(boss, budget_usd=5), project)
+
+
 @pytest.mark.parametrize("task_type", TaskType)
 def test_tests_that_fail_without_the_change_are_asked_of_features_and_bugs(
     task_type: TaskType,

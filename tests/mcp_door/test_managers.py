@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from engine.houses import shell
+from engine.houses import shell, spending
 from mcp_door.streets import TOKEN, call, refused, street
 from muster.domain.errand import MOST_WORKERS
 
@@ -18,6 +18,7 @@ TOOLS = {
 OTHERS = {
     "makes": shell("echo working; echo x > made-$MUSTER_TASK.txt"),
     "fails": shell("echo no >&2; exit 3"),
+    "spends": spending(1.9, 600),
     "fails-once": shell('test "$MUSTER_ATTEMPT" -gt 1 || exit 3; echo x > late.txt'),
 }
 
@@ -178,6 +179,24 @@ async def test_a_manager_cannot_spawn_without_end(here):
         problem = await refused(boss, "spawn_worker", id="more", prompt="do")
         assert (problem["code"], str(MOST_WORKERS) in problem["detail"]) == ("conflict", True)
         assert len((await call(boss, "list_workers"))["workers"]) == MOST_WORKERS
+
+
+async def test_a_manager_sees_what_is_left_to_spend_and_spawns_nothing_without(here):
+    _, token = await manager(here, budget_usd=2.0)
+    async with here.client(token) as boss:
+        team = await call(boss, "list_workers")
+        assert (team["at_once"], team["budget_left_usd"]) == (4, 1.8)
+        await worker(boss, agent="spends")
+        team = await call(boss, "wait_for_workers", wait_seconds=60)
+        (one,) = team["workers"]
+        assert (one["status"], team["budget_left_usd"]) == ("failed", 0.0)
+        assert "have spent $1.90 of $2.00" in one["reason"]
+        for asked in (
+            refused(boss, "spawn_worker", id="two", prompt="do"),
+            refused(boss, "retry_worker", id="one", note="cheaper"),
+        ):
+            problem = await asked
+            assert (problem["code"], "$1.90 of $2.00" in problem["detail"]) == ("conflict", True)
 
 
 async def test_under_manual_a_person_says_go_to_each_worker(tmp_path):

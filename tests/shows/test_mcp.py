@@ -6,8 +6,10 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,6 @@ from house.ports import free_port
 from model_server.server import ModelServer
 
 SCRIPT: list[dict[str, Any]] = [
-    {
-        "text": "I look around.",
-        "tools": [{"tool": "bash", "command": "sleep 4"}],
-    },
     {
         "text": "I tell.",
         "tools": [
@@ -65,16 +63,25 @@ WRITES = [
     SCRIPT[-2],
     {"text": "Done."},
 ]
-OUTLASTS = [SCRIPT[1], {"tools": [{"tool": "bash", "command": "sleep 8"}]}, *SCRIPT[2:]]
 SEARCH = {"tools": [{"tool": "search", "query": "muster report_progress finish"}]}
-SCRIPTS = {
-    "tell": SCRIPT[1:],
-    "seek": [SCRIPT[0], SEARCH, *SCRIPT[1:]],
-    "write": WRITES,
-    "outlast": OUTLASTS,
-}
 
 
+def scripts(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """What is answered; some of it once a file says that the time has come."""
+
+    def waits(name: str) -> dict[str, Any]:
+        return {"until": str(folder / name), "tools": [{"tool": "bash", "command": "true"}]}
+
+    return {
+        "tell": SCRIPT,
+        "seek": [waits("connected"), SEARCH, *SCRIPT],
+        "write": WRITES,
+        "outlast": [SCRIPT[0], waits("restarted"), *SCRIPT[1:]],
+    }
+
+
+CONNECTED = ("mcpServer/startupStatus/updated", '"muster"', '"ready"')
+"""Codex connects beside its first turn; a turn that comes before has none of the tools."""
 SETTINGS = "disk_floor_mb = 1\nmax_attempts = 1\n"
 
 
@@ -84,9 +91,32 @@ def environment(name: str, model: ModelServer) -> dict[str, str]:
 
 
 @pytest.fixture
-def model() -> Iterator[ModelServer]:
-    with ModelServer(SCRIPTS) as running:
+def model(tmp_path: Path) -> Iterator[ModelServer]:
+    with ModelServer(scripts(tmp_path)) as running:
         yield running
+
+
+@contextmanager
+def heeded(home: Path, words: tuple[str, ...], file: Path) -> Iterator[None]:
+    """Put a file there once a program has written a line with all of these words."""
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.05):
+            lines = (
+                line for out in home.glob("runs/*/out") for line in out.read_text().split("\n")
+            )
+            if any(all(word in line for word in words) for line in lines):
+                file.touch()
+                return
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield
+    finally:
+        over.set()
+        looking.join()
 
 
 @pytest.mark.parametrize(
@@ -101,7 +131,7 @@ def model() -> Iterator[ModelServer]:
             "sandbox",
             marks=[pytest.mark.needs_claude, pytest.mark.needs_bubblewrap, pytest.mark.long],
         ),
-        # It connects beside its first turn, and finds tools by searching.
+        # It finds tools by searching.
         pytest.param("codex", "seek", "process", marks=[pytest.mark.needs_codex]),
         pytest.param(
             "opencode", "tell", "process", marks=[pytest.mark.needs_opencode, pytest.mark.long]
@@ -115,7 +145,7 @@ def test_it_reports_and_hands_in_its_result(
     repo = make_repo(tmp_path / "repo", {"a.txt": "a\n"})
     env = environment(name, model)
     settings(home, SETTINGS)
-    with served(home, env):
+    with served(home, env), heeded(home, CONNECTED, tmp_path / "connected"):
         assert muster(home, "init", ".", "--yes", "--test", "true", cwd=repo).code == 0
         which = ["--model", program.model] if program.model else []
         done = muster(
@@ -178,6 +208,7 @@ def test_its_tools_work_on_when_the_server_was_killed_meanwhile(
         assert until(home, lambda event: event["payload"].get("progress") == "half way")
         os.kill(json.loads((home / "server.json").read_text())["pid"], signal.SIGKILL)
         assert muster(home, *up, env=env).code == 0
+        (tmp_path / "restarted").touch()
         assert until(home, lambda event: event["type"] in {"task.completed", "task.failed"})
         task = muster(home, "task", "show", made["id"], "--json").json
         assert (task["status"], task["attempt"]) == ("completed", 1), task["reason"]

@@ -18,10 +18,10 @@ from contracts.store import StoreContract, add_project, add_task
 from house.databases import put_database
 from muster.domain.agent import Role
 from muster.domain.errors import Unavailable
-from muster.store import agent_tokens, agents, events, migrate, moves, tasks
+from muster.store import admission, agent_tokens, agents, events, migrate, tasks
+from muster.store.admission import Limits
 from muster.store.agents import NewAgent
 from muster.store.migrations import run
-from muster.store.moves import Limits
 from muster.store.schema import metadata
 from muster.store.sqlite import SqliteStore
 
@@ -160,7 +160,7 @@ async def test_a_database_of_the_first_schema_opens_with_what_it_held(tmp_path):
     store = SqliteStore(path)
     assert store.describe()["schema"] == migrate.HEAD
     task = await add_task(store, "prj_1")
-    claimed = (await store.write(moves.admit, Limits(1, {}, 1)))[0]
+    claimed = (await store.write(admission.admit, Limits(1, {}, 1)))[0]
     new = NewAgent("coding-00000001", Role.CODING, "command", "process")
     agent = await store.write(agents.start_agent, claimed, new)
     assert (agent.task_id, agent.result) == (task.id, None)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from muster.domain.agent import Outcome
 from muster.domain.task import Autonomy
 from muster.domain.verdict import OPTIONS, BreakpointKind, Decision, Finding, Severity, Step
-from muster.supervision.decide import ASK_EVERY, DEFAULT_PARK_MS, LONGEST_PARK_MS, decide
+from muster.supervision.decide import ASK_EVERY, DEFAULT_PARK_MS, LONGEST_PARK_MS, Ended, decide
 from muster.supervision.evidence import CheckResult
 
 GOOD = Finding("tests.green", Severity.OK, "The tests pass.")
@@ -38,17 +38,17 @@ def decided(
     retry_at: int | None = None,
     unspent: int = 1,
 ) -> Decision:
-    return decide(
-        findings,
+    ended = Ended(
+        outcome=outcome,
         autonomy=autonomy,
         tries=tries,
         max_attempts=max_attempts,
-        outcome=outcome,
         retry_at=retry_at,
         now=NOW,
         label="MU-7",
         unspent=unspent,
     )
+    return decide(findings, ended)
 
 
 @pytest.mark.parametrize("autonomy", [Autonomy.MANUAL, Autonomy.CONFIRM])

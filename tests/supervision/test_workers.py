@@ -9,6 +9,7 @@ import pytest
 from muster.domain.agent import Outcome
 from muster.domain.task import Autonomy, Stage, Task, TaskType
 from muster.domain.verdict import Severity, Step
+from muster.supervision.decide import Ended
 from muster.supervision.workers import Worked, decide_managed, is_over, judge_workers
 
 GOOD = {"status": "completed", "output": "all of it"}
@@ -32,13 +33,15 @@ def decided(
     team = [Worked(worker(stage), None) for stage in stages]
     found = judge_workers(outcome, "why", summary, team, had_wish=had_wish)
     given = {"autonomy": Autonomy.FULL, "tries": 1, "max_attempts": 3, **more}
-    return decide_managed(found, outcome=outcome, label="MU-1", **given)
+    return decide_managed(found, Ended(outcome=outcome, label="MU-1", **given))
 
 
 @pytest.mark.parametrize("autonomy", Autonomy)
 def test_it_is_accepted_unasked_when_nothing_failed(autonomy: Autonomy) -> None:
     good = decided(Stage.COMPLETED, Stage.CANCELLED, autonomy=autonomy)
     assert good.step is Step.ACCEPT
+    assert good.reasons[0] == "1 of 2 workers have completed."
+    assert decided(Stage.COMPLETED).reasons == ("MU-2 (one) is completed and is merged.",)
     assert decided(autonomy=autonomy, had_wish=False).step is Step.ACCEPT
 
 

@@ -130,6 +130,8 @@ class FakeFleet:
             "output_tokens": 0,
             "paths": [],
             "wish": None,
+            "parent_id": None,
+            "errand": None,
             "list_position": None,
             "added": None,
             "removed": None,
@@ -324,6 +326,8 @@ class FakeFleet:
                         for v in detail["verdicts"]
                     ],
                     "breakpoint": open_asks[0] if open_asks else None,
+                    "parent": self.tasks.get(task["parent_id"] or ""),
+                    "workers": [t for t in self.tasks.values() if t["parent_id"] == task["id"]],
                 }
         raise NotFound(f"there is no task '{ref}'", hint="muster task list shows them")
 

@@ -127,7 +127,7 @@ async def whole(browser: Browser, name: str = "fleet", **page: Any) -> dict[str,
         "figures", "needs", "filtered", "pause", "count-rail", "count-bar", "running",
         *(f"{what}-{c}" for what in ("head", "more")
           for c in ("queue", "planning", "working", "checking", "done")),
-        *(f"t-{p}" for p in ("acts", "head", "plan", "trail", "gate", "budget", "points",
+        *(f"t-{p}" for p in ("acts", "head", "plan", "trail", "gate", "team", "budget", "points",
                              "counts-diff", "counts-checks", "termbar", "checks", "diff",
                              "preview")),
         "in-list", "in-detail",
@@ -318,6 +318,21 @@ async def test_a_task_page_follows_its_task_and_not_the_others(browser, fleet):
     await browser.tell(ping=1)
     message = await browser.message()
     assert "pong" in message or not any(op[1].startswith("t-") for op in message["ops"])
+
+
+async def test_a_managers_page_follows_its_workers_and_a_workers_its_manager(browser, fleet):
+    fleet.add_task("Split it", "executing", number=700, playbook="manager")
+    own = {"parent_id": "tsk_0700", "errand": "one"}
+    fleet.add_task("Write one", "executing", number=701, **own)
+    await whole(browser, "task", ref="tsk_0700")
+    assert "Running" in browser.parts["t-team"]
+    fleet.change("tsk_0701", status="completed")
+    await browser.frame()
+    assert "Done" in browser.parts["t-team"]
+    await whole(browser, "task", ref="tsk_0701")
+    fleet.change("tsk_0700", status="cancelled")
+    await browser.frame()
+    assert "Cancelled" in browser.parts["t-team"]
 
 
 async def test_an_inbox_follows_what_is_decided_elsewhere(browser, fleet):

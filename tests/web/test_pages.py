@@ -180,6 +180,28 @@ async def test_a_task_page_can_be_read_without_a_script(read):
     assert "$1.84 / 3.00" in page.one("section", id="t-budget").words
 
 
+async def test_a_manager_and_its_workers_lead_to_each_other_with_their_states(fleet, read):
+    boss = fleet.add_task("Split it", "executing", number=700, playbook="manager", cost_usd=0.5,
+                          budget_usd=4.0)  # fmt: skip
+    assert "none yet" in (await read("/tasks/tsk_0700")).one("section", id="t-team").words
+    own = {"parent_id": boss["id"]}
+    fleet.add_task("Write one", "completed", number=701, errand="one", cost_usd=1.5, **own)
+    fleet.add_task("Write two", "failed", number=702, errand="two", reason="it broke", **own)
+    page = await read("/tasks/tsk_0700")
+    team = page.one("section", id="t-team")
+    rows = page.all("a", class_="ck")
+    assert [row.attributes["href"] for row in rows] == ["/tasks/tsk_0701", "/tasks/tsk_0702"]
+    assert "MU-701oneDone · $1.50" in team.words
+    assert "MU-702twoFailed" in team.words
+    assert "it broke" in rows[1].attributes["title"]
+    assert "$2.00 / 4.00" in page.one("section", id="t-budget").words
+    one = await read("/tasks/tsk_0701")
+    (row,) = one.all("a", class_="ck")
+    assert row.attributes["href"] == "/tasks/tsk_0700"
+    assert "MU-700Split itRunning" in one.one("section", id="t-team").words
+    assert "hidden" in (await read("/tasks/tsk_0482")).one("section", id="t-team").attributes
+
+
 async def test_only_the_tab_that_was_asked_for_is_open(read):
     for tab in ("terminal", "diff", "checks"):
         page = await read(f"/tasks/tsk_0482?tab={tab}")
@@ -348,7 +370,8 @@ def evil_fleet() -> FakeFleet:
              "binary": False, "truncated": True, "patch": patch}
         ],
     }  # fmt: skip
-    fleet.add_task(EVIL, "blocked", needs=[running["id"]])
+    fleet.add_task(EVIL, "blocked", needs=[running["id"]], parent_id=running["id"], errand=EVIL,
+                   reason=EVIL)  # fmt: skip
     fleet.add_task(EVIL, "completed")
     fleet.add_task(EVIL, "failed", reason=EVIL)
     return fleet
@@ -373,7 +396,7 @@ async def test_no_text_from_outside_becomes_markup(path):
     assert page.all("img") == []
     assert [s for s in page.all("script") if "src" not in s.attributes] == []
     assert "\x1b" not in html
-    assert "49" not in re.sub(r"\d{3,}|[0-9a-f]{8,}", "", page.text)
+    assert "49" not in re.sub(r"\d{3,}|\d\d:\d\d|[0-9a-f]{8,}", "", page.text)
 
 
 async def test_an_error_page_does_not_repeat_markup_either():

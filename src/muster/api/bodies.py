@@ -40,9 +40,14 @@ class NewTask(Body):
 
 
 class TaskChange(Body):
-    """What can be changed of a task that has not started."""
+    """What can be changed of a task."""
 
-    after: list[str] = Field(description="further tasks that must complete first")
+    after: list[str] | None = Field(
+        None, description="further tasks that must complete first; before it starts"
+    )
+    budget_usd: float | None = Field(
+        None, description="what it may cost; from its next attempt, for a manager at once"
+    )
 
 
 class TakeCheckpoint(Body):

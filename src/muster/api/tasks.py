@@ -44,7 +44,7 @@ def tasks_routes(service: Service) -> APIRouter:
 
     @router.patch("/{ref}")
     async def change_task(ref: str, body: bodies.TaskChange) -> Any:
-        """Let a task wait for more tasks."""
+        """Let a task wait for more tasks, or set what it may cost."""
         return await service.change_task(ref, body.sent())
 
     @router.get("/{ref}/diff")

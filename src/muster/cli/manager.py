@@ -46,6 +46,13 @@ _AT_WORK = "queued,planning,executing,monitoring,waiting"
 @click.option("--agent", metavar="NAME", help="A driver, a preset or an own agent.")
 @click.option("--runtime", metavar="NAME", help="Where they run [the most contained that works].")
 @click.option("--autonomy", metavar="LEVEL", help="How much may be done unasked.")
+@click.option(
+    "--budget",
+    "budget_usd",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="USD",
+    help="What it may cost with all of its workers.",
+)
 @click.option("--wait", is_flag=True, help="Wait until it is done or needs a person.")
 @click.option("--wait-timeout", type=click.FloatRange(min=0), metavar="SECONDS")
 def manager(
@@ -57,7 +64,7 @@ def manager(
     ssh_key: str | None,
     wait: bool,
     wait_timeout: float | None,
-    **fields: str | None,
+    **fields: Any,
 ) -> int:
     """Have a manager split a WISH into tasks, spawn workers for them, and sum up.
 
@@ -69,6 +76,8 @@ def manager(
     with reach(line) as muster:
         project = _project(line, muster, repo, branch, token_file, ssh_key)
         task = None if wish else _at_work(muster, project)
+        if task is None:
+            _tell_of_one(line, muster)
         is_new = task is None
         if task is None:
             task = muster.create_task(project, (wish or "").strip(), playbook=MANAGER, **given)
@@ -153,6 +162,16 @@ def _on_branch(project: Any, branch: str | None) -> str:
             hint="leave --branch out, or register it anew: muster project remove, then again",
         )
     return str(project["id"])
+
+
+def _tell_of_one(line: Line, muster: Muster) -> None:
+    """Say so where workers cannot run side by side."""
+    if muster.queue_settings()["max_concurrent"] == 1:
+        out.tell(
+            line,
+            "the queue lets one agent run at once, so workers run one after another; for more:"
+            " muster queue set max_concurrent 4",
+        )
 
 
 def _at_work(muster: Muster, project: str) -> Task | None:

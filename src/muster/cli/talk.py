@@ -16,7 +16,7 @@ from muster.cli.line import Line
 from muster.cli.look import Ink, some
 from muster.cli.reach import reach
 from muster.cli.task_page import answer_command
-from muster.cli.watch import ENDS, PATIENT
+from muster.cli.watch import ENDS, PATIENT, what_now
 from muster.client import Muster
 from muster.client.shapes import Event, Task
 from muster.domain.errors import Conflict, Gone, MusterError
@@ -44,6 +44,7 @@ class Talk:
         self._fault: MusterError | None = None
         self._known: dict[str, Task | None] = {task["id"]: None}
         self._left = ""
+        self._is_to_end = False
 
     def until_left(self) -> int:
         """Converse until the person leaves or the task ends; the exit status."""
@@ -56,12 +57,17 @@ class Talk:
                 for text in self._lines():
                     if not self._heed(muster, text):
                         break
+                else:
+                    if self._is_to_end:
+                        self._over.wait()
         except KeyboardInterrupt:
             out.tell(self._line, "")
         if self._over.is_set():
             follower.join()
             if self._fault is not None:
                 raise self._fault
+            with reach(self._line) as muster:
+                out.tell(self._line, what_now(muster.get_task(self._task["id"])))
             return self._ended
         out.tell(self._line, f"left {label}; its manager lives on: muster manager goes back to it")
         return 0
@@ -98,7 +104,7 @@ class Talk:
                 muster.cancel_task(self._task["id"])
             case "/done":
                 self._say(muster, _DONE)
-                self._over.wait()
+                self._is_to_end = True
             case _ if text.startswith("/"):
                 out.tell(self._line, f"there is no {text.split()[0]}; {_HELP}")
             case _:

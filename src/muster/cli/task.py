@@ -128,6 +128,20 @@ def retry(line: Line, name: str, note: str) -> None:
 
 @command()
 @click.argument("name", metavar="TASK")
+@click.argument("usd", metavar="USD", type=click.FloatRange(min=0, min_open=True))
+def budget(line: Line, name: str, usd: float) -> None:
+    """Set what a task may cost, in US dollars; a manager with all of its workers.
+
+    It counts from the next attempt; for a manager and its workers at once.
+    """
+    with reach(line) as muster:
+        found = muster.set_budget(name, usd)
+    again = found["status"] in {"failed", "waiting"}
+    _acted(line, found, f"Try it again: muster task retry {name}" if again else "")
+
+
+@command()
+@click.argument("name", metavar="TASK")
 def merge(line: Line, name: str) -> None:
     """Merge accepted work into the project's branch."""
     with reach(line) as muster:
@@ -162,7 +176,7 @@ def log(line: Line, name: str) -> None:
 
 
 for _command in (
-    *(list_, show, approve, cancel, retry, diff, merge, log),
+    *(list_, show, approve, cancel, retry, budget, diff, merge, log),
     *(checkpoints, checkpoint, restore, fork),
 ):
     task.add_command(_command)

@@ -8,6 +8,7 @@ from typing import Any
 from muster.cli.look import Ink, ago, between, duration, facts, indented, money, some, table
 from muster.client.shapes import Agent, Breakpoint, Finding, Footprint, TaskDetail, Verdict
 from muster.domain.plain import plain
+from muster.domain.task import MANAGER
 
 _MOST_NAMES = 8
 _STEPS = {
@@ -24,6 +25,7 @@ def task_page(ink: Ink, task: TaskDetail) -> str:
     parts = [
         _head(ink, task),
         _description(ink, task),
+        _workers(ink, task),
         *_attempts(ink, task),
         _question(ink, task["breakpoint"]),
         _next(ink, task),
@@ -42,6 +44,7 @@ def _head(ink: Ink, task: TaskDetail) -> str:
     pairs = [
         ("why", some(task["reason"])),
         ("now", some(live["last_line"]) if live else ""),
+        ("manager", _manager(ink, task)),
         ("needs", ", ".join(map(some, task["needs_labels"]))),
         ("agent", " on ".join(filter(None, (some(task["agent"]), some(task["runtime"]))))),
         ("autonomy", some(task["autonomy"])),
@@ -56,11 +59,42 @@ def _head(ink: Ink, task: TaskDetail) -> str:
     return "\n".join([title, " · ".join(filter(None, state)), facts(ink, pairs)])
 
 
-def _cost(item: Mapping[str, Any]) -> str:
-    tokens = f"{item['input_tokens']:,} tokens in, {item['output_tokens']:,} out"
-    budget = item.get("budget_usd")
-    of = f" of {money(budget)}" if budget else ""
-    return f"{money(item['cost_usd'])}{of} · {tokens}"
+def _cost(task: TaskDetail) -> str:
+    tokens = f"{task['input_tokens']:,} tokens in, {task['output_tokens']:,} out"
+    parts = [money(task["cost_usd"])]
+    if task["workers"]:
+        parts.append(f"with its workers {money(_spent(task))}")
+    of = f" of {money(task['budget_usd'])}" if task["budget_usd"] else ""
+    return f"{', '.join(parts)}{of} · {tokens}"
+
+
+def _spent(task: TaskDetail) -> float:
+    return task["cost_usd"] + sum(worker["cost_usd"] for worker in task["workers"])
+
+
+def _manager(ink: Ink, task: TaskDetail) -> str:
+    """The manager that has spawned the task."""
+    parent = task["parent"]
+    if parent is None:
+        return ""
+    called = f"which calls it {some(task['errand'])}" if task["errand"] else ""
+    return ", ".join(filter(None, (some(parent["label"]), ink.state(parent["status"]), called)))
+
+
+def _workers(ink: Ink, task: TaskDetail) -> str:
+    """The workers that the task has spawned, each with where it stands."""
+    rows = [
+        [
+            some(worker["label"]),
+            ink.state(worker["status"]),
+            some(worker["errand"]),
+            money(worker["cost_usd"]),
+            some(worker["reason"]) or some(worker["title"]),
+        ]
+        for worker in task["workers"]
+    ]
+    head = ["WORKER", "STATE", "NAME", "COST", "WHY"]
+    return f"{ink.paint('bold', 'Workers')}\n{indented(table(ink, head, rows))}" if rows else ""
 
 
 def _time(task: TaskDetail) -> str:
@@ -200,7 +234,10 @@ def next_steps(task: TaskDetail) -> list[str]:
         "cancelled": [f"muster task retry {label}"],
         "executing": [f"muster agent logs -f {some(live['id'])}"] if live else [],
     }
-    return by_status.get(task["status"], [])
+    if task["playbook"] == MANAGER:  # it has no change of its own
+        by_status |= {"completed": [], "waiting": []}
+    team = [f"muster worker list --manager {label}"] if task["workers"] else []
+    return [*team, *by_status.get(task["status"], [])]
 
 
 def task_log(ink: Ink, steps: Iterable[Footprint]) -> str:

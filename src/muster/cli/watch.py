@@ -10,6 +10,7 @@ from muster.cli.out import Progress
 from muster.cli.task_page import answer_command
 from muster.client import Muster, Patience
 from muster.client.shapes import Event, TaskDetail
+from muster.domain.task import MANAGER
 
 ENDS = {"completed": 0, "failed": 1, "cancelled": 1, "waiting": 7, "proposed": 7}
 """The exit status for each state in which waiting is over."""
@@ -116,6 +117,8 @@ def what_now(task: TaskDetail) -> str:
         return f"{label} needs you: {some(asked['question'])}\n{options}"
     if task["status"] == "proposed":
         return f"{label} waits for your go:\n  muster task approve {label}"
+    if task["status"] == "completed" and task["playbook"] == MANAGER:
+        return f"See its workers: muster worker list --manager {label}"
     if task["status"] == "completed":
         return f"See what it changed: muster task diff {label}"
     return f"See why: muster task show {label}"

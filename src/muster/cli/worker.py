@@ -124,6 +124,7 @@ def list_(line: Line, project: str | None, manager: str | None, ended_too: bool)
 
 def _row(ink: Ink, item: Task) -> list[str]:
     live = item["live_agent"]
+    title, why = some(item["title"]), "" if live else some(item["reason"])
     return [
         some(item["label"]),
         ink.state(item["status"]),
@@ -131,7 +132,7 @@ def _row(ink: Ink, item: Task) -> list[str]:
         some(live["id"]) if live else "-",
         some(live["runtime"]) if live else some(item["runtime"]) or "-",
         money(item["cost_usd"]),
-        some(item["title"]),
+        f"{title} ({why})" if why else title,
     ]
 
 

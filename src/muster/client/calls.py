@@ -177,6 +177,11 @@ class Muster:
         """Have a task tried again; the agent is told the note."""
         return cast(Task, self._post("tasks", task, "retry", body=_given(note=note or None)))
 
+    def set_budget(self, task: str, budget_usd: float) -> Task:
+        """Set what a task may cost, in US dollars; a manager with all of its workers."""
+        path = path_of("tasks", task)
+        return cast(Task, self._wire.call("PATCH", path, body={"budget_usd": budget_usd}))
+
     def merge_task(self, task: str) -> Task:
         """Merge accepted work into the project's branch."""
         return cast(Task, self._post("tasks", task, "merge"))

@@ -255,6 +255,7 @@ class TaskDetail(Task):
     breakpoint: Breakpoint | None
     checkpoints: list[Checkpoint]
     trail: list[Footprint]
+    parent: Task | None
     workers: list[Task]
 
 

@@ -14,6 +14,8 @@ from muster.domain.telling import Telling
 PROMPT_BYTES = 64_000
 MOST_WORKERS = 40
 """How many workers one manager may spawn and set to work again in all."""
+KEPT = 0.1
+"""The part of a manager's budget that its workers leave to it, so that it can still sum up."""
 
 NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{0,39}$", re.IGNORECASE | re.ASCII)
 _KEYS = frozenset({"id", "prompt", "title", "type", "after", "agent", "paths"})

@@ -22,6 +22,8 @@ KINDS: Mapping[str, str] = {
     "task.completed": "the work passed and is merged or needed no merge",
     "task.failed": "the task ended without passing",
     "task.cancelled": "a person ended the task",
+    "task.held": "a worker waits for others of its manager to end",
+    "task.changed": "a person changed what a task may cost",
     "task.wished": "a person asked for a cancel, a retry or a merge",
     "agent.starting": "an agent was given its run id",
     "agent.started": "an agent's program runs",

@@ -33,6 +33,7 @@ class ProjectSettings:
     type_command: str | None = None
     test_paths: tuple[str, ...] = DEFAULT_TEST_PATHS
     max_concurrent: int = 8
+    max_workers: int = 4
     max_attempts: int = 3
     budget_usd: float | None = None
     timeout_minutes: float = 120.0

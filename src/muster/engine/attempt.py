@@ -19,6 +19,7 @@ from muster.engine.logins import bring_home
 from muster.engine.managed import place_to_manage, told_of_workers
 from muster.engine.order import (
     agent_job,
+    budget_of,
     door_to,
     mailbox_of,
     order_of,
@@ -39,6 +40,7 @@ from muster.engine.tools import (
     own_file_at,
     place_of,
     program_of,
+    project_and_purse,
 )
 from muster.engine.watch import Watch
 from muster.failpoint import failpoint
@@ -46,7 +48,7 @@ from muster.knowledge.brief import brief
 from muster.own_file import OwnFile
 from muster.runtimes.base import Exit
 from muster.runtimes.rundir import RunDir
-from muster.store import agent_tokens, projects, words
+from muster.store import agent_tokens, words
 from muster.store import agents as agent_verbs
 from muster.store.agents import EndedAgent, NewAgent
 from muster.store.base import Tx
@@ -58,9 +60,9 @@ from muster.workspace.base import Workspace
 
 async def prepare(tools: Tools, task: Task) -> Task:
     """Give the attempt its agent, its workspace and its prompt; then it is running."""
-    project = await tools.store.read(projects.get_project, task.project_id)
+    project, purse = await tools.store.read(project_and_purse, task)
     base, own = await _base(tools, task, project)
-    job = job_by(tools, task, project, own)
+    job = job_by(tools, task, project, own, purse)
     driver, options = program_of(tools, job)
     runtime = await (place_to_manage if task.manages else place_of)(tools, job)
     if task.listens and not driver.capabilities.two_way:
@@ -143,7 +145,7 @@ async def run(tools: Tools, task: Task) -> Task:
     told = asyncio.ensure_future(_started(tools, task, agent, workspace))
     follower = Follower(runtime, run_dir, tools.wish(task.id))
     reader = driver.reader(wanted)
-    watch = Watch(tools, task, agent, driver, reader, follower, wanted.budget_usd)
+    watch = Watch(tools, task, agent, driver, reader, follower, budget_of(job, options))
     if wanted.ask:
         watch.seconds = seconds_of(job, options)
     try:

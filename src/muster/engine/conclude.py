@@ -20,7 +20,7 @@ from muster.engine.managed import examine_workers
 from muster.engine.points import point_of, snapshot
 from muster.engine.tools import Job, Tools, in_thread, job_and_agent
 from muster.store.moves import Fence, Move, move
-from muster.supervision.decide import decide
+from muster.supervision.decide import Ended, decide
 from muster.supervision.evidence import Changes
 from muster.supervision.validate import validate
 from muster.supervision.workers import decide_managed
@@ -122,12 +122,11 @@ def _verdict(tools: Tools, job: Job, agent: Agent, findings: list[Finding]) -> V
     task = job.task
     retry_at = (task.feedback or {}).get("ending", {}).get("retry_at")
     rule = decide_managed if task.manages else decide
-    decision = rule(
-        findings,
+    ended = Ended(
+        outcome=agent.outcome or Outcome.FAILED,
         autonomy=job.autonomy,
         tries=task.tries,
         max_attempts=job.settings.max_attempts,
-        outcome=agent.outcome or Outcome.FAILED,
         retry_at=int(retry_at * 1000) if retry_at else None,
         now=int(tools.clock() * 1000),
         label=task.label,
@@ -139,7 +138,7 @@ def _verdict(tools: Tools, job: Job, agent: Agent, findings: list[Finding]) -> V
         attempt=task.attempt,
         agent_id=agent.id,
         findings=tuple(findings),
-        decision=decision,
+        decision=rule(findings, ended),
         confidence=None,
         created_at=int(tools.clock() * 1000),
     )

@@ -7,9 +7,9 @@ import shutil
 from muster.domain.task import Task
 from muster.engine.tools import Tools
 from muster.settings import resolve
-from muster.store import judgements, moves, projects
+from muster.store import admission, judgements, projects
+from muster.store.admission import Limits
 from muster.store.base import Tx
-from muster.store.moves import Limits
 
 
 async def admit(tools: Tools) -> list[Task]:
@@ -20,12 +20,13 @@ async def admit(tools: Tools) -> list[Task]:
 
 
 def _admit(tx: Tx, tools: Tools) -> list[Task]:
-    limits = {
-        p.id: resolve(tools.settings, p.overrides, p.file_settings)[0].max_concurrent
+    settings = {
+        p.id: resolve(tools.settings, p.overrides, p.file_settings)[0]
         for p in projects.list_projects(tx)
     }
+    at_once = {project: own.max_concurrent for project, own in settings.items()}
     fleet = judgements.queue_settings(tx).max_concurrent
-    return moves.admit(tx, Limits(fleet, limits, default=1))
+    return admission.admit(tx, Limits(fleet, at_once, default=1, settings=settings))
 
 
 def room_on_disk(tools: Tools) -> bool:

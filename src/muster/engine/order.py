@@ -24,6 +24,8 @@ from muster.vault import environment, secrets_in
 from muster.workspace.base import Workspace
 
 _SHORTEST_SECRET = 6
+_LEAST = 0.01
+"""US dollars; a purse that was spent a moment ago is watched, and not asked for."""
 _LONGEST_WAIT = 30 * 24 * 3600.0
 """Seconds that a run may wait for people besides the time it is given to work."""
 _NO_DOOR: Mapping[str, str] = {}
@@ -91,7 +93,7 @@ def agent_job(
         environ=tools.settings.environ,
         options=options,
         model=job.task.model or options.get("model") or job.settings.model,
-        budget_usd=_budget(job, options),
+        budget_usd=_may_spend(job, options),
         resume_session=past.agent.session_id if past else None,
         resume_usage=past.agent.usage if past else None,
         fork=past is not None and past.fork,
@@ -107,10 +109,22 @@ def agent_job(
     )
 
 
-def _budget(job: Job, options: Mapping[str, Any]) -> float | None:
-    """The most a task may cost in US dollars: its own limit, else the agent's or the project's."""
+def budget_of(job: Job, options: Mapping[str, Any]) -> float | None:
+    """What an agent may cost in US dollars: the limit of its task, else the agent's or project's.
+
+    None for a manager that has a purse, which says all that there is to say.
+    """
+    if job.task.manages and job.purse is not None:
+        return None
     limits = (job.task.budget_usd, options.get("budget_usd"), job.settings.budget_usd)
     return next((float(limit) for limit in limits if limit is not None), None)
+
+
+def _may_spend(job: Job, options: Mapping[str, Any]) -> float | None:
+    """The same, and no more than its purse has: what the program is asked to keep to itself."""
+    purse = [] if job.purse is None else [max(_LEAST, job.purse.left)]
+    own = budget_of(job, options)
+    return min([*purse, *([] if own is None else [own])], default=None)
 
 
 def seconds_of(job: Job, options: Mapping[str, Any]) -> float:

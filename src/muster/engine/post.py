@@ -150,9 +150,8 @@ class _Post:
             agents.refuse_stale(tx, self.task)
             row = projects.get_project(tx, self.task.project_id)
             settings, _ = resolve(self.tools.settings, row.overrides, row.file_settings)
-            autonomy = self.task.autonomy or settings.autonomy
             known = {*self.tools.agent_names(), *row.file_settings.get("agents", {})}
-            workers.spawn(tx, self.task, self.agent, errand, autonomy=autonomy, known_agents=known)
+            workers.spawn(tx, self.task, self.agent, errand, settings=settings, known_agents=known)
 
         return verb
 

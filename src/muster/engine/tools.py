@@ -25,6 +25,7 @@ from muster.settings import Settings, resolve
 from muster.store import agents, projects
 from muster.store.base import Store, Tx
 from muster.store.projects import ProjectRow
+from muster.store.purse import Purse, purse_of
 from muster.workspace.workspaces import Workspaces
 
 P = ParamSpec("P")
@@ -142,13 +143,15 @@ class Tools:
 class Job:
     """A task with the project it belongs to and the settings that hold for it now.
 
-    `agents` are the project's own agents, those of its trusted `.muster/config.toml`.
+    `agents` are the project's own agents, those of its trusted `.muster/config.toml`; `purse` is
+    what a manager's or a worker's task is paid from, as it was then.
     """
 
     task: Task
     project: Project
     autonomy: Autonomy
     agents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    purse: Purse | None = None
 
     @property
     def settings(self) -> ProjectSettings:
@@ -163,8 +166,8 @@ class Job:
 
 async def job_of(tools: Tools, task: Task) -> Job:
     """The task's project and settings, read now, as its branch was last seen."""
-    row = await tools.store.read(projects.get_project, task.project_id)
-    return _job(tools, task, row, row.file_settings)
+    row, purse = await tools.store.read(project_and_purse, task)
+    return _job(tools, task, row, row.file_settings, purse)
 
 
 async def job_at(tools: Tools, task: Task, commit: str) -> Job:
@@ -173,13 +176,18 @@ async def job_at(tools: Tools, task: Task, commit: str) -> Job:
     Raises:
         Invalid: its settings file there is none.
     """
-    row = await tools.store.read(projects.get_project, task.project_id)
-    return job_by(tools, task, row, await own_file_at(tools, row.id, commit))
+    row, purse = await tools.store.read(project_and_purse, task)
+    return job_by(tools, task, row, await own_file_at(tools, row.id, commit), purse)
 
 
-def job_by(tools: Tools, task: Task, row: ProjectRow, own: OwnFile) -> Job:
+def job_by(tools: Tools, task: Task, row: ProjectRow, own: OwnFile, purse: Purse | None) -> Job:
     """The same of a project that was read, with its own file."""
-    return _job(tools, task, row, own.counting(row.trusted_file, row.file_settings))
+    return _job(tools, task, row, own.counting(row.trusted_file, row.file_settings), purse)
+
+
+def project_and_purse(tx: Tx, task: Task) -> tuple[ProjectRow, Purse | None]:
+    """The task's project, and what its manager's purse holds."""
+    return projects.get_project(tx, task.project_id), purse_of(tx, task)
 
 
 async def own_file_at(tools: Tools, project_id: str, commit: str) -> OwnFile:
@@ -199,17 +207,19 @@ def read_own_file(workspaces: Workspaces, project_id: str, commit: str) -> OwnFi
 async def job_and_agent(tools: Tools, task: Task) -> tuple[Job, Agent]:
     """The job as of the attempt's base, and the attempt's agent, in one read."""
 
-    def read(tx: Tx) -> tuple[ProjectRow, Agent | None]:
-        agent = agents.agent_of_attempt(tx, task.id, task.attempt)
-        return projects.get_project(tx, task.project_id), agent
+    def read(tx: Tx) -> tuple[ProjectRow, Purse | None, Agent | None]:
+        return *project_and_purse(tx, task), agents.agent_of_attempt(tx, task.id, task.attempt)
 
-    row, agent = await tools.store.read(read)
+    row, purse, agent = await tools.store.read(read)
     if agent is None:
         raise RuntimeError(f"attempt {task.attempt} of {task.label} has no agent")
-    return job_by(tools, task, row, await own_file_at(tools, row.id, str(task.base_commit))), agent
+    own = await own_file_at(tools, row.id, str(task.base_commit))
+    return job_by(tools, task, row, own, purse), agent
 
 
-def _job(tools: Tools, task: Task, row: ProjectRow, counts: Mapping[str, Any]) -> Job:
+def _job(
+    tools: Tools, task: Task, row: ProjectRow, counts: Mapping[str, Any], purse: Purse | None
+) -> Job:
     settings, _ = resolve(tools.settings, row.overrides, counts)
     if task.image:
         settings = replace(settings, image=task.image)
@@ -217,7 +227,7 @@ def _job(tools: Tools, task: Task, row: ProjectRow, counts: Mapping[str, Any]) -
         row.id, row.name, row.git_dir, row.work_tree, row.branch, settings, row.trusted_config
     )
     own = counts.get("agents", {})
-    return Job(task, project, task.autonomy or settings.autonomy, own)
+    return Job(task, project, task.autonomy or settings.autonomy, own, purse)
 
 
 def program_of(tools: Tools, job: Job) -> tuple[Driver, dict[str, Any]]:

@@ -21,10 +21,12 @@ from muster.runtimes.base import Exit, Why
 from muster.runtimes.refusals import read_refusals
 from muster.store import agents as agent_verbs
 from muster.store import events, permissions
+from muster.store.purse import Purse, how_to_raise, purse_of
 
 _REPORT_EVERY = 0.25
 _MOST_SAID = 2000
 _GETS_ON = frozenset({"text", "thought", "plan", "tool_started", "tool_finished", "file", "usage"})
+_COUNT_EVERY = 1.0
 
 
 @dataclass(slots=True)
@@ -41,6 +43,7 @@ class Watch:
     reader: Reader
     follower: Follower
     budget: float | None = None
+    purse: Purse | None = None
     seconds: float | None = None
     usage: Usage = field(default_factory=Usage)
     session_id: str | None = None
@@ -52,6 +55,8 @@ class Watch:
     _cpu: float = 0.0
     _told: tuple[str, float] = ("", 0.0)
     _told_at: float = 0.0
+    _counted: tuple[float, float] = (0.0, -_COUNT_EVERY)
+    _too_much: str = ""
     _refused: set[tuple[str, int]] = field(default_factory=set)
     _read_to: int = 0
     _began_at: float = 0.0
@@ -170,7 +175,8 @@ class Watch:
         await self.tools.store.write(events.append, told)
 
     async def _enforce(self) -> None:
-        if self.budget is not None and self.usage.cost_usd > self.budget:
+        if not self.follower.stopped and (why := await self._overspent()):
+            self._too_much = why
             await self.follower.stop("budget")
         if self.driver.capabilities.structured and self._idle():
             # Judged before it is ended: what it says at its end is no word about its silence.
@@ -178,6 +184,29 @@ class Watch:
             await self.follower.stop("idle")
         if await self._has_worked_too_long():
             await self.follower.stop("time")
+
+    async def _overspent(self) -> str:
+        """Why it may spend no more, in words; empty while it may."""
+        cost = self.usage.cost_usd
+        if self.budget is not None and cost > self.budget:
+            spent = f"${cost:.2f} of ${self.budget:.2f} spent"
+            return f"stopped at its budget: {spent}; {how_to_raise(self.task.label)}"
+        purse = await self._purse(cost)
+        return purse.told() if purse is not None and purse.left < 0 else ""
+
+    async def _purse(self, cost: float) -> Purse | None:
+        """What a manager or a worker is paid from, read when it has spent more, and now and then.
+
+        What it has spent itself is known here first.
+        """
+        if not (self.task.manages or self.task.parent_id):
+            return None
+        now = time.monotonic()
+        if cost != self._counted[0] or now - self._counted[1] >= _COUNT_EVERY:
+            self._counted = (cost, now)
+            others = await self.tools.store.read(purse_of, self.task, self.agent.id)
+            self.purse = others and others.and_spent(cost)
+        return self.purse
 
     async def _has_worked_too_long(self) -> bool:
         """Whether its time is over, that not counted in which it waited for people."""
@@ -217,10 +246,9 @@ class Watch:
 
     def _ending(self, exit_: Exit) -> Ending:
         """Why muster ended it, else why its place did, else the program's own account."""
-        spent = f"${self.usage.cost_usd:.2f} of ${self.budget or 0.0:.2f}"
         by_muster = {
             "cancelled": Ending(Outcome.CANCELLED, "cancelled by a person"),
-            "budget": Ending(Outcome.BUDGET, f"stopped at its budget: {spent} spent"),
+            "budget": Ending(Outcome.BUDGET, self._too_much),
             "time": Ending(Outcome.TIMEOUT, "worked longer than its time limit"),
             "idle": self._hushed or self._silence(),
         }

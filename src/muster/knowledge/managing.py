@@ -6,7 +6,7 @@ is done by the verdicts on its workers.
 
 from __future__ import annotations
 
-from muster.domain.errand import MOST_WORKERS
+from muster.domain.errand import KEPT, MOST_WORKERS
 from muster.domain.plain import plain_line
 from muster.domain.project import Project
 from muster.domain.task import Task
@@ -54,11 +54,20 @@ _WAYS = """\
 
 def managing(task: Task, project: Project) -> list[str]:
     """The parts of a manager's prompt, in Markdown."""
-    rules = list(_RULES)
     settings = project.settings
+    rules = list(_RULES)
     if settings.test_command:
         rules.insert(
             2, f"Each change is judged by `{settings.test_command}` and its own new tests."
+        )
+    rules.append(
+        f"At most {settings.max_workers} of your workers run at once. Spawn those that you want all"
+        " the same: each further one starts by itself when its turn comes."
+    )
+    if task.budget_usd is not None:
+        rules.append(
+            f"You and your workers may spend ${task.budget_usd:.2f} together. Once {1 - KEPT:.0%}"
+            " of it is spent, no worker starts or goes on; the rest is for your summary."
         )
     wish = task.description.strip("\n")
     return [

@@ -21,6 +21,7 @@ from muster.runtimes.rundir import RunDir
 from muster.service.voice import LONGEST_WAIT, Voice
 from muster.store import agent_tokens, agents, judgements, moves, workers
 from muster.store.base import Tx
+from muster.store.purse import workers_purse
 
 LOG_BYTES = 16_000
 NOTE_BYTES = 8_000
@@ -48,7 +49,7 @@ class Managing(Voice):
                 task,
                 agent,
                 errand,
-                autonomy=task.autonomy or self._settings(row).autonomy,
+                settings=self._settings(row),
                 known_agents={*self._own.agent_names, *row.file_settings.get("agents", {})},
             )
             return self._worker_shape(tx, worker)
@@ -179,8 +180,11 @@ class Managing(Voice):
         agent, task = agent_tokens.agent_at_work(tx, agent_id)
         _refuse_others(agent)
         team = workers.workers_of(tx, task.id)
+        purse = workers_purse(tx, task)
         return {
             "workers": [self._worker_shape(tx, worker) for worker in team],
+            "at_once": self._settings(self._project(tx, task)).max_workers,
+            "budget_left_usd": None if purse is None else round(max(0.0, purse.left), 4),
             "at_work": [str(worker.errand) for worker in team if worker.stage in GOES_ON],
             "seen": max((worker.rev for worker in team), default=0),
         }

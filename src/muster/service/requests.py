@@ -65,8 +65,8 @@ def task_request(body: Mapping[str, Any]) -> TaskRequest:
         runtime=_optional(body, "runtime"),
         playbook=playbook,
         model=_optional(body, "model"),
-        budget_usd=_amount(body, "budget_usd"),
-        timeout_minutes=_amount(body, "timeout_minutes"),
+        budget_usd=amount(body, "budget_usd"),
+        timeout_minutes=amount(body, "timeout_minutes"),
         paths=_paths(body),
         image=_optional(body, "image"),
     )
@@ -114,7 +114,12 @@ def _optional(body: Mapping[str, Any], name: str) -> str | None:
     return None if body.get(name) is None else text(body, name, 4096)
 
 
-def _amount(body: Mapping[str, Any], name: str) -> float | None:
+def amount(body: Mapping[str, Any], name: str) -> float | None:
+    """A number above zero that may be left out.
+
+    Raises:
+        Invalid: it is none.
+    """
     value = body.get(name)
     if value is None:
         return None

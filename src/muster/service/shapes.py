@@ -274,6 +274,11 @@ _TOLD = {
     "task.approved": ("ok", "Approved by {by}"),
     "task.blocked": ("wait", "Waits for other tasks"),
     "task.queued": ("note", "Queued: {reason}"),
+    "task.held": (
+        "wait",
+        "Waits its turn: no more than {most} of its manager's workers run at a time",
+    ),
+    "task.changed": ("note", "May cost ${budget_usd}"),
     "task.wished": ("wait", "A person asked to {wish}"),
     "agent.starting": ("note", "Attempt {attempt} given to {driver} ({runtime})"),
     "workspace.opened": ("note", "Workspace made ({backend}) at {commit}"),

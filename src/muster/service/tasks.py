@@ -10,7 +10,9 @@ from muster.domain.answers import after_answer, words_of
 from muster.domain.errors import Conflict, GitFailed, Invalid, NoRoom, NotFound
 from muster.domain.event import NewEvent
 from muster.domain.permission import permitted
+from muster.domain.project import ProjectSettings
 from muster.domain.task import (
+    MANAGER,
     PLAYBOOKS,
     STATUS_OF,
     TERMINAL,
@@ -22,7 +24,7 @@ from muster.domain.task import (
 from muster.domain.verdict import BreakpointKind, Checkpoint
 from muster.service import shapes
 from muster.service.desk import Desk
-from muster.service.requests import TaskRequest, task_request
+from muster.service.requests import TaskRequest, amount, task_request
 from muster.settings import resolve
 from muster.store import (
     agents,
@@ -32,6 +34,7 @@ from muster.store import (
     keys,
     moves,
     projects,
+    purse,
     tasks,
     workers,
 )
@@ -121,8 +124,13 @@ class Tasks(Desk):
                 shapes.checkpoint_shape(c) for c in checkpoints.checkpoints_of(tx, task_id)
             ],
             "trail": [line for line in reversed(told) if line is not None],
+            "parent": self._parent(tx, task),
             "workers": self._task_shapes(tx, workers.workers_of(tx, task_id)),
         }
+
+    def _parent(self, tx: Tx, task: Task) -> dict[str, Any] | None:
+        """The task of a worker's manager."""
+        return self._task_shape(tx, tasks.get_task(tx, task.parent_id)) if task.parent_id else None
 
     async def create_task(
         self, body: Mapping[str, Any], key: str | None = None
@@ -187,7 +195,7 @@ class Tasks(Desk):
                 runtime=wanted.runtime,
                 playbook=wanted.playbook,
                 model=wanted.model,
-                budget_usd=wanted.budget_usd,
+                budget_usd=self._budget(wanted, settings, project.file_settings),
                 timeout_minutes=wanted.timeout_minutes,
                 paths=wanted.paths,
                 image=wanted.image,
@@ -198,20 +206,38 @@ class Tasks(Desk):
             judgements.ask_to_start(tx, task)
         return self._task_shape(tx, task)
 
+    def _budget(
+        self, wanted: TaskRequest, settings: ProjectSettings, of_project: Mapping[str, Any]
+    ) -> float | None:
+        """What a task may cost where that is fixed now: a manager's is its workers' as well."""
+        if wanted.budget_usd is not None or wanted.playbook != MANAGER:
+            return wanted.budget_usd
+        known = {**of_project.get("agents", {}), **self._own.settings.agents}
+        agent = known.get(wanted.agent or settings.agent or self._own.default_agent, {})
+        limit = agent.get("budget_usd", settings.budget_usd)
+        return None if limit is None else float(limit)
+
     async def change_task(self, ref: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Let a task that has not started wait for more tasks (`after`).
+        """Let a task that has not started wait for more (`after`), or cost more or less.
+
+        `budget_usd` counts from the next attempt; for a manager and its workers at once.
 
         Raises:
             Cycle: the tasks would wait for each other.
         """
-        unknown = sorted(set(body) - {"after"})
+        unknown = sorted(set(body) - {"after", "budget_usd"})
         if unknown:
-            raise Invalid(f"'{unknown[0]}' of a task cannot be changed", hint="after can be")
+            hint = "after and budget_usd can be"
+            raise Invalid(f"'{unknown[0]}' of a task cannot be changed", hint=hint)
+        budget = amount(body, "budget_usd")
 
         def write(tx: Tx) -> dict[str, Any]:
             task = tasks.get_task(tx, ref)
-            needs = tasks.resolve_refs(tx, list(body.get("after") or []))
-            return self._task_shape(tx, tasks.add_needs(tx, task.id, needs))
+            if body.get("after") is not None:
+                task = tasks.add_needs(tx, task.id, tasks.resolve_refs(tx, list(body["after"])))
+            if budget is not None:
+                task = _pay(tx, task, budget)
+            return self._task_shape(tx, task)
 
         return await self._store.write(write)
 
@@ -349,6 +375,17 @@ def _answered(tx: Tx, task: Task, kind: BreakpointKind, answer: str, note: str, 
             return _again(tx, task, note, by=by, restart=kind is BreakpointKind.CONFLICT)
         case _:
             return Move(Fence.of(task), then.stage, then.reason, answer=answer, note=note, by=by)
+
+
+def _pay(tx: Tx, task: Task, budget: float) -> Task:
+    """Set what a task may cost; what only waits for more in a manager's purse goes on."""
+    raised = tasks.set_budget(tx, task, budget)
+    if task.manages and budget > (task.budget_usd or 0.0):
+        for each in (raised, *workers.workers_of(tx, task.id)):
+            for asked in judgements.list_breakpoints(tx, task_id=each.id):
+                if purse.opening(task.label) in asked.question:
+                    moves.resolve(tx, asked.id, _again(tx, each, ""))
+    return tasks.get_task(tx, task.id)
 
 
 def merge_move(task: Task, note: str, by: str, answer: str = "merge") -> Move:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from muster.domain.errors import Conflict, Stale
 from muster.domain.event import NewEvent
 from muster.domain.ids import new_token
 from muster.domain.task import (
     ACTIVE,
-    HOLDS_A_SLOT,
-    MANAGER,
-    SOLO,
     TERMINAL,
     Stage,
     Task,
@@ -29,7 +26,7 @@ from muster.store.agents import EndedAgent
 from muster.store.base import Tx
 from muster.store.checkpoints import NewCheckpoint, add_checkpoint
 from muster.store.judgements import NewBreakpoint
-from muster.store.schema import projects, task_needs, tasks
+from muster.store.schema import task_needs, tasks
 from muster.store.tasks import get_task, unfinished_needs, wish, with_needs
 from muster.store.workers import workers_of
 
@@ -48,29 +45,6 @@ _WAITING = (
     select(task_needs.c.task_id)
     .where(task_needs.c.needs_id == bindparam("needed"))
     .order_by(task_needs.c.task_id)
-)
-_READY = (
-    select(tasks)
-    .join(projects, projects.c.id == tasks.c.project_id)
-    .where(
-        tasks.c.stage == str(Stage.QUEUED),
-        func.coalesce(tasks.c.due_at, 0) <= bindparam("now"),
-    )
-    .order_by(
-        tasks.c.priority.desc(),
-        func.coalesce(tasks.c.list_position, 0),
-        tasks.c.number,
-    )
-    .limit(200)
-)
-_READY_MANAGERS = _READY.where(tasks.c.playbook == MANAGER)
-_HELD = (
-    select(tasks.c.project_id, func.count())
-    .where(
-        tasks.c.stage.in_([str(s) for s in HOLDS_A_SLOT]),
-        func.coalesce(tasks.c.playbook, SOLO) != MANAGER,
-    )
-    .group_by(tasks.c.project_id)
 )
 _CLAIMED = select(tasks.c.id, tasks.c.wish).where(tasks.c.stage.in_(_ACTIVE))
 _DUE = select(func.min(func.coalesce(tasks.c.due_at, 0))).where(tasks.c.stage == str(Stage.QUEUED))
@@ -253,68 +227,6 @@ def cancel(tx: Tx, task: Task, why: str) -> Task:
 
 def _ended(stage: Stage) -> str:
     return "was cancelled" if stage is Stage.CANCELLED else "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much may run at once; per project by id, with a default for those not named."""
-
-    fleet: int
-    per_project: Mapping[str, int]
-    default: int
-
-
-def admit(tx: Tx, limits: Limits) -> list[Task]:
-    """Claim every task that may start now, the most urgent first.
-
-    Ready means: queued, its time has come, the fleet is not paused, the list is not stopped (for
-    listed tasks), and both limits leave a slot. A manager takes none: it waits for workers, which
-    could not start while it held theirs. Each claimed task has a fresh token and a new attempt
-    number.
-    """
-    settings = judgements.queue_settings(tx)
-    if settings.paused:
-        return []
-    held: dict[str, int] = dict(tx.conn.execute(_HELD).all())
-    room = limits.fleet - sum(held.values())
-    listed_too = settings.stopped_by is None
-    claimed = [_claim(tx, task) for task in _ready(tx, _READY_MANAGERS, listed_too)]
-    if room <= 0:
-        return claimed
-    for task in _ready(tx, _READY, listed_too):
-        if room <= 0:
-            break
-        limit = limits.per_project.get(task.project_id, limits.default)
-        if held.get(task.project_id, 0) >= limit:
-            continue
-        held[task.project_id] = held.get(task.project_id, 0) + 1
-        claimed.append(_claim(tx, task))
-        room -= 1
-    return claimed
-
-
-def _ready(tx: Tx, query: Select[Any], listed_too: bool) -> Sequence[Task]:
-    if not listed_too:
-        query = query.where(tasks.c.list_position.is_(None))
-    return with_needs(tx, tx.conn.execute(query, {"now": tx.now}).all())
-
-
-def _claim(tx: Tx, task: Task) -> Task:
-    failpoint("claim.before_commit")
-    return move(
-        tx,
-        Move(
-            Fence.of(task),
-            Stage.PREPARING,
-            columns={
-                "attempt": task.attempt + 1,
-                "tries": task.tries + 1,
-                "started_at": task.started_at or tx.now,
-                "due_at": None,
-            },
-            payload={"attempt": task.attempt + 1},
-        ),
-    )
 
 
 def take_over(tx: Tx) -> list[Task]:

@@ -312,6 +312,27 @@ def wish(tx: Tx, task_id: str, what: str) -> Task:
     return get_task(tx, task_id)
 
 
+def set_budget(tx: Tx, task: Task, budget_usd: float) -> Task:
+    """Say what a task may cost, in US dollars.
+
+    Raises:
+        Conflict: it has completed or was cancelled.
+    """
+    if task.stage in {Stage.COMPLETED, Stage.CANCELLED}:
+        raise Conflict(
+            f"{task.label} is {task.status} and costs nothing more",
+            hint=f"muster task show {task.label} tells what it has cost",
+        )
+    said = {"budget_usd": budget_usd}
+    rev = tx.emit(NewEvent("task.changed", task.id, said, task.project_id, task.id))
+    tx.conn.execute(
+        update(tasks)
+        .where(tasks.c.id == task.id)
+        .values(budget_usd=budget_usd, rev=rev, updated_at=tx.now)
+    )
+    return get_task(tx, task.id)
+
+
 def set_list_position(tx: Tx, task_id: str, position: int | None) -> Task:
     """Put a task at a place of the ordered list, or take it off with None."""
     task = get_task(tx, task_id)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, select, update
 
 from muster.domain.agent import Agent
 from muster.domain.errand import MOST_WORKERS, Errand
 from muster.domain.errors import Conflict, Invalid, NotFound
 from muster.domain.event import NewEvent
+from muster.domain.project import ProjectSettings
 from muster.domain.task import Autonomy, Stage, Task
 from muster.store import judgements
 from muster.store.base import Tx
+from muster.store.purse import workers_purse
 from muster.store.schema import events, tasks
-from muster.store.tasks import NewTask, create_task, with_needs
+from muster.store.tasks import NewTask, create_task, get_task, with_needs
 
 _OF = select(tasks).where(tasks.c.parent_id == bindparam("parent")).order_by(tasks.c.number)
 _SPAWNED = select(func.count()).where(
@@ -46,15 +48,17 @@ def spawn(
     agent: Agent,
     errand: Errand,
     *,
-    autonomy: Autonomy,
+    settings: ProjectSettings,
     known_agents: Collection[str],
 ) -> tuple[Task, bool]:
     """Spawn a worker for a manager's task; with False the one that was spawned for it before.
 
-    It runs where the manager runs, with its limits. Under `manual` a person says go first.
+    It runs where the manager runs, with its limits, and is paid from its purse. Under `manual` a
+    person says go first.
 
     Raises:
-        Conflict: the name was given to another errand, or too many were spawned.
+        Conflict: the name was given to another errand, too many were spawned, or nothing is left
+            of the manager's budget.
         Invalid: it names an agent or an earlier worker that there is not.
     """
     team = {worker.errand: worker for worker in workers_of(tx, task.id)}
@@ -77,6 +81,7 @@ def spawn(
             f"'after' names '{missing[0]}', which is no worker of yours",
             hint=f"your workers: {known}",
         )
+    autonomy = task.autonomy or settings.autonomy
     made = create_task(tx, _task(task, agent, errand, autonomy, [team[n].id for n in errand.after]))
     if made.stage is Stage.PROPOSED:
         judgements.ask_to_start(tx, made)
@@ -99,7 +104,6 @@ def _task(
         agent=errand.agent or task.agent,
         runtime=agent.runtime,
         model=task.model if errand.agent in {None, task.agent} else None,
-        budget_usd=task.budget_usd,
         timeout_minutes=task.timeout_minutes,
         paths=errand.paths,
         image=task.image,
@@ -112,7 +116,7 @@ def set_to_work_again(tx: Tx, task: Task, agent: Agent, worker: Task) -> None:
     """Count that a worker is given another try.
 
     Raises:
-        Conflict: too many were spawned or set to work again.
+        Conflict: too many were spawned or set to work again, or nothing is left of the budget.
     """
     refuse_more(tx, task)
     _tell(tx, task, agent, worker)
@@ -127,6 +131,22 @@ def refuse_more(tx: Tx, task: Task) -> None:
             f"a manager may spawn {MOST_WORKERS} workers, those tried again included",
             hint="sum up what there is, and say what is left",
         )
+    purse = workers_purse(tx, task)
+    if purse is not None and purse.left <= 0:
+        raise Conflict(purse.told(), hint="sum up what there is, and say what is left")
+
+
+def hold_back(tx: Tx, worker: Task, most: int) -> Task:
+    """Say, once, that a worker waits for others of its manager to end."""
+    why = f"waits its turn: no more than {most} of its manager's workers run at a time"
+    if worker.reason == why:
+        return worker
+    said = {"worker": worker.errand, "most": most}
+    rev = tx.emit(NewEvent("task.held", worker.id, said, worker.project_id, worker.id))
+    tx.conn.execute(
+        update(tasks).where(tasks.c.id == worker.id).values(reason=why, rev=rev, updated_at=tx.now)
+    )
+    return get_task(tx, worker.id)
 
 
 def _tell(tx: Tx, task: Task, agent: Agent, worker: Task) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from muster.domain.agent import Outcome
 from muster.domain.task import Autonomy
@@ -20,104 +21,95 @@ ASK_EVERY = 12
 MOST_REASONS = 12
 
 
-def decide(
-    findings: Iterable[Finding],
-    *,
-    autonomy: Autonomy,
-    tries: int,
-    max_attempts: int,
-    outcome: Outcome,
-    retry_at: int | None = None,
-    now: int = 0,
-    label: str = "this task",
-    unspent: int = 0,
-) -> Decision:
-    """The one next step and why, strongest reason first.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """An attempt that has ended, besides what was found about it.
 
     `tries` counts the attempts so far, this one included; `unspent` those that used up no try.
-    `retry_at` and `now` are epoch
-    milliseconds; `retry_at` is when a rate limit ends, if the agent said so. `label` names the
-    task in questions. Only work whose agent completed, and that something was found about and
-    nothing against, is accepted.
+    `retry_at` and `now` are epoch milliseconds; `retry_at` is when a rate limit ends, if the agent
+    said so. `label` names the task in questions.
+    """
+
+    outcome: Outcome
+    autonomy: Autonomy
+    tries: int
+    max_attempts: int
+    retry_at: int | None = None
+    now: int = 0
+    label: str = "this task"
+    unspent: int = 0
+
+
+def decide(findings: Iterable[Finding], ended: Ended) -> Decision:
+    """The one next step and why, strongest reason first.
+
+    Only work whose agent completed, and that something was found about and nothing against, is
+    accepted.
     """
     found = strongest_first(findings)
-    if outcome is Outcome.UNAVAILABLE and unspent and unspent % ASK_EVERY == 0:
+    if ended.outcome is Outcome.UNAVAILABLE and ended.unspent and ended.unspent % ASK_EVERY == 0:
         reasons = _reasons(found, "The service of the agent's model fails again and again.")
-        question = f"The model's service keeps failing the agent of {label}. Try again?"
+        question = f"The model's service keeps failing the agent of {ended.label}. Try again?"
         return _ask(BreakpointKind.PROBLEM, question, reasons, counts=False)
-    if (early := _by_outcome(found, outcome, autonomy, retry_at, now, label)) is not None:
+    if (early := _by_outcome(found, ended)) is not None:
         return early
-    if outcome is not Outcome.COMPLETED or _any(found, Severity.VETO):
-        return _refused(found, autonomy, tries, max_attempts, outcome, label)
-    return _not_refused(found, autonomy, label)
+    if ended.outcome is not Outcome.COMPLETED or _any(found, Severity.VETO):
+        return _refused(found, ended)
+    return _not_refused(found, ended)
 
 
-def _by_outcome(
-    found: tuple[Finding, ...],
-    outcome: Outcome,
-    autonomy: Autonomy,
-    retry_at: int | None,
-    now: int,
-    label: str,
-) -> Decision | None:
+def _by_outcome(found: tuple[Finding, ...], ended: Ended) -> Decision | None:
     """Endings that say nothing about the work."""
-    match outcome:
+    match ended.outcome:
         case Outcome.CANCELLED:
             return Decision(Step.GIVE_UP, ("The task was cancelled.",), counts=False)
         case Outcome.RATE_LIMITED | Outcome.UNAVAILABLE:
-            return _park(found, outcome, retry_at, now)
+            return _park(found, ended)
         case Outcome.AUTH:
             reasons = _reasons(found, "The agent could not sign in.")
-            question = f"The agent of {label} could not sign in. Sign in, then retry?"
+            question = f"The agent of {ended.label} could not sign in. Sign in, then retry?"
             return _ask(BreakpointKind.PROBLEM, question, reasons, counts=False)
         case Outcome.BUDGET:
             reasons = _reasons(found, "The agent spent its budget.")
-            if autonomy is Autonomy.FULL:
+            if ended.autonomy is Autonomy.FULL:
                 return Decision(Step.GIVE_UP, reasons)
-            question = f"{label} has spent its budget. Raise it and retry?"
+            question = f"{reasons[0]} Retry {ended.label} with more?"
             return _ask(BreakpointKind.PROBLEM, question, reasons)
         case _:
             return None
 
 
-def _park(found: tuple[Finding, ...], outcome: Outcome, retry_at: int | None, now: int) -> Decision:
-    until = now + DEFAULT_PARK_MS
-    if retry_at is not None and retry_at > now:
-        until = min(retry_at, now + LONGEST_PARK_MS)
+def _park(found: tuple[Finding, ...], ended: Ended) -> Decision:
+    until = ended.now + DEFAULT_PARK_MS
+    if ended.retry_at is not None and ended.retry_at > ended.now:
+        until = min(ended.retry_at, ended.now + LONGEST_PARK_MS)
     otherwise = "The service of the agent's model failed; it is asked again later."
-    if outcome is Outcome.RATE_LIMITED:
+    if ended.outcome is Outcome.RATE_LIMITED:
         otherwise = "The agent met a rate limit; it goes on when that ends."
     reasons = _reasons(found, otherwise)
     return Decision(Step.PARK, reasons, park_until=until, counts=False)
 
 
-def _refused(
-    found: tuple[Finding, ...],
-    autonomy: Autonomy,
-    tries: int,
-    max_attempts: int,
-    outcome: Outcome,
-    label: str,
-) -> Decision:
-    reasons = _reasons(found, f"The agent ended with '{outcome}'.")
-    if tries < max_attempts:
+def _refused(found: tuple[Finding, ...], ended: Ended) -> Decision:
+    reasons = _reasons(found, f"The agent ended with '{ended.outcome}'.")
+    if ended.tries < ended.max_attempts:
         return Decision(Step.RETRY, reasons, feedback=feedback_of(found))
-    times = "once" if tries == 1 else f"{tries} times"
+    times = "once" if ended.tries == 1 else f"{ended.tries} times"
     spent = f"The work was refused {times}, and no try is left."
-    if autonomy is Autonomy.FULL:
+    if ended.autonomy is Autonomy.FULL:
         return Decision(Step.GIVE_UP, (*reasons, spent), feedback=feedback_of(found))
-    question = f"{label} was refused {times}. Try again?"
+    question = f"{ended.label} was refused {times}. Try again?"
     return _ask(BreakpointKind.EXHAUSTED, question, (*reasons, spent), feedback=feedback_of(found))
 
 
-def _not_refused(found: tuple[Finding, ...], autonomy: Autonomy, label: str) -> Decision:
+def _not_refused(found: tuple[Finding, ...], ended: Ended) -> Decision:
     reasons = _reasons(found, "Nothing was checked, so nothing shows whether this work is right.")
     if not found or _any(found, Severity.ABSTAIN) or _any(found, Severity.ASK):
-        question = f"{label} needs a look before it is merged: {reasons[0]} Merge it?"
+        question = f"{ended.label} needs a look before it is merged: {reasons[0]} Merge it?"
         return _ask(BreakpointKind.EVIDENCE, question, reasons, feedback=feedback_of(found))
-    if autonomy is Autonomy.FULL:
+    if ended.autonomy is Autonomy.FULL:
         return Decision(Step.ACCEPT, reasons)
-    return _ask(BreakpointKind.MERGE, f"Merge {label}?", reasons)
+    return _ask(BreakpointKind.MERGE, f"Merge {ended.label}?", reasons)
 
 
 def _ask(

@@ -10,7 +10,7 @@ from muster.domain.agent import Outcome
 from muster.domain.plain import plain_line
 from muster.domain.task import TERMINAL, Autonomy, Stage, Task
 from muster.domain.verdict import OPTIONS, BreakpointKind, Decision, Finding, Severity, Step
-from muster.supervision.decide import decide
+from muster.supervision.decide import Ended, decide
 from muster.supervision.severity import strongest_first
 from muster.supervision.validate import about_agent
 
@@ -82,18 +82,7 @@ def _about(worked: Worked) -> Finding:
     return Finding("worker.open", Severity.NOTE, f"{name} is {task.status}.", evidence)
 
 
-def decide_managed(
-    findings: Iterable[Finding],
-    *,
-    autonomy: Autonomy,
-    tries: int,
-    max_attempts: int,
-    outcome: Outcome,
-    retry_at: int | None = None,
-    now: int = 0,
-    label: str = "this task",
-    unspent: int = 0,
-) -> Decision:
+def decide_managed(findings: Iterable[Finding], ended: Ended) -> Decision:
     """The one next step of a manager's task; there is nothing to merge.
 
     Failed workers end it, or are a person's to decide about; anything else that speaks against the
@@ -103,24 +92,22 @@ def decide_managed(
     against = [f for f in found if f.severity is Severity.VETO]
     texts = tuple(dict.fromkeys(f.text for f in found))
     open_questions = [f for f in found if f.severity is Severity.ASK]
-    if outcome is Outcome.COMPLETED and not against and not open_questions:
-        return Decision(Step.ACCEPT, texts)
-    if outcome is Outcome.COMPLETED and all(f.code in _ENDED for f in against):
-        if against and autonomy is Autonomy.FULL:
+    completed = ended.outcome is Outcome.COMPLETED
+    if completed and not against and not open_questions:
+        return Decision(Step.ACCEPT, (*_counted(found), *texts))
+    if completed and all(f.code in _ENDED for f in against):
+        if against and ended.autonomy is Autonomy.FULL:
             return Decision(Step.GIVE_UP, texts)
         kind = BreakpointKind.PROBLEM
         why = (against or open_questions)[0].text
-        question = f"Not all of {label} was done: {why} Have its manager try again?"
+        question = f"Not all of {ended.label} was done: {why} Have its manager try again?"
         options = tuple(map(str, OPTIONS[kind]))
         return Decision(Step.ASK, texts, question, str(kind), options)
-    return decide(
-        found,
-        autonomy=autonomy,
-        tries=tries,
-        max_attempts=max_attempts,
-        outcome=outcome,
-        retry_at=retry_at,
-        now=now,
-        label=label,
-        unspent=unspent,
-    )
+    return decide(found, ended)
+
+
+def _counted(found: Iterable[Finding]) -> tuple[str, ...]:
+    """Of several workers first how many have completed."""
+    ends = [f.code for f in found if f.code.startswith("worker.")]
+    done = ends.count("worker.completed")
+    return (f"{done} of {len(ends)} workers have completed.",) if len(ends) > 1 else ()

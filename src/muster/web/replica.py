@@ -143,6 +143,15 @@ class Replica:
         found = [t for t in self.tasks.values() if task_id in t["needs"]]
         return sorted(found, key=lambda task: int(task["number"]))
 
+    def team_of(self, task_id: str) -> list[Row]:
+        """The workers that a task has spawned, and the manager that has spawned it."""
+        manager = self.tasks.get(task_id, {}).get("parent_id")
+        return [
+            task
+            for task in self.tasks.values()
+            if task["parent_id"] == task_id or task["id"] == manager
+        ]
+
     async def figures(self, project_id: str | None, at: float) -> tuple[Row, bool]:
         """The figures above the board, and whether they may be out of date by now.
 

@@ -159,6 +159,7 @@ class Run:
             "run": self.shown,
             "runs": self.runs,
             "number": self.number,
+            "spent": self.task["cost_usd"] + sum(w["cost_usd"] for w in self.task["workers"]),
         }
         verdicts = checks(self.task)
         files = patch.files(diff, file) if diff else []
@@ -169,6 +170,7 @@ class Run:
         yield painter.part(
             "t-gate", "part_gate.html", **common, ask=self.asked, verdict=next(iter(verdicts), None)
         )
+        yield painter.part("t-team", "part_team.html", **common, **self._team())
         yield painter.part("t-budget", "part_budget.html", **common)
         yield painter.part("t-points", "part_checkpoints.html", **common)
         yield painter.part(
@@ -200,6 +202,18 @@ class Run:
     def hears(self) -> bool:
         """Whether the run that is shown can be told something now."""
         return self.shown is not None and self.is_live and self.shown["hears"] is True
+
+    def _team(self) -> Mapping[str, Any]:
+        """The task's manager and its workers, each with how its state looks."""
+        asked = self._replica.asked()
+
+        def mate(task: Row) -> Row:
+            state = standing_of(task, asked.get(task["id"]), self._replica.paused).state
+            return {"task": task, "state": state, "look": LOOKS[state]}
+
+        manager = self.task["parent"]
+        workers = [mate(worker) for worker in self.task["workers"]]
+        return {"manager": mate(manager) if manager else None, "workers": workers}
 
     def _graph(self) -> Any:
         known = self._replica.tasks

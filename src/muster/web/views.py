@@ -127,7 +127,8 @@ class Views:
     async def _task(self, board: Board, ref: str, query: Mapping[str, str], at: datetime) -> Look:
         task_id = self.replica.tasks[ref]["id"] if ref in self.replica.tasks else ref
         run_id, file = query.get("run", ""), query.get("file", "")
-        neighbours = [n["rev"] for n in self.replica.waiting_for(task_id)]
+        near = (*self.replica.waiting_for(task_id), *self.replica.team_of(task_id))
+        neighbours = [task["rev"] for task in near]
         touched = self.replica.touched.get(task_id, 0)
         stamp = (touched, self.replica.paused, tuple(neighbours), len(self.replica.asks))
         known = self._kept.get(("task", task_id, run_id, file))
