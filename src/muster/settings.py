@@ -11,11 +11,14 @@ from typing import Any
 
 from muster.domain.errand import MOST_WORKERS
 from muster.domain.errors import Invalid
+from muster.domain.model_name import split_model
 from muster.domain.permission import Permissions, rule_of
 from muster.domain.project import ProjectSettings
 from muster.domain.task import Autonomy
 
 DEFAULT_PORT = 3020
+NO_MODEL = "none"
+"""Where a model could be named: none, whatever an outer setting names."""
 _LARGEST = 256 * 1024
 
 
@@ -87,6 +90,14 @@ def _rules(name: str, value: Any) -> tuple[str, ...]:
     return tuple(rule_of(line).text for line in lines if line.strip())
 
 
+def _model(name: str, value: Any) -> str:
+    """The name of a model as `KIND:MODEL@URL`; which kinds there are is for plugins to say."""
+    text = _text(name, value)
+    if text != NO_MODEL:
+        split_model(text)
+    return text
+
+
 def _permissions(name: str, value: Any) -> Permissions:
     return Permissions(_choice(*map(str, Permissions))(name, value))
 
@@ -123,6 +134,9 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "merge_method": _choice("merge", "rebase"),
     "ports": _count(0, 1000),
     "model": _text,
+    "supervisor": _model,
+    "embedding": _model,
+    "model_calls_per_hour": _count(0, 100_000),
     "git_user_name": _text,
     "git_user_email": _text,
 }
@@ -134,12 +148,13 @@ NEEDS_TRUST = frozenset(
         *("permissions", "permission_rules"),
         *("autonomy", "test_paths", "budget_usd"),
         *("disk_mb", "memory_mb", "processes"),
+        *("supervisor", "embedding"),
     }
 )
 """Settings that a repository's own file may only set in a version that the user trusts.
 
-They say what is run, how far it is contained, what it may do unasked, what proves it, and what it
-may cost.
+They say what is run, how far it is contained, what it may do unasked, what proves it, what it may
+cost, and who is sent its code.
 """
 
 

@@ -165,9 +165,14 @@ def test_the_example_of_a_plugin_is_the_one_that_is_tested() -> None:
     blocks = re.findall(
         r"^```\w+\n(.*?)^```", text_of(ROOT / "docs/plugins.md"), re.MULTILINE | re.DOTALL
     )
-    package = ROOT / "tests" / "third_party" / "muster-jsonl"
-    tested = (package / "pyproject.toml", package / "muster_jsonl.py")
-    for path in (*tested, ROOT / "tests" / "agents" / "test_jsonl.py"):
+    packages = ROOT / "tests" / "third_party"
+    tested = (
+        packages / "muster-jsonl" / "pyproject.toml",
+        packages / "muster-jsonl" / "muster_jsonl.py",
+        packages / "muster-plain" / "muster_plain.py",
+        ROOT / "tests" / "agents" / "test_jsonl.py",
+    )
+    for path in tested:
         assert text_of(path) in blocks, path
 
 

@@ -1,4 +1,4 @@
-"""`muster plugin`: the drivers, runtimes and stores that this installation has."""
+"""`muster plugin`: the drivers, runtimes, models and stores that this installation has."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from muster.cli.look import Ink, some, table
 
 @group("plugin")
 def plugin() -> None:
-    """List drivers, runtimes, workspace backends and stores.
+    """List drivers, runtimes, workspace backends, models and stores.
 
     They are those of this installation; a server that runs knows a new one when it is started
     again.

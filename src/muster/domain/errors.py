@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any
 
 
@@ -126,3 +127,31 @@ class Unavailable(MusterError):
     """The machine or the server cannot do this here."""
 
     code, title, status, exit_code = "unavailable", "Not available here", 501, 1
+
+
+class Silence(StrEnum):
+    """Why a model gave no answer; the first three may pass by themselves."""
+
+    AWAY = "away"
+    BUSY = "busy"
+    SLOW = "slow"
+    CALLS = "calls"
+    REFUSED = "refused"
+    TOO_LONG = "too-long"
+    UNUSABLE = "unusable"
+
+
+class NoAnswer(MusterError):
+    """A model was asked and gave nothing that can be used; nobody may go on as if it had.
+
+    `after` is in how many seconds it may be asked again, where that is known.
+    """
+
+    code, title, status, exit_code = "no-answer", "No answer from the model", 503, 1
+
+    def __init__(
+        self, detail: str, *, why: Silence, hint: str = "", after: float | None = None
+    ) -> None:
+        super().__init__(detail, hint=hint, why=str(why), retry_after=after)
+        self.why = why
+        self.after = after

@@ -44,6 +44,9 @@ class ProjectSettings:
     merge_method: str = "merge"
     ports: int = 10
     model: str | None = None
+    supervisor: str | None = None
+    embedding: str | None = None
+    model_calls_per_hour: int = 100
     git_user_name: str = "muster"
     git_user_email: str = "muster@localhost"
 

@@ -1,4 +1,4 @@
-"""What is here and what is missing: agents, tools, the home, the port."""
+"""What is here and what is missing: agents, models, tools, the home, the port."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from muster.runtimes.base import Runtime
 from muster.runtimes.choice import choose
 from muster.settings import Settings, environment, load
 from muster.wiring.home import prepare_home
+from muster.wiring.models import looked_at
 from muster.wiring.plugins import KINDS, Plugin, find, why
 from muster.wiring.view import why_not
 from muster.workspace.base import Backend
@@ -49,6 +50,7 @@ def diagnose(home: Path) -> list[Check]:
         _limits(),
         *_workspaces(settings),
         *_agents(settings, environ),
+        *_models(settings),
     ]
 
 
@@ -240,3 +242,17 @@ def _own_agent(
     if program and shutil.which(str(program), path=environ.get("PATH", os.defpath)) is None:
         return _check(f"agent {name}", "fail", f"'{program}' is not found", "correct its command")
     return _check(f"agent {name}", "ok", f"own agent on {driver}")
+
+
+def _models(settings: Settings) -> Iterator[Check]:
+    """The models that are configured; none is needed, so that what is here is only told of."""
+    for plugin in find("models", settings.home):
+        if broken := _fault(plugin):
+            yield broken
+    found = looked_at(settings)
+    for name, health in found:
+        state = "ok" if health.ok else "warn"
+        yield _check(f"model {name}", state, health.text, health.fix)
+    if not found:
+        text = "none is configured and none was found here; muster works by its rules alone"
+        yield _check("models", "ok", text)

@@ -26,13 +26,14 @@ KINDS = {
     "agents": "driver",
     "runtimes": "runtime",
     "workspaces": "workspace",
+    "models": "model",
     "stores": "store",
     "durable": "engine",
 }
 """What is registered under `muster.<group>`, in the words of people."""
 
 _SEAMS: Mapping[str, Any] = {"agents": Driver, "runtimes": Runtime, "workspaces": Backend}
-"""What is made at once and must answer to this; a store or an engine is made when it is used."""
+"""What is made at once and must answer to this; a model, a store or an engine is made when used."""
 _OURS = "passmuster"
 
 

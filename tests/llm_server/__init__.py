@@ -1,0 +1,1 @@
+"""Model services on the loopback as muster asks them: Ollama, OpenAI-compatible, Anthropic."""
