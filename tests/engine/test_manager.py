@@ -33,6 +33,9 @@ async def test_its_workers_are_merged_and_its_wish_is_completed_by_their_verdict
         assert task["agents"][0]["id"].startswith("manager-")
         assert [w["errand"] for w in task["workers"]] == ["one", "two"]
         assert {w["status"] for w in task["workers"]} == {"completed"}
+        one = await place.service.get_task(task["workers"][0]["id"])
+        assert (one["parent"]["label"], one["parent"]["status"]) == (task["label"], "completed")
+        assert (one["workers"], task["parent"]) == ([], None)
         assert codes(task) == ["worker.completed", "worker.completed"]
         assert task["merged_commit"] is None
         files = git(place.repo, "ls-tree", "--name-only", "main").split()
