@@ -260,18 +260,14 @@ class Watch:
             return by_muster[self.follower.stopped]
         by_place = {
             Why.TIMEOUT: Ending(Outcome.TIMEOUT, "ran longer than its time limit"),
-            Why.MEMORY: Ending(Outcome.CRASHED, "used more memory than its limit"),
-            Why.DISK: Ending(Outcome.CRASHED, self._too_full(exit_)),
+            Why.MEMORY: Ending(Outcome.CRASHED, _used_up("used more memory than it may", "memory")),
+            Why.DISK: Ending(Outcome.CRASHED, _used_up(exit_.detail, "disk")),
             Why.LOST: Ending(Outcome.LOST, "its supervisor was killed; nothing of it is left"),
             Why.EXEC: Ending(Outcome.FAILED, exit_.detail or "its program could not be started"),
             Why.KILLED: Ending(Outcome.CANCELLED, "stopped by a person"),
             Why.STOPPED: Ending(Outcome.CANCELLED, "stopped by a person"),
         }
         return by_place.get(exit_.why, own)
-
-    @staticmethod
-    def _too_full(exit_: Exit) -> str:
-        return f"{exit_.detail}; if the work needs more, raise the setting disk_mb of the project"
 
     def _silence(self) -> Ending:
         """What its silence means.
@@ -287,3 +283,6 @@ class Watch:
             why = "its model's service does not answer, or has it wait for a limit to end"
             return Ending(Outcome.UNAVAILABLE, f"{said}: {why}")
         return Ending(Outcome.TIMEOUT, said)
+
+def _used_up(said: str, what: str) -> str:
+    return f"{said}; if the work needs more, raise the setting {what}_mb of the project"
