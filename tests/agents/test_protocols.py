@@ -158,6 +158,21 @@ def test_an_agent_that_ends_a_prompt_otherwise_has_another_outcome(tmp_path):
         assert session.end(0, "exit").outcome is outcome
 
 
+def test_what_opencodes_plugin_tells_is_a_retry_and_the_status_of_the_error_after_it(tmp_path):
+    session = AcpDriver().reader(job_with(tmp_path, "opencode"))
+    session.feed(rpc(id="session", result={"sessionId": "s"}))
+    told = {"message": "Rate limit reached", "delay": 3_600_000}
+    (retry,) = session.feed(rpc(method="_muster/retry", params=told))
+    assert retry.kind == "retry"
+    assert (retry.data["text"], retry.data["delay_seconds"]) == ("Rate limit reached", 3600)
+    assert session.feed(rpc(method="_muster/error", params={"status": 500})) == []
+    session.feed(rpc(id="prompt-1", error={"code": -32603, "message": "Internal error: no"}))
+    assert session.end(0, "exit").outcome is Outcome.UNAVAILABLE
+    session.say("Go on.")
+    session.feed(rpc(id="prompt-2", error={"code": -32603, "message": "Internal error: no"}))
+    assert session.end(0, "exit").outcome is Outcome.FAILED
+
+
 def test_an_acp_agent_that_nobody_knows_is_named_by_its_command(tmp_path):
     job = replace(job_with(tmp_path, "gemini"), options={"command": ["gemini", "--speak-acp"]})
     launch = AcpDriver().launch(job)

@@ -17,7 +17,7 @@ HOUR = {
     "message": "Rate limit reached. Please retry in 200.5s.",
     "headers": {"retry-after": "3600"},
 }
-TELLS = {"claude", "codex"}
+TELLS = {"claude", "codex", "opencode"}
 """Who gives up at once, or says what it waits for; of others only their silence is known."""
 
 

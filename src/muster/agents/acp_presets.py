@@ -8,9 +8,8 @@ this, and none for models of Gemini 3); and as long as the service tells it to, 
 opencode (run here: 1.18.33): uses PWD rather than the folder it was started in; asks only for what
 its configuration says; a rejected permission ends its turn; tells the tokens of a turn's last
 request alone, and the cost of the whole session. It asks a service that failed five times more, in
-silence: for about 75 seconds, or as long as `retry-after` says; then its error holds the service's
-words and no status. Only a plugin hears of that, and for one it would install packages first. It
-tries to write through us what it wrote itself.
+silence: for about 75 seconds, or as long as `retry-after` says; only a plugin hears of that
+(`opencode_plugin.py`). It tries to write through us what it wrote itself.
 qwen (run here: 0.24.4, node 22): begins in a mode that asks little; ends with status 1 when its
 standard input is closed; tells tokens beside what it says. It asks a service that failed six times
 more, in silence: for about 75 seconds, or as long as `retry-after` says; `maxRetries` is of rounds
@@ -37,6 +36,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from muster.agents.gemini_sessions import make_older
+from muster.agents.opencode_plugin import FILES
 from muster.agents.services import ANY, GOOGLE, OPENAI, QWEN
 from muster.agents.skill import SKILL
 
@@ -141,7 +141,9 @@ _OPENCODE = AcpPreset(
         "OPENCODE_DISABLE_MODELS_FETCH": "1",
         "OPENCODE_DISABLE_PROJECT_CONFIG": "1",
     },
+    keyed_files=FILES,
     login_env={"XDG_DATA_HOME": "{person}/.local/share", "XDG_CONFIG_HOME": "{person}/.config"},
+    login_files=FILES,
     logins={
         "{home}/.local/share/opencode/auth.json": "{person}/.local/share/opencode/auth.json",
     },

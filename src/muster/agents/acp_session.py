@@ -26,6 +26,7 @@ from muster.agents.asking import Message
 from muster.agents.base import Answer, Ending, Fact
 from muster.agents.endings import by_why, status_words
 from muster.agents.json_rpc import JsonRpc
+from muster.agents.opencode_plugin import ERROR, RETRY
 from muster.agents.outbox import line
 from muster.agents.said import one_line, readable
 from muster.agents.stream_json_values import count, deep, entries, mapping, money, word
@@ -85,6 +86,7 @@ class AcpSession(JsonRpc):
         self._cost = 0.0
         self._priced = True
         self._counted = False
+        self._refused_with: int | None = None
 
     # --- the seam ---------------------------------------------------------------------------------
 
@@ -223,7 +225,9 @@ class AcpSession(JsonRpc):
         if number == "mode":
             yield from self._break(Ending(Outcome.FAILED, f"it cannot be made to ask: {said}"))
             return
-        known = status if 400 <= status < 600 else service_errors.status_in(_details(error))
+        told, self._refused_with = self._refused_with, None
+        known = service_errors.status_in(_details(error)) or told
+        known = status if 400 <= status < 600 else known
         if error.get("code") == AUTH_REQUIRED and not number.startswith("prompt-"):
             known = 401
         ending = service_errors.ending(said, known, self._clock())
@@ -241,7 +245,13 @@ class AcpSession(JsonRpc):
 
     @override
     def _notified(self, method: str, params: Message) -> Iterator[Fact]:
-        if method != "session/update":
+        if method == RETRY:
+            delay = count(params.get("delay")) / 1000
+            text = readable(word(params.get("message")))
+            yield Fact("retry", {"text": text, "status": None, "delay_seconds": delay})
+        elif method == ERROR:
+            self._refused_with = count(params.get("status")) or None
+        elif method != "session/update":
             yield Fact("raw", {"type": one_line(method), "text": ""})
         elif self._session:  # Before, a loaded session tells its past.
             update = mapping(params.get("update"))
