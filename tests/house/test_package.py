@@ -40,7 +40,11 @@ def test_the_wheel_holds_every_file_of_the_package(wheel: zipfile.ZipFile) -> No
 
 
 @pytest.mark.parametrize(
-    "pattern", ["store/migrations/versions/*.py", "web/templates/**/*.html", "web/static/**/*.css"]
+    "pattern",
+    [
+        *("store/migrations/versions/*.py", "llm/*.toml"),
+        *("web/templates/**/*.html", "web/static/**/*.css"),
+    ],
 )
 def test_the_files_that_are_read_at_run_time_are_there(
     wheel: zipfile.ZipFile, pattern: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -11,22 +12,29 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
-from contracts.llm import GOOD, MOMENT, PROJECT, Judgement, Sleeper
+from contracts.llm import GOOD, MOMENT, PROJECT, Judgement, Sleeper, rest
 from muster.domain.errors import Invalid, NoAnswer, Silence
 from muster.domain.model_name import split_model
 from muster.llm.accounts import Hourly
-from muster.llm.asking import Model
-from muster.llm.base import Asked, Named, Reply, Usage, Vectors
+from muster.llm.asking import Model, Patience
+from muster.llm.base import Asked, Named, Piece, Reply, Usage, Vectors
 from muster.llm.estimate import Estimate
 from muster.llm.kept import Folder, key_of
 from muster.llm.names import defaults, named
 from muster.llm.structured import Unusable, read_answer
 from muster.settings import load, parse_project_setting
+from muster.store.projects import NewProject, add_project
+from muster.store.sqlite import open_store
 from muster.vault import model_key
 from muster.wiring.models import Models, looked_at, provider_of
 
 NAMED = Named("scripted", "one")
+
+
+class Sure(BaseModel):
+    sure: float
 
 
 class Scripted:
@@ -97,6 +105,19 @@ async def test_nothing_stands_in_for_a_model_that_is_there(tmp_path: Path, why: 
     with pytest.raises(NoAnswer) as told:
         await made.answer(Judgement, "?", project=PROJECT)
     assert told.value.why == why
+
+
+async def test_a_stream_that_goes_on_for_ever_is_left(tmp_path: Path):
+    class Endless(Scripted):
+        async def stream(self, asked):
+            while True:
+                yield Piece("on and ")
+                await asyncio.sleep(0)
+
+    made = Model(NAMED, Endless(), patience=Patience(stream=0.05))
+    with pytest.raises(NoAnswer) as told:
+        await rest(made.stream("?", project=PROJECT))
+    assert told.value.why == Silence.SLOW
 
 
 async def test_the_usage_of_all_requests_is_told():
@@ -182,6 +203,13 @@ def test_whatever_a_model_says_is_read_as_the_shape_or_refused(text: str):
     assert told.isprintable()
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_number_that_is_none_is_refused_though_python_would_take_it(number: str):
+    with pytest.raises(Unusable):
+        read_answer(Reply(f'{{"sure": {number}}}'), Sure)
+    assert read_answer(Reply('{"sure": 0.5}'), Sure).sure == 0.5
+
+
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
@@ -258,6 +286,18 @@ def test_the_doctor_looks_at_each_configured_model_once(tmp_path: Path):
     assert found[f"scripted:{answers}"].ok
     assert "has no model for embeddings" in found["anthropic"].text
     assert len(found) == 2
+
+
+async def test_the_doctor_knows_the_models_of_projects_too(tmp_path: Path):
+    store = open_store("", tmp_path)
+    wanted = {"supervisor": "scripted:/nowhere.toml", "embedding": "none"}
+    new = NewProject("shop", "/g", "/w", "main", wanted, {"supervisor": 7}, "", "")
+    await store.write(add_project, new)
+    await store.close()
+    ((name, health),) = await asyncio.to_thread(looked_at, load(tmp_path, {}))
+    assert name == "scripted:/nowhere.toml"
+    assert not health.ok
+    assert "[[answer]]" in health.fix
 
 
 def test_nothing_heavy_is_loaded_until_a_model_is_asked():

@@ -284,5 +284,6 @@ class Watch:
             return Ending(Outcome.UNAVAILABLE, f"{said}: {why}")
         return Ending(Outcome.TIMEOUT, said)
 
+
 def _used_up(said: str, what: str) -> str:
     return f"{said}; if the work needs more, raise the setting {what}_mb of the project"

@@ -46,10 +46,11 @@ _NO_USAGE = Usage()
 class Patience:
     """How long and how often; seconds. A wait that a service asks for beyond `longest` is not made.
 
-    `answer` bounds one request, and in a stream the wait for each piece.
+    `answer` bounds one request, and in a stream the wait for each piece; `stream` all of one.
     """
 
     answer: float = 180.0
+    stream: float = 1800.0
     tries: int = 4
     first: float = 1.0
     longest: float = 60.0
@@ -117,11 +118,14 @@ class Model:
         asked = self._sized(_sound(prompt, system, most))
         piece, pieces = await self._patiently(lambda: self._begin(asked), project)
         cleaner, told = Cleaner(), 0
+        until = asyncio.get_running_loop().time() + self.patience.stream
         async with aclosing(pieces):
             while not piece.last:
                 told += len(piece.text)
                 if told > LARGEST:
                     raise self._cut(f"is longer than {LARGEST} characters", Silence.UNUSABLE)
+                if asyncio.get_running_loop().time() > until:
+                    raise self._cut("does not come to its end", Silence.SLOW)
                 if text := cleaner.feed(piece.text):
                     yield text
                 piece = await self._next(pieces)

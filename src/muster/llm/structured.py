@@ -52,11 +52,11 @@ def read_answer(reply: Reply, shape: type[Shape]) -> Shape:
     if len(reply.text) > LARGEST:
         raise Unusable(f"it is longer than {LARGEST} characters")
     try:
-        said = _clean(json.loads(_json_in(reply.text), parse_constant=_no_number))
+        said = json.dumps(_clean(json.loads(_json_in(reply.text))), allow_nan=False)
     except (ValueError, RecursionError) as error:
         raise Unusable(f"it is not valid JSON: {plain_line(str(error))}") from error
     try:
-        return shape.model_validate_json(json.dumps(said))
+        return shape.model_validate_json(said)
     except ValidationError as error:
         raise Unusable(_told(error)) from error
 
@@ -81,10 +81,6 @@ def _json_in(text: str) -> str:
         return fenced[0]
     start, end = text.find("{"), text.rfind("}")
     return text[start : end + 1] if 0 <= start < end else text
-
-
-def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
 
 
 def _clean(value: Any) -> Any:
