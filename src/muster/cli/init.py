@@ -83,7 +83,8 @@ def _ask_tests(guess: str | None) -> str:
 def ask_trust(folder: Path) -> bool:
     """Whether the person lets the files of a repository name commands."""
     return click.confirm(
-        f"Do you trust {folder}? Its own .muster/config.toml may then set commands that run",
+        f"Do you trust {folder}? Its own .muster/config.toml may then set commands that run,"
+        " and its .muster/breakpoints.yaml change rules",
         default=False,
         err=True,
     )

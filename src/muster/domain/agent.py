@@ -52,6 +52,7 @@ class Outcome(StrEnum):
     CRASHED = "crashed"
     REFUSED = "refused"
     LOST = "lost"
+    HELD = "held"
 
 
 STATUS_AFTER: dict[Outcome, AgentStatus] = {
@@ -65,6 +66,7 @@ STATUS_AFTER: dict[Outcome, AgentStatus] = {
     Outcome.CRASHED: AgentStatus.FAILED,
     Outcome.REFUSED: AgentStatus.FAILED,
     Outcome.LOST: AgentStatus.FAILED,
+    Outcome.HELD: AgentStatus.KILLED,
 }
 
 

@@ -91,7 +91,7 @@ def agent_job(
         environ=tools.settings.environ,
         options=options,
         model=job.task.model or options.get("model") or job.settings.model,
-        budget_usd=_budget(job, options),
+        budget_usd=budget_of(job, options),
         resume_session=past.session_id if past else None,
         resume_usage=past.usage if past else None,
         moved=moved(tools, past, workspace) if past else (),
@@ -106,7 +106,7 @@ def agent_job(
     )
 
 
-def _budget(job: Job, options: Mapping[str, Any]) -> float | None:
+def budget_of(job: Job, options: Mapping[str, Any]) -> float | None:
     """The most a task may cost in US dollars: its own limit, else the agent's or the project's."""
     limits = (job.task.budget_usd, options.get("budget_usd"), job.settings.budget_usd)
     return next((float(limit) for limit in limits if limit is not None), None)

@@ -27,7 +27,7 @@ from muster.workspace.base import Workspace
 log = logging.getLogger("muster.engine")
 
 _AT_WORK = frozenset({Role.CODING, Role.MANAGER})
-_STOPPED = frozenset({Outcome.CRASHED, Outcome.RATE_LIMITED})
+_STOPPED = frozenset({Outcome.CRASHED, Outcome.RATE_LIMITED, Outcome.HELD})
 
 
 async def stopped_before(tools: Tools, task: Task, driver: Driver, runtime: str) -> Agent | None:

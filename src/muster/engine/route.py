@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
+from muster.domain.event import NewEvent
 from muster.domain.task import Stage
 from muster.domain.verdict import BreakpointKind, Decision, Step, Verdict
 from muster.engine.tools import Job
@@ -14,8 +16,17 @@ RESTART = {"base_commit": None, "result_commit": None, "merged_commit": None}
 """Columns of a task whose next attempt starts from the target branch as it is then."""
 
 
-def after_verdict(job: Job, verdict: Verdict, commit: str | None) -> Move:
-    """The move that a verdict leads to, with the verdict and its question in one transaction."""
+def after_verdict(
+    job: Job,
+    verdict: Verdict,
+    commit: str | None,
+    rules: Sequence[Mapping[str, Any]] = (),
+    events: tuple[NewEvent, ...] = (),
+) -> Move:
+    """The move that a verdict leads to, with the verdict and its question in one transaction.
+
+    `rules` are those of breakpoints that hold, as a question carries them; `events` tell of them.
+    """
     task, decision = job.task, verdict.decision
     columns: dict[str, Any] = {"result_commit": commit or task.result_commit}
     if decision.feedback:
@@ -38,8 +49,9 @@ def after_verdict(job: Job, verdict: Verdict, commit: str | None) -> Move:
         stage,
         decision.reasons[0] if decision.reasons else "",
         columns=columns,
+        events=events,
         verdict=verdict,
-        ask=_question(decision, verdict) if stage is Stage.WAITING else None,
+        ask=_question(decision, verdict, rules) if stage is Stage.WAITING else None,
         checkpoint=(f"attempt {task.attempt}", commit) if commit else None,
     )
 
@@ -58,7 +70,9 @@ def _stage(decision: Decision, job: Job) -> Stage:
             assert_never(decision.step)
 
 
-def _question(decision: Decision, verdict: Verdict) -> NewBreakpoint:
+def _question(
+    decision: Decision, verdict: Verdict, rules: Sequence[Mapping[str, Any]]
+) -> NewBreakpoint:
     return NewBreakpoint(
         BreakpointKind(decision.kind),
         decision.question,
@@ -70,5 +84,6 @@ def _question(decision: Decision, verdict: Verdict) -> NewBreakpoint:
                 {"code": f.code, "severity": str(f.severity), "text": f.text}
                 for f in verdict.findings
             ],
+            **({"rules": list(rules)} if rules else {}),
         },
     )

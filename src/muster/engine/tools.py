@@ -23,7 +23,8 @@ from muster.runtimes.choice import Usual, choose
 from muster.settings import Settings, resolve
 from muster.store import agents, projects
 from muster.store.base import Store, Tx
-from muster.store.projects import ProjectRow
+from muster.store.projects import TRUSTED_RULES, ProjectRow
+from muster.supervision.rulebook import RuleBook
 from muster.workspace.workspaces import Workspaces
 
 P = ParamSpec("P")
@@ -52,6 +53,7 @@ class Tools:
     runtimes: Mapping[str, Runtime]
     drivers: Mapping[str, Driver]
     clock: Callable[[], float]
+    rules: RuleBook
     url: str = ""
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     idle_seconds: float = 120.0
@@ -140,13 +142,15 @@ class Tools:
 class Job:
     """A task with the project it belongs to and the settings that hold for it now.
 
-    `agents` are the project's own agents, those of its trusted `.muster/config.toml`.
+    `agents` are the project's own agents, those of its trusted `.muster/config.toml`;
+    `trusted_rules` is the digest of its trusted rules file.
     """
 
     task: Task
     project: Project
     autonomy: Autonomy
     agents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    trusted_rules: str = ""
 
     @property
     def settings(self) -> ProjectSettings:
@@ -185,13 +189,18 @@ def _job(tools: Tools, task: Task, row: ProjectRow) -> Job:
         row.id, row.name, row.git_dir, row.work_tree, row.branch, settings, row.trusted_config
     )
     own = row.file_settings.get("agents", {})
-    return Job(task, project, task.autonomy or settings.autonomy, own)
+    trusted = str(row.file_settings.get(TRUSTED_RULES, ""))
+    return Job(task, project, task.autonomy or settings.autonomy, own, trusted)
 
 
 def program_of(tools: Tools, job: Job) -> tuple[Driver, dict[str, Any]]:
     """The driver of the program that does the task, with its options."""
-    name = job.task.agent or job.settings.agent or tools.default_agent()
-    return tools.driver(name, job.agents)
+    return tools.driver(program_name(tools, job), job.agents)
+
+
+def program_name(tools: Tools, job: Job) -> str:
+    """The agent that does the task, as people name it."""
+    return job.task.agent or job.settings.agent or tools.default_agent()
 
 
 async def place_of(tools: Tools, job: Job) -> Runtime:

@@ -13,14 +13,17 @@ from muster.domain.event import NewEvent
 from muster.domain.task import Task
 from muster.engine.converse import Conversation
 from muster.engine.follow import Follower
+from muster.engine.overseer import Overseer
 from muster.engine.permit import Permits
 from muster.engine.tools import Tools
+from muster.failpoint import failpoint
 from muster.runtimes.base import Exit, Why
 from muster.runtimes.refusals import read_refusals
 from muster.store import agents as agent_verbs
 from muster.store import events, permissions
 
 _REPORT_EVERY = 0.25
+_HELD = "rule"
 _MOST_REFUSALS = 20
 _MOST_SAID = 2000
 _LIMITS = {
@@ -43,6 +46,7 @@ class Watch:
     driver: Driver
     reader: Reader
     follower: Follower
+    overseer: Overseer
     budget: float | None = None
     seconds: float | None = None
     usage: Usage = field(default_factory=Usage)
@@ -74,6 +78,7 @@ class Watch:
                 self._take(fact)
                 if talk is not None:
                     talk.hear(fact)
+            await self._oversee()
             if talk is not None:
                 await talk.go_on()
             await self._report()
@@ -82,16 +87,17 @@ class Watch:
             await self._enforce()
         exit_ = self.follower.exit
         await self._tell_limits(exit_)
-        return self._ending(exit_), exit_
+        return await self._held(exit_) or self._ending(exit_), exit_
 
     def _conversation(self) -> Conversation | None:
         if not isinstance(self.reader, Session):
             return None
-        permits = Permits(self.tools, self.task, self.agent, self.reader)
+        permits = Permits(self.tools, self.task, self.agent, self.reader, self.overseer)
         return Conversation(self.tools, self.task, self.agent, self.reader, self.follower, permits)
 
     def _take(self, fact: Fact) -> None:
         self._heard_at = time.monotonic()
+        self.overseer.hear(fact)
         data = fact.data
         match fact.kind:
             case "usage":
@@ -111,6 +117,24 @@ class Watch:
         words = data.get("summary") or data.get("text") or data.get("path")
         if words and fact.kind != "raw":
             self.line = str(words).strip().splitlines()[-1][:200] if str(words).strip() else ""
+
+    async def _oversee(self) -> None:
+        """Ask the rules of breakpoints; one that holds may end the run until a person decides."""
+        if self.follower.stopped or (self.follower.over and not self.overseer.has_news):
+            return
+        waits = isinstance(self.reader, Session) and (bool(self.reader.waiting) or self._listens())
+        if await self.overseer.look(self.usage.cost_usd, self.budget, waits=waits):
+            failpoint("rule.before_stop")
+            await self.follower.stop(_HELD)
+            failpoint("rule.after_stop")
+
+    async def _held(self, exit_: Exit) -> Ending | None:
+        """How it ended when a rule stopped it, be it by an earlier process of muster."""
+        rule = self.overseer.held
+        said = rule.sentence() if rule is not None and self.follower.stopped == _HELD else ""
+        if not self.follower.stopped and exit_.why in {Why.STOPPED, Why.KILLED}:
+            said = await self.overseer.held_before()
+        return Ending(Outcome.HELD, said) if said else None
 
     async def _report(self) -> None:
         now = time.monotonic()

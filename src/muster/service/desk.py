@@ -14,6 +14,7 @@ from muster.settings import Settings, resolve
 from muster.store import agents, judgements, projects, tasks
 from muster.store.base import Store, Tx
 from muster.store.projects import ProjectRow
+from muster.supervision.rulebook import RuleBook
 from muster.workspace.workspaces import Workspaces
 
 
@@ -24,7 +25,7 @@ class Belongings:
     `agent_names` and `runtime_names` are those a task may name. `engine_state` tells how the
     engine of this process does, `usual` where runs go that name no place, once that is known, and
     `clear_away` has it remove what is left over; `sizes` remembers how large a task's change is, by
-    commit.
+    commit. `rules` are those of breakpoints, of all projects.
     """
 
     settings: Settings
@@ -40,6 +41,7 @@ class Belongings:
     room_on_disk: Callable[[], bool]
     usual: Callable[[], Usual | None]
     clear_away: Callable[[], Awaitable[dict[str, Any]]]
+    rules: RuleBook
     screens: Screens = field(default_factory=lambda: Screens({}))
     sizes: dict[tuple[str, str, str], dict[str, int]] = field(default_factory=dict)
 

@@ -25,6 +25,7 @@ from muster.settings import (
 from muster.store import projects
 from muster.store.base import Tx
 from muster.store.projects import NewProject, ProjectRow
+from muster.supervision.rulebook import FILE as RULES_FILE
 from muster.workspace.survey import Survey, inspect
 
 CONFIG = ".muster/config.toml"
@@ -103,9 +104,9 @@ class Projects(Desk):
         """What the repository's own settings file says; of commands only what is trusted."""
         mirror = self._own.workspaces.mirror(project.id)
         commit = mirror.fetch(Path(project.git_dir), project.branch)
-        try:
-            data = self._own.workspaces.read_file(project.id, commit, CONFIG)
-        except NotFound:
+        data = self._text_of(project, commit, CONFIG) or b""
+        rules = self._text_of(project, commit, RULES_FILE) if trust else None
+        if not data and rules is None:
             return {}
         document = parse_toml(data, CONFIG)
         agents = parse_agents(document.pop("agents", {}), CONFIG)
@@ -113,8 +114,16 @@ class Projects(Desk):
         kept = {k: _plain_value(v) for k, v in parsed.items() if trust or k not in RUNS_CODE}
         if trust and agents:
             kept["agents"] = agents
-        digest = hashlib.sha256(data).hexdigest() if trust else ""
+        if rules is not None:
+            kept[projects.TRUSTED_RULES] = hashlib.sha256(rules).hexdigest()
+        digest = hashlib.sha256(data).hexdigest() if trust and data else ""
         return {"file_settings": kept, "trusted_file": digest}
+
+    def _text_of(self, project: ProjectRow, commit: str, path: str) -> bytes | None:
+        try:
+            return self._own.workspaces.read_file(project.id, commit, path)
+        except NotFound:
+            return None
 
     async def change_project(self, ref: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Set or clear (null) settings, or name another branch.

@@ -30,6 +30,7 @@ _AGENT = {
     Outcome.CRASHED: "The agent crashed",
     Outcome.REFUSED: "The agent refused the work or could not be started",
     Outcome.LOST: "The agent's run was lost",
+    Outcome.HELD: "The agent was stopped until a person decides",
 }
 _GUARDED = (
     "/.muster/",

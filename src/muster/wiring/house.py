@@ -15,6 +15,7 @@ from muster.service.counter import Service
 from muster.service.desk import Belongings
 from muster.service.screens import Screens
 from muster.settings import Settings
+from muster.supervision.rulebook import RuleBook
 from muster.wiring.plugins import working
 from muster.workspace.workspaces import Workspaces
 
@@ -41,6 +42,7 @@ class House:
             runtimes=working("runtimes", settings.home),
             drivers=working("agents", settings.home),
             clock=time.time,
+            rules=RuleBook(working("conditions", settings.home), settings.home),
         )
         durable = working("durable", settings.home)["rows"](
             self.store, lambda task, fault: hand_over(self.tools, task, fault)
@@ -67,6 +69,7 @@ class House:
                 room_on_disk=lambda: room_on_disk(self.tools),
                 usual=lambda: self.tools.usual,
                 clear_away=lambda: sweep_all(self.tools),
+                rules=self.tools.rules,
             )
         )
 
