@@ -23,7 +23,7 @@ from muster.engine.tools import Job, Tools, in_thread, job_and_agent
 from muster.store.moves import Fence, Move, move
 from muster.supervision.decide import decide
 from muster.supervision.evidence import Changes
-from muster.supervision.validate import validate
+from muster.supervision.validate import promised, validate
 from muster.supervision.workers import decide_managed
 from muster.workspace.base import Workspace
 from muster.workspace.workspaces import Taken
@@ -116,15 +116,20 @@ def _first_look(
     changed: Changes,
 ) -> tuple[Finding, ...]:
     added = tools.workspaces.added_lines(job.repo, base, taken.commit) if taken.commit else {}
+    result = _result(tools, agent)
+    files = None
+    if taken.commit and promised(result):
+        files = frozenset(tools.workspaces.paths(job.repo, taken.commit))
     return validate(
         agent.outcome or Outcome.FAILED,
         agent.reason,
         changed,
         taken.nested,
-        _result(tools, agent),
+        result,
         job.task,
         added=added,
         test_paths=job.settings.test_paths,
+        files=files,
     )
 
 
@@ -147,7 +152,9 @@ def _result_file(path: Path) -> Mapping[str, Any] | None:
 def _handed_in(agent: Agent) -> Mapping[str, Any] | None:
     """What the agent said of its outcome by its tools or its mailbox, as a result file says it."""
     said = agent.result
-    return None if said is None else {"status": said["status"], "output": said["summary"]}
+    if said is None:
+        return None
+    return {"status": said["status"], "output": said["summary"], "data": said.get("data")}
 
 
 def _claims(agent: Agent, result: Mapping[str, Any] | None) -> str:
