@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 from tests.cli.conftest import Run
+from tests.client import canned
+from tests.client.loopback import Answer, Loopback
 
 GOOD = "rules:\n- name: mine\n  when: {files: [a.py]}\n  do: pause\n"
 
@@ -41,3 +43,16 @@ def test_a_file_that_is_not_there_is_said_to_be(run: Run, tmp_path: Path) -> Non
     ended = run("breakpoint", "rules", "--check", str(tmp_path / "none.yaml"))
     assert ended.code == 2
     assert "cannot be read" in ended.err
+
+
+def test_a_question_that_a_rule_asks_shows_whose_it_is_and_what_it_saw(
+    run: Run, server: Loopback
+) -> None:
+    held = {
+        "rule": "mine", "source": "project", "action": "approve", "role": "lead", "cause": "c",
+        "conditions": [{"kind": "files", "asked": ["a.py"], "saw": {"count": 1}}],
+    }  # fmt: skip
+    asked = canned.question(kind="rule", evidence={"rules": [held]})
+    server.routes["GET", "/api/breakpoints/bp_1"] = Answer(body=asked)
+    ended = run("breakpoint", "show", "bp_1")
+    assert '  rule mine (project, approval of lead): files {"count": 1}' in ended.out

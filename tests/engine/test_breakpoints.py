@@ -304,3 +304,15 @@ async def test_events_about_a_task_can_hold_it(tmp_path):
             await place.service.emit_event(body)
         done = await place.until(task["id"])
         assert (done["status"], done["breakpoint"]["kind"]) == ("waiting", "rule")
+
+
+@pytest.mark.long
+async def test_a_rule_that_holds_anyway_puts_no_request_to_a_person(tmp_path):
+    agents = {"asks": running("make it", asks=True)}
+    files = with_rules(mine("{type: chore}", "notify"))
+    more = {"test_command": "true", "permissions": "rules", "permission_rules": ["allow execute"]}
+    async with town(tmp_path, agents, files, **more) as place:
+        task = await place.do("asks", type="chore")
+        assert task["status"] == "completed", task["reason"]
+        assert (place.repo / "answer.txt").read_text() == "allow_once"
+        assert [each["at"] for each in await held(place)] == ["run"]

@@ -110,6 +110,8 @@ def _evidence(ink: Ink, item: Breakpoint) -> str:
     shown: set[str] = set()
     for finding in findings if isinstance(findings, list) else []:
         lines += finding_lines(ink, finding, shown)
+    rules = evidence.pop("rules", None)
+    lines += [_rule_line(rule) for rule in rules if isinstance(rule, dict)] if rules else []
     paths = evidence.pop("paths", None)
     for path in paths if isinstance(paths, list) else []:
         if isinstance(path, dict):
@@ -119,6 +121,13 @@ def _evidence(ink: Ink, item: Breakpoint) -> str:
             lines.append(f"  {some(path)}")
     lines += [f"  {some(name)}: {_value(value)}" for name, value in evidence.items()]
     return "\n".join(["Evidence", *lines]) if lines else ""
+
+
+def _rule_line(rule: dict[str, Any]) -> str:
+    """A rule that holds, on one line: whose it is, and what its conditions saw."""
+    saw = "; ".join(f"{c['kind']} {json.dumps(c['saw'])}" for c in rule.get("conditions", ()))
+    role = f", approval of {rule['role']}" if rule.get("role") else ""
+    return "  " + some(f"rule {rule.get('rule')} ({rule.get('source')}{role}): {saw}")
 
 
 def _value(value: object) -> str:

@@ -140,10 +140,13 @@ class Overseer:
                     return match
         return None
 
-    async def asked(self, tool: str, subject: str | None) -> tuple[Match, ...]:
-        """The rules that hold for what the agent asks leave for, before it does it."""
-        call = (tool, subject or "")
-        return self.rules.matching(replace(self._facts, call=call)) if subject else ()
+    def asked(self, tool: str, subject: str | None) -> tuple[Match, ...]:
+        """The rules that hold because of what the agent asks leave for, before it does it."""
+        if not subject:
+            return ()
+        anyway = {match.rule.name for match in self.rules.matching(self._facts)}
+        found = self.rules.matching(replace(self._facts, call=(tool, subject)))
+        return tuple(match for match in found if match.rule.name not in anyway)
 
     async def held_before(self) -> str:
         """What the rule said that stopped this run, where an earlier process had it stopped."""
@@ -154,12 +157,11 @@ class Overseer:
 
     async def tell(self, match: Match) -> bool:
         """Keep that a rule holds, once for its cause; whether it stops the run."""
-        known = await self._known() if match.cause not in self._seen else {}
-        stops = match.rule.action is not Action.NOTIFY
         if match.cause in self._seen:
             return False
         self._seen.add(match.cause)
-        before = known.get(match.cause)
+        stops = match.rule.action is not Action.NOTIFY
+        before = (await self._known()).get(match.cause)
         if before is not None:
             return stops and before.stopped == self.agent.id
         told = told_of(match, "run", self.agent.id if stops else "")

@@ -82,7 +82,7 @@ class Permits:
 
     async def _held(self, asked: Mapping[str, Any]) -> tuple[Match, ...]:
         """The rules of breakpoints that put this request to a person, whoever else may answer."""
-        matches = await self.overseer.asked(str(asked["tool"]), asked.get("subject"))
+        matches = self.overseer.asked(str(asked["tool"]), asked.get("subject"))
         held = holding(matches)
         for match in matches:
             if match not in held:

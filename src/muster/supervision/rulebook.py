@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from muster.domain.errors import Invalid
 from muster.supervision.condition import Condition, Fault
 from muster.supervision.rules import Ruleset, Source
 from muster.supervision.rules_file import built_in, read_rules
@@ -24,6 +25,7 @@ from muster.supervision.rules_yaml import LARGEST
 FILE = ".muster/breakpoints.yaml"
 HOME_FILE = "breakpoints.yaml"
 _MOST_KNOWN = 256
+_UNREAD = b"not read yet"
 _LOOK_AGAIN = 1.0
 """Seconds for which the home's file is taken to be as it was."""
 
@@ -67,13 +69,14 @@ class RuleBook:
 
         `trusted` is the digest of the text that a person trusted, empty for none.
         """
+        key = (project, commit)
+        known = self._texts.get(key, _UNREAD)
+        text = read() if known is _UNREAD else known
         with self._lock:
-            key = (project, commit)
-            if key not in self._texts:
-                if len(self._texts) >= _MOST_KNOWN:
-                    self._texts.pop(next(iter(self._texts)))
-                self._texts[key] = read()
-            return self._in_force(project, self._texts[key], trusted)
+            if key not in self._texts and len(self._texts) >= _MOST_KNOWN:
+                self._texts.pop(next(iter(self._texts)))
+            self._texts[key] = text
+            return self._in_force(project, text, trusted)
 
     def are_news(self, project: str, found: InForce) -> bool:
         """Whether these faults were not told yet since the start, and count as told from now on."""
@@ -142,12 +145,20 @@ class RuleBook:
 
 
 def _text_of(path: Path) -> bytes | None:
-    """A file's bytes, cut where they are too many to be read as rules; None when there is none."""
+    """A file's bytes, cut where they are too many to be read as rules; None when there is none.
+
+    Raises:
+        Invalid: it is there and cannot be read.
+    """
     try:
         with path.open("rb") as file:
             return file.read(LARGEST + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise Invalid(
+            f"{path} cannot be read: {error.strerror}", hint="make it a file that you may read"
+        ) from error
 
 
 def _keep(path: Path, text: bytes) -> None:

@@ -121,7 +121,8 @@ class Match:
             "conditions": [dict(item) for item in self.held],
             "cause": self.cause,
         }
-        return told | ({"role": self.rule.role} if self.rule.role else {})
+        more = {"role": self.rule.role, "ask": self.rule.ask}
+        return told | {name: value for name, value in more.items() if value}
 
     def sentence(self) -> str:
         """Which rule holds, and why, for people."""

@@ -147,7 +147,7 @@ def evidence(raw: Mapping[str, Any]) -> Evidence:
 
 
 # What a question repeats of its task's newest verdict, which the page shows by itself.
-_OF_VERDICT = {"verdict", "findings", "reasons"}
+_OF_VERDICT = {"verdict", "findings", "reasons", "rules"}
 _OF_MUSTER = {"request", "input"}
 
 
