@@ -8,8 +8,12 @@ import sys
 
 import pytest
 
-from engine.houses import CALC, Town, commit, shell, town
+from engine.houses import CALC, Town, commit, marked, shell, town
 from house.patience import PATIENCE
+from muster.agents.base import Fact
+from muster.engine.overseer import Overseer
+from muster.engine.tools import job_and_agent
+from muster.store import tasks
 
 ADDS = "printf 'def sub(a, b):\\n    return a - b\\n' >> calc.py; echo done"
 GOOD = shell(ADDS)
@@ -316,3 +320,51 @@ async def test_a_rule_that_holds_anyway_puts_no_request_to_a_person(tmp_path):
         assert task["status"] == "completed", task["reason"]
         assert (place.repo / "answer.txt").read_text() == "allow_once"
         assert [each["at"] for each in await held(place)] == ["run"]
+
+
+async def overseer_of(place: Town, ref: str) -> Overseer:
+    """The eyes of the rules on a run, beside those of the house."""
+    tools = place.house.tools
+    await place.until(ref, "executing")
+    async with asyncio.timeout(PATIENCE):
+        while not marked(place.home):
+            await asyncio.sleep(0.02)
+    job, agent = await job_and_agent(tools, await tools.store.read(tasks.get_task, ref))
+    made = Overseer(tools, job, agent, True)
+    await made.load()
+    return made
+
+
+async def spent(overseer: Overseer, cost: float) -> str:
+    """The condition that stops the run once so much is spent, if any does."""
+    overseer.hear(Fact("tool_started", {"tool": "Read", "summary": f"Read {cost}"}))
+    match = await overseer.look(cost, None, waits=False)
+    return match.held[0]["kind"] if match else ""
+
+
+@pytest.mark.long
+async def test_money_is_spent_in_vain_where_no_file_changes_meanwhile(tmp_path):
+    async with town(tmp_path, {"sleeps": SLEEPS}) as place:
+        made = await place.submit("sleeps", type="chore")
+        overseer = await overseer_of(place, made["id"])
+        assert [await spent(overseer, cost) for cost in (1.6, 3.2)] == ["", ""]
+        tree = place.house.workspaces.get(overseer.agent.id).tree
+        (tree / "new.py").write_text("x = 1\n")
+        await asyncio.sleep(0.2)
+        assert [await spent(overseer, cost) for cost in (4.8, 6.4)] == ["", ""]
+        assert await spent(overseer, 8.1) == "cost_without_change"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("does", "held"), [("sleep 300", "silence"), ("while :; do :; done", "")])
+async def test_silence_counts_only_where_the_processes_do_nothing_either(tmp_path, does, held):
+    agent = shell(f"echo begun; {does}")
+    async with town(tmp_path, {"agent": agent}) as place:
+        made = await place.submit("agent", type="chore")
+        overseer = await overseer_of(place, made["id"])
+        await asyncio.sleep(3)
+        overseer._heard_at -= 3600
+        match = await overseer.look(0.0, None, waits=False)
+        assert (match.held[0]["kind"] if match else "") == held
+        overseer._heard_at -= 3600
+        assert await overseer.look(0.0, None, waits=True) is None

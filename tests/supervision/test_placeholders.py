@@ -78,13 +78,13 @@ def test_what_is_meant_to_be_empty_or_does_something_is_left_alone(path, text):
 
 
 def test_the_standard_library_and_muster_hold_next_to_none():
-    library = sorted(Path(random.__file__).parent.glob("*.py"))
+    library = sorted(Path(random.__file__).parent.glob("*.py"))[::3]
     own = sorted((ROOT / "src" / "muster").rglob("*.py"))
-    assert len(library) > 100
+    assert len(library) > 40
     found = {
         path.name: stub
         for path in (*library, *own)
         if (text := path.read_text("utf-8", "replace"))
         and (stub := stub_in(path.name, text) or ("left out" if left_out(path.name, text) else ""))
     }
-    assert len(found) <= 5, found
+    assert len(found) <= 3, found
