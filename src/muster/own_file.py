@@ -24,6 +24,8 @@ from muster.settings import (
 
 OWN_FILE = ".muster/config.toml"
 _AGENTS = "agents"
+_BESIDE = ("trusted_rules",)
+"""What is kept with the settings and is none of this file: the trust in the file of rules."""
 _MOST_VERSIONS = 50
 """How many trusted versions are remembered; the oldest are forgotten first."""
 
@@ -49,7 +51,8 @@ class OwnFile:
     def counting(self, trusted: str, counts: Mapping[str, Any]) -> dict[str, Any]:
         """What counts of it: all of a trusted version; of another what counts so far."""
         known = self.is_trusted(trusted, counts)
-        return {**self.free, **(self.guarded if known else guarded_of(counts))}
+        beside = {name: counts[name] for name in _BESIDE if name in counts}
+        return {**self.free, **(self.guarded if known else guarded_of(counts)), **beside}
 
 
 def parse_own_file(data: bytes) -> OwnFile:

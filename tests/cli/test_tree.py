@@ -49,6 +49,7 @@ LINES: dict[str, list[str]] = {
     "agent retry": [AGENT],
     "inbox": [],
     "breakpoint list": ["--all"],
+    "breakpoint rules": ["sample"],
     "breakpoint show": ["bp_1"],
     "breakpoint resolve": ["bp_1", "merge"],
     "queue show": [],

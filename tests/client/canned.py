@@ -70,6 +70,18 @@ def question(text: str = "Merge it?", **changes: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def rules(text: str = "stuck") -> dict[str, Any]:
+    rule = {
+        "name": text, "when": {"files": [text]}, "do": "approve", "role": text, "ask": text,
+        "source": "home", "line": 2,
+    }  # fmt: skip
+    fault = {"file": text, "line": 3, "what": text, "remedy": text}
+    return {
+        "project": text, "commit": "c" * 40, "trusted": False, "items": [rule],
+        "switched_off": {text: "home"}, "ignored": [text], "faults": [fault], "next": None,
+    }  # fmt: skip
+
+
 def checkpoint(text: str = "before the agent") -> dict[str, Any]:
     return {
         "task_id": "tsk_1", "n": 1, "attempt": 1, "label": text, "commit": "c" * 40,

@@ -181,6 +181,7 @@ def usual_routes(text: str | None = None) -> dict[tuple[str, str], Route]:
         "projects": Answer(body=canned.page(canned.project(*own))),
         "projects/sample": Answer(body=canned.project(*own)),
         "projects/prj_1": Answer(body=canned.project(*own)),
+        "projects/sample/breakpoint-rules": Answer(body=canned.rules(*own)),
         "tasks": Answer(body=canned.page(task)),
         "tasks/MU-1": Answer(body=canned.detail(*own)),
         "tasks/tsk_1": Answer(body=canned.detail(*own)),

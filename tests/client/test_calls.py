@@ -60,6 +60,7 @@ ROUTES: dict[str, Callable[[Muster], Any]] = {
     "DELETE /api/queue/MU-1": lambda m: m.queue_remove("MU-1"),
     "POST /api/queue/clear": lambda m: m.queue_clear(),
     "GET /api/breakpoints": lambda m: m.list_breakpoints(open_only=False),
+    "GET /api/projects/sample/breakpoint-rules": lambda m: m.breakpoint_rules("sample"),
     "GET /api/breakpoints/bp_1": lambda m: m.get_breakpoint("bp_1"),
     "POST /api/breakpoints/bp_1/resolve": lambda m: m.resolve_breakpoint("bp_1", "merge", "ok"),
 }

@@ -186,3 +186,24 @@ new file mode 100644
 
 def test_added_lines_are_told_from_headers_that_they_imitate() -> None:
     assert added_lines(PATCH) == {"a.txt": "new\n++ b/not-a-header.txt\nlast", "b.txt": "only"}
+
+
+def test_a_function_that_is_only_announced_is_asked_about_but_not_in_tests() -> None:
+    stub = "def add(a, b):\n    raise NotImplementedError\n"
+    finding = found(added={"src/a.py": stub})["change.stub"]
+    assert (finding.severity, finding.evidence["paths"]) == (Severity.ASK, ["src/a.py"])
+    assert "'add'" in finding.text
+    assert "change.stub" not in found(added={"tests/fakes.py": stub})
+
+
+@pytest.mark.parametrize("place", ["files", "data"])
+def test_files_that_the_agent_names_have_to_be_there(place: str) -> None:
+    named = ["src/a.py", "./docs/b.md", "gone.py", "src/", "/elsewhere/c.py", 5, ""]
+    result = {"files": named} if place == "files" else {"data": {"files": named}}
+    changed = (*CODE, Changed("gone.py", "deleted"))
+    whole = {"src/a.py", "docs/b.md"}
+    seen = validate(Outcome.COMPLETED, "", changed, (), result, task(), files=whole)
+    assert [f.code for f in seen] == []
+    (finding,) = validate(Outcome.COMPLETED, "", changed, (), result, task(), files={"src/a.py"})
+    assert (finding.code, finding.severity) == ("change.promised", Severity.ASK)
+    assert finding.evidence["paths"] == ["docs/b.md"]

@@ -31,6 +31,11 @@ def projects_routes(service: Service) -> APIRouter:
         """One project by id or name."""
         return await service.get_project(ref)
 
+    @router.get("/{ref}/breakpoint-rules")
+    async def breakpoint_rules(ref: str) -> Any:
+        """The rules of breakpoints that are in force, and where each comes from."""
+        return await service.breakpoint_rules(ref)
+
     @router.patch("/{ref}")
     async def change_project(ref: str, body: bodies.ProjectChange) -> Any:
         """Set or clear settings."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import click
 
 from muster.cli import out
+from muster.cli.late import late
 from muster.cli.line import Line, command, group
 from muster.cli.look import Ink, ago, facts, indented, some, table
 from muster.cli.reach import reach
 from muster.cli.task_page import finding_lines, question_lines
-from muster.cli.which import breakpoint_named
-from muster.client.shapes import Breakpoint
+from muster.cli.which import breakpoint_named, project_or_here
+from muster.client.shapes import Breakpoint, BreakpointRule
 from muster.domain.plain import plain
 
 
@@ -107,6 +110,8 @@ def _evidence(ink: Ink, item: Breakpoint) -> str:
     shown: set[str] = set()
     for finding in findings if isinstance(findings, list) else []:
         lines += finding_lines(ink, finding, shown)
+    rules = evidence.pop("rules", None)
+    lines += [_rule_line(rule) for rule in rules if isinstance(rule, dict)] if rules else []
     paths = evidence.pop("paths", None)
     for path in paths if isinstance(paths, list) else []:
         if isinstance(path, dict):
@@ -116,6 +121,13 @@ def _evidence(ink: Ink, item: Breakpoint) -> str:
             lines.append(f"  {some(path)}")
     lines += [f"  {some(name)}: {_value(value)}" for name, value in evidence.items()]
     return "\n".join(["Evidence", *lines]) if lines else ""
+
+
+def _rule_line(rule: dict[str, Any]) -> str:
+    """A rule that holds, on one line: whose it is, and what its conditions saw."""
+    saw = "; ".join(f"{c['kind']} {json.dumps(c['saw'])}" for c in rule.get("conditions", ()))
+    role = f", approval of {rule['role']}" if rule.get("role") else ""
+    return "  " + some(f"rule {rule.get('rule')} ({rule.get('source')}{role}): {saw}")
 
 
 def _value(value: object) -> str:
@@ -139,5 +151,52 @@ def resolve(line: Line, name: str, answer: str, note: str) -> None:
         out.tell(line, f"Follow it: muster task show {some(done['task_label'])}")
 
 
-for _command in (list_, show, resolve):
+@command()
+@click.argument("project", metavar="[PROJECT]", required=False)
+@click.option(
+    "--check", "file", type=click.Path(path_type=Path), metavar="FILE",
+    help="Tell every fault of a rules file instead; needs no server.",
+)  # fmt: skip
+def rules(line: Line, project: str | None, file: Path | None) -> int:
+    """List the rules that raise questions by themselves, and where each comes from."""
+    if file is not None:
+        return _check(line, file)
+    with reach(line) as muster:
+        found = muster.breakpoint_rules(project_or_here(muster, project))
+    if line.json:
+        out.document(found)
+        return 0
+    ink = Ink(line.colour)
+    rows = [
+        [some(r["name"]), _does(r), some(r["source"]), some(json.dumps(r["when"]))]
+        for r in found["items"]
+    ]
+    rows += [[some(n), "off", some(by), ""] for n, by in found["switched_off"].items()]
+    out.say(line, table(ink, ["RULE", "DOES", "FROM", "WHEN"], rows))
+    for fault in found["faults"]:
+        out.tell(line, f"{some(fault['file'])} is not used, {_fault(fault)}")
+    for text in found["ignored"]:
+        out.tell(line, f"Left out, {some(text)}")
+    return 0
+
+
+def _does(rule: BreakpointRule) -> str:
+    return f"{rule['do']} {rule['role']}" if rule["role"] else rule["do"]
+
+
+def _fault(fault: dict[str, Any]) -> str:
+    return some(f"line {fault['line']}: {fault['what']}; {fault['remedy']}")
+
+
+def _check(line: Line, file: Path) -> int:
+    faults: list[dict[str, Any]] = late("muster.wiring.rules").check(line.home, file)
+    if line.json:
+        out.document({"items": faults, "next": None})
+        return int(bool(faults))
+    told = [f"{some(str(file))}, {_fault(fault)}" for fault in faults]
+    out.say(line, "\n".join(told or [f"{some(str(file))} has no fault."]))
+    return int(bool(faults))
+
+
+for _command in (list_, show, resolve, rules):
     breakpoint_.add_command(_command)

@@ -96,7 +96,8 @@ def _ask_indexes(wanted: list[str]) -> bool:
 def ask_trust(folder: Path) -> bool:
     """Whether the person lets the files of a repository name commands."""
     return click.confirm(
-        f"Do you trust {folder}? Its own .muster/config.toml may then set commands that run",
+        f"Do you trust {folder}? Its own .muster/config.toml may then set commands that run,"
+        " and its .muster/breakpoints.yaml change rules",
         default=False,
         err=True,
     )

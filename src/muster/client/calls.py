@@ -14,6 +14,7 @@ from muster.client.shapes import (
     Agent,
     Agents,
     Breakpoint,
+    BreakpointRules,
     Breakpoints,
     Checkpoint,
     Checkpoints,
@@ -396,6 +397,10 @@ class Muster:
     def get_breakpoint(self, breakpoint_id: str) -> Breakpoint:
         """One question with its evidence."""
         return cast(Breakpoint, self._get("breakpoints", breakpoint_id))
+
+    def breakpoint_rules(self, project: str) -> BreakpointRules:
+        """The rules of breakpoints that are in force for a project."""
+        return cast(BreakpointRules, self._get("projects", project, "breakpoint-rules"))
 
     def resolve_breakpoint(self, breakpoint_id: str, answer: str, note: str = "") -> Breakpoint:
         """Answer a question with one of its options."""

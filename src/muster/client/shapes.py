@@ -219,6 +219,31 @@ class Breakpoint(TypedDict):
     rev: int
 
 
+class BreakpointRule(TypedDict):
+    """A rule that raises breakpoints; `source` is `built in`, `home` or `project`."""
+
+    name: str
+    when: dict[str, Any]
+    do: str
+    role: str | None
+    ask: str
+    source: str
+    line: int
+
+
+class BreakpointRules(TypedDict):
+    """The rules in force for a project, and what of its files is not used, with the reasons."""
+
+    project: str
+    commit: str
+    trusted: bool
+    items: list[BreakpointRule]
+    switched_off: dict[str, str]
+    ignored: list[str]
+    faults: list[dict[str, Any]]
+    next: str | None
+
+
 class Checkpoint(TypedDict):
     """A commit that a task's branch can be put back to, and what was true of the task then."""
 

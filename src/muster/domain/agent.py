@@ -54,6 +54,7 @@ class Outcome(StrEnum):
     CRASHED = "crashed"
     REFUSED = "refused"
     LOST = "lost"
+    HELD = "held"
 
 
 STATUS_AFTER: dict[Outcome, AgentStatus] = {
@@ -68,6 +69,7 @@ STATUS_AFTER: dict[Outcome, AgentStatus] = {
     Outcome.CRASHED: AgentStatus.FAILED,
     Outcome.REFUSED: AgentStatus.FAILED,
     Outcome.LOST: AgentStatus.FAILED,
+    Outcome.HELD: AgentStatus.KILLED,
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
@@ -26,14 +26,22 @@ class Consequence:
 
 
 def after_answer(
-    kind: BreakpointKind, answer: str, task: Task, *, note: str = "", by: str = ""
+    kind: BreakpointKind,
+    answer: str,
+    task: Task,
+    *,
+    note: str = "",
+    by: str = "",
+    options: Sequence[str] | None = None,
 ) -> Consequence:
     """The consequence of answering a breakpoint of `kind` about `task`.
+
+    `options` are those that the question offers, where they are not all of its kind.
 
     Raises:
         Invalid: the question does not take this answer; the hint lists those it takes.
     """
-    chosen = _chosen(kind, answer, task)
+    chosen = _chosen(kind, answer, task, options)
     who = f" by {by}" if by else ""
     match chosen:
         case Answer.MERGE:
@@ -79,8 +87,8 @@ def words_of(answer: str, note: str) -> str:
     return words
 
 
-def _chosen(kind: BreakpointKind, answer: str, task: Task) -> Answer:
-    options = OPTIONS[kind]
+def _chosen(kind: BreakpointKind, answer: str, task: Task, offered: Sequence[str] | None) -> Answer:
+    options = [o for o in OPTIONS[kind] if offered is None or o in offered]
     wanted = answer.strip().lower()
     for option in options:
         if option.value == wanted:

@@ -39,6 +39,8 @@ KINDS: Mapping[str, str] = {
     "decision.made": "the next step was chosen, with its reasons",
     "breakpoint.raised": "a question waits for a person",
     "breakpoint.resolved": "a person answered",
+    "rule.held": "a rule of breakpoints held",
+    "rules.refused": "a rules file has faults, so that the rules before it stay active",
     "permission.ruled": "a rule answered what an agent asked leave for",
     "checkpoint.taken": "a restorable point was kept",
     "checkpoint.restored": "a task's branch was put back to a checkpoint",

@@ -88,6 +88,7 @@ class BreakpointKind(StrEnum):
     PROBLEM = "problem"
     QUESTION = "question"
     PERMISSION = "permission"
+    RULE = "rule"
 
 
 class Answer(StrEnum):
@@ -122,6 +123,7 @@ OPTIONS: Mapping[BreakpointKind, tuple[Answer, ...]] = {
         Answer.EDIT,
         Answer.DENY,
     ),
+    BreakpointKind.RULE: (Answer.MERGE, Answer.RETRY, Answer.FAIL, Answer.CANCEL),
 }
 
 

@@ -27,6 +27,7 @@ from muster.engine.order import (
     private,
     seconds_of,
 )
+from muster.engine.overseer import Overseer
 from muster.engine.own_settings import follow_branch, untrusted
 from muster.engine.post import delivered
 from muster.engine.resume import Past, catch_up, copy_home, gone_before, make_home, make_way
@@ -129,15 +130,18 @@ async def run(tools: Tools, task: Task) -> Task:
     if started and not await _is_admitted(tools, agent, door):
         door = {}
     wanted = agent_job(tools, job, agent, workspace, options, past, door)
+    overseer = Overseer(tools, job, agent, driver.capabilities.reports_cost)
     failpoint("run.before_spawn")
     if not started:
         # A run that goes on is not launched again: its agent may have changed what a launch reads.
-        spec, _ = await asyncio.gather(
+        spec, *_ = await asyncio.gather(
             in_thread(order_of, tools, job, driver, wanted, workspace, door, past),
             _admit(tools, task, agent, door),
+            overseer.load(),
         )
         await runtime.start(spec, run_dir)
     else:
+        await overseer.load()
         await catch_up(runtime, run_dir, tools.wish(task.id))
     failpoint("run.after_spawn")
     tools.turns.started(task.id)
@@ -145,7 +149,8 @@ async def run(tools: Tools, task: Task) -> Task:
     told = asyncio.ensure_future(_started(tools, task, agent, workspace))
     follower = Follower(runtime, run_dir, tools.wish(task.id))
     reader = driver.reader(wanted)
-    watch = Watch(tools, task, agent, driver, reader, follower, budget_of(job, options))
+    budget = budget_of(job, options)
+    watch = Watch(tools, task, agent, driver, reader, follower, overseer, budget)
     if wanted.ask:
         watch.seconds = seconds_of(job, options)
     try:
@@ -155,7 +160,7 @@ async def run(tools: Tools, task: Task) -> Task:
     finally:
         await told
     await in_thread(bring_home, run_dir)
-    if ending.outcome not in {Outcome.COMPLETED, Outcome.CANCELLED}:
+    if ending.outcome not in {Outcome.COMPLETED, Outcome.CANCELLED, Outcome.HELD}:
         why = await in_thread(
             kept_out, runtime, run_dir, job.project, tools.settings.environ, exit_.code
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from muster.engine.checks import LOST_ALLOWED
 from muster.engine.closing import close_aside
 from muster.engine.evidence import as_changes, evidence
 from muster.engine.foreign import read_small
+from muster.engine.holding import Work, overseen
 from muster.engine.managed import examine_workers
 from muster.engine.points import point_of, snapshot
 from muster.engine.tools import Job, Tools, in_thread, job_and_agent
 from muster.store.moves import Fence, Move, move
 from muster.supervision.decide import Ended, decide
 from muster.supervision.evidence import Changes
-from muster.supervision.validate import validate
+from muster.supervision.validate import promised, validate
 from muster.supervision.workers import decide_managed
 from muster.workspace.workspaces import Taken
 
@@ -35,15 +37,20 @@ async def conclude(tools: Tools, task: Task) -> Task:
     job, agent = await job_and_agent(tools, task)
     if agent.outcome is Outcome.LOST and task.attempt < LOST_ALLOWED:
         return await _again(tools, task, agent)
+    result = _result(tools, agent)
     if task.manages:
-        commit, findings = None, await examine_workers(tools, task, agent, _result(tools, agent))
+        work = Examined(None, (), await examine_workers(tools, task, agent, result))
     else:
-        commit, findings = await examine(tools, job, agent)
+        work = await examine(tools, job, agent)
+    commit = work.commit
     if tools.wish(task.id).is_set():
         return await _cancelled(tools, task, agent, commit)
-    verdict = _verdict(tools, job, agent, findings)
+    verdict = _verdict(tools, job, agent, work.findings)
+    left = Work(commit, work.changed, _claims(agent, result))
+    seen = await overseen(tools, job, agent, verdict, left)
     point = point_of(tools, agent, f"attempt {task.attempt}", commit) if commit else None
-    moved = await tools.store.write(move, route.after_verdict(job, verdict, point))
+    step = route.after_verdict(job, seen.verdict, point, seen.rules, seen.events)
+    moved = await tools.store.write(move, step)
     # A merge shows the work's branch along with it.
     if commit and moved.stage not in {Stage.QUEUED, Stage.MERGING}:
         await show_branch(tools, job, commit)
@@ -51,17 +58,26 @@ async def conclude(tools: Tools, task: Task) -> Task:
     return moved
 
 
-async def examine(tools: Tools, job: Job, agent: Agent) -> tuple[str | None, list[Finding]]:
-    """The attempt's work as one commit on its base, and every finding about it."""
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """An attempt's work as one commit on its base, what it changes, and every finding about it."""
+
+    commit: str | None
+    changed: Changes
+    findings: list[Finding]
+
+
+async def examine(tools: Tools, job: Job, agent: Agent) -> Examined:
+    """Look at what an attempt left, and run its checks unless the look refuses it."""
     task = job.task
     base = str(task.base_commit)
     commit, changed, found = await in_thread(_look, tools, job, agent, base)
     findings = list(found)
     if commit is None or any(f.severity is Severity.VETO for f in findings):
-        return commit, findings
+        return Examined(commit, changed, findings)
     where = tools.run_dir(agent.id) / "checks"
     findings += await evidence(tools, job, base, commit, changed, where)
-    return commit, findings
+    return Examined(commit, changed, findings)
 
 
 def _look(
@@ -84,15 +100,20 @@ def _first_look(
     changed: Changes,
 ) -> tuple[Finding, ...]:
     added = tools.workspaces.added_lines(job.repo, base, taken.commit) if taken.commit else {}
+    result = _result(tools, agent)
+    files = None
+    if taken.commit and promised(result):
+        files = frozenset(tools.workspaces.paths(job.repo, taken.commit))
     return validate(
         agent.outcome or Outcome.FAILED,
         agent.reason,
         changed,
         taken.nested,
-        _result(tools, agent),
+        result,
         job.task,
         added=added,
         test_paths=job.settings.test_paths,
+        files=files,
     )
 
 
@@ -115,7 +136,15 @@ def _result_file(path: Path) -> Mapping[str, Any] | None:
 def _handed_in(agent: Agent) -> Mapping[str, Any] | None:
     """What the agent said of its outcome by its tools or its mailbox, as a result file says it."""
     said = agent.result
-    return None if said is None else {"status": said["status"], "output": said["summary"]}
+    if said is None:
+        return None
+    return {"status": said["status"], "output": said["summary"], "data": said.get("data")}
+
+
+def _claims(agent: Agent, result: Mapping[str, Any] | None) -> str:
+    """What the agent itself says of its work, at its end."""
+    told = str(result.get("output", "")) if result else ""
+    return "\n".join(filter(None, (agent.reason, agent.last_line, told)))
 
 
 def _verdict(tools: Tools, job: Job, agent: Agent, findings: list[Finding]) -> Verdict:

@@ -18,7 +18,7 @@ _LOOK_AGAIN = 2.0
 
 @dataclass(slots=True)
 class Follower:
-    """A run under watch; `stopped` says why it was asked to end, if it was.
+    """A run under watch; `stopped` says why it was asked to end, if it was; `over`: it has ended.
 
     `news` waits for what else its watcher wants to be woken by.
     """
@@ -28,6 +28,7 @@ class Follower:
     wish: asyncio.Event
     stopped: str = ""
     news: Callable[[], Coroutine[Any, Any, object]] | None = None
+    over: bool = field(default=False, init=False)
     _exit: Exit | None = field(default=None, init=False)
 
     async def stop(self, why: str) -> None:
@@ -48,7 +49,7 @@ class Follower:
         offset = 0
         try:
             while True:
-                ended = over.done()
+                ended = self.over = over.done()
                 grown.clear()
                 data, offset = _next_piece(reader, offset)
                 yield data

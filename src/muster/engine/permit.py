@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +14,12 @@ from muster.domain.permission import Permissions, rule_of, ruling
 from muster.domain.task import Task
 from muster.domain.verdict import Answer as Said
 from muster.domain.verdict import Breakpoint, BreakpointKind
+from muster.engine.overseer import Overseer, told_of
 from muster.engine.tools import Tools, job_at
-from muster.store import permissions
+from muster.store import breakpoint_rules, permissions
+from muster.store.base import Tx
 from muster.store.judgements import NewBreakpoint
+from muster.supervision.rules import Match, holding
 
 _NO_RULE = (
     "No rule of this project allows this, and nobody is asked. Find another way, or end and say"
@@ -36,6 +39,7 @@ class Permits:
     task: Task
     agent: Agent
     session: Session
+    overseer: Overseer
     _new: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _put: set[str] = field(default_factory=set)
     _decided: dict[str, Mapping[str, Any]] | None = None
@@ -68,13 +72,22 @@ class Permits:
         ruled = self._decided.get(request)
         if ruled is None:
             ruled = await self._ruled(asked)
-            if ruled is None:
-                await store.write(permissions.put, self.task, _question(self.agent, asked))
+            matches = await self._held(asked) if ruled is None or _allows(ruled) else ()
+            if ruled is None or matches:
+                await store.write(_put, self.task, self.agent, asked, matches)
                 self._put.add(request)
                 return b""
             await store.write(permissions.rule, self.task, self.agent.id, ruled)
-        allowed = ruled["answer"] == Said.ALLOW
-        return self._say(request, Answer(allowed, message=str(ruled["message"])))
+        return self._say(request, Answer(_allows(ruled), message=str(ruled["message"])))
+
+    async def _held(self, asked: Mapping[str, Any]) -> tuple[Match, ...]:
+        """The rules of breakpoints that put this request to a person, whoever else may answer."""
+        matches = self.overseer.asked(str(asked["tool"]), asked.get("subject"))
+        held = holding(matches)
+        for match in matches:
+            if match not in held:
+                await self.overseer.tell(match)
+        return held
 
     async def _ruled(self, asked: Mapping[str, Any]) -> dict[str, Any] | None:
         """What the rules, as they are now, say to a request; None leaves it to a person."""
@@ -118,10 +131,27 @@ class Permits:
             return self.session.answer(request, Answer(allow=False, message=error.detail))
 
 
-def _question(agent: Agent, asked: Mapping[str, Any]) -> NewBreakpoint:
+def _allows(ruled: Mapping[str, Any]) -> bool:
+    return bool(ruled["answer"] == Said.ALLOW)
+
+
+def _put(
+    tx: Tx, task: Task, agent: Agent, asked: Mapping[str, Any], matches: Sequence[Match]
+) -> None:
+    """Put a request to a person, with the rules of breakpoints that hold for it."""
+    permissions.put(tx, task, _question(agent, asked, matches))
+    for match in matches:
+        tx.emit(breakpoint_rules.event_of(task, agent.id, told_of(match, "request")))
+
+
+def _question(
+    agent: Agent, asked: Mapping[str, Any], matches: Sequence[Match] = ()
+) -> NewBreakpoint:
+    why = "".join(f" {match.sentence()}" for match in matches)
+    rules = {"rules": [match.as_json() for match in matches]} if matches else {}
     return NewBreakpoint(
         BreakpointKind.PERMISSION,
-        f"May {agent.driver} do this: {asked['summary']}",
+        f"May {agent.driver} do this: {asked['summary']}{why}",
         tuple(asked["options"]),
         {
             "agent": agent.id,
@@ -129,6 +159,7 @@ def _question(agent: Agent, asked: Mapping[str, Any]) -> NewBreakpoint:
             "request": str(asked["id"]),
             "tool": asked["tool"],
             "input": asked["input"],
+            **rules,
         },
     )
 

@@ -51,7 +51,7 @@ class Past:
 
 
 _AT_WORK = frozenset({Role.CODING, Role.MANAGER})
-_STOPPED = frozenset({Outcome.CRASHED, Outcome.RATE_LIMITED, Outcome.UNAVAILABLE})
+_STOPPED = frozenset({Outcome.CRASHED, Outcome.RATE_LIMITED, Outcome.UNAVAILABLE, Outcome.HELD})
 
 
 async def gone_before(tools: Tools, task: Task, driver: Driver, runtime: str) -> Past | None:

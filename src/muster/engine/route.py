@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
+from muster.domain.event import NewEvent
 from muster.domain.task import Stage
 from muster.domain.verdict import BreakpointKind, Decision, Step, Verdict
 from muster.engine.tools import Job
@@ -15,10 +17,17 @@ RESTART = {"base_commit": None, "result_commit": None, "merged_commit": None}
 """Columns of a task whose next attempt starts from the target branch as it is then."""
 
 
-def after_verdict(job: Job, verdict: Verdict, point: NewCheckpoint | None) -> Move:
+def after_verdict(
+    job: Job,
+    verdict: Verdict,
+    point: NewCheckpoint | None,
+    rules: Sequence[Mapping[str, Any]] = (),
+    events: tuple[NewEvent, ...] = (),
+) -> Move:
     """The move that a verdict leads to, with the verdict and its question in one transaction.
 
-    `point` is the work that was judged, None where there is none.
+    `point` is the work that was judged, None where there is none. `rules` are those of breakpoints
+    that hold, as a question carries them; `events` tell of them.
     """
     task, decision = job.task, verdict.decision
     columns: dict[str, Any] = {"result_commit": point.commit if point else task.result_commit}
@@ -42,8 +51,9 @@ def after_verdict(job: Job, verdict: Verdict, point: NewCheckpoint | None) -> Mo
         stage,
         decision.reasons[0] if decision.reasons else "",
         columns=columns,
+        events=events,
         verdict=verdict,
-        ask=_question(decision, verdict) if stage is Stage.WAITING else None,
+        ask=_question(decision, verdict, rules) if stage is Stage.WAITING else None,
         checkpoint=point,
     )
 
@@ -62,7 +72,9 @@ def _stage(decision: Decision, job: Job) -> Stage:
             assert_never(decision.step)
 
 
-def _question(decision: Decision, verdict: Verdict) -> NewBreakpoint:
+def _question(
+    decision: Decision, verdict: Verdict, rules: Sequence[Mapping[str, Any]]
+) -> NewBreakpoint:
     return NewBreakpoint(
         BreakpointKind(decision.kind),
         decision.question,
@@ -74,5 +86,6 @@ def _question(decision: Decision, verdict: Verdict) -> NewBreakpoint:
                 {"code": f.code, "severity": str(f.severity), "text": f.text}
                 for f in verdict.findings
             ],
+            **({"rules": list(rules)} if rules else {}),
         },
     )

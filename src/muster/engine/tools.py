@@ -24,8 +24,9 @@ from muster.runtimes.choice import Usual, choose
 from muster.settings import Settings, resolve
 from muster.store import agents, projects
 from muster.store.base import Store, Tx
-from muster.store.projects import ProjectRow
+from muster.store.projects import TRUSTED_RULES, ProjectRow
 from muster.store.purse import Purse, purse_of
+from muster.supervision.rulebook import RuleBook
 from muster.workspace.workspaces import Workspaces
 
 P = ParamSpec("P")
@@ -55,6 +56,7 @@ class Tools:
     runtimes: Mapping[str, Runtime]
     drivers: Mapping[str, Driver]
     clock: Callable[[], float]
+    rules: RuleBook
     url: str = ""
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     idle_seconds: float = 120.0
@@ -144,7 +146,8 @@ class Job:
     """A task with the project it belongs to and the settings that hold for it now.
 
     `agents` are the project's own agents, those of its trusted `.muster/config.toml`; `purse` is
-    what a manager's or a worker's task is paid from, as it was then.
+    what a manager's or a worker's task is paid from, as it was then; `trusted_rules` is the digest
+    of its trusted rules file.
     """
 
     task: Task
@@ -152,6 +155,7 @@ class Job:
     autonomy: Autonomy
     agents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     purse: Purse | None = None
+    trusted_rules: str = ""
 
     @property
     def settings(self) -> ProjectSettings:
@@ -227,13 +231,18 @@ def _job(
         row.id, row.name, row.git_dir, row.work_tree, row.branch, settings, row.trusted_config
     )
     own = counts.get("agents", {})
-    return Job(task, project, task.autonomy or settings.autonomy, own, purse)
+    trusted = str(row.file_settings.get(TRUSTED_RULES, ""))
+    return Job(task, project, task.autonomy or settings.autonomy, own, purse, trusted)
 
 
 def program_of(tools: Tools, job: Job) -> tuple[Driver, dict[str, Any]]:
     """The driver of the program that does the task, with its options."""
-    name = job.task.agent or job.settings.agent or tools.default_agent()
-    return tools.driver(name, job.agents)
+    return tools.driver(program_name(tools, job), job.agents)
+
+
+def program_name(tools: Tools, job: Job) -> str:
+    """The agent that does the task, as people name it."""
+    return job.task.agent or job.settings.agent or tools.default_agent()
 
 
 def limits_of(job: Job, wall_seconds: float) -> Limits:

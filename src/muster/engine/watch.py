@@ -14,9 +14,11 @@ from muster.domain.event import NewEvent
 from muster.domain.task import Task
 from muster.engine.converse import Conversation
 from muster.engine.follow import Follower
+from muster.engine.overseer import Overseer
 from muster.engine.permit import Permits
 from muster.engine.ran_into import LIMIT, MOST_REFUSALS, REFUSED, limits_reached
 from muster.engine.tools import Tools
+from muster.failpoint import failpoint
 from muster.runtimes.base import Exit, Why
 from muster.runtimes.refusals import read_refusals
 from muster.store import agents as agent_verbs
@@ -24,6 +26,7 @@ from muster.store import events, permissions
 from muster.store.purse import Purse, how_to_raise, purse_of
 
 _REPORT_EVERY = 0.25
+_HELD = "rule"
 _MOST_SAID = 2000
 _GETS_ON = frozenset({"text", "thought", "plan", "tool_started", "tool_finished", "file", "usage"})
 _COUNT_EVERY = 1.0
@@ -42,6 +45,7 @@ class Watch:
     driver: Driver
     reader: Reader
     follower: Follower
+    overseer: Overseer
     budget: float | None = None
     purse: Purse | None = None
     seconds: float | None = None
@@ -78,6 +82,7 @@ class Watch:
                 self._take(fact)
                 if talk is not None:
                     talk.hear(fact)
+            await self._oversee()
             if talk is not None:
                 await talk.go_on()
             await self._report()
@@ -86,16 +91,17 @@ class Watch:
             await self._enforce()
         exit_ = self.follower.exit
         await self._tell_limits(exit_)
-        return self._ending(exit_), exit_
+        return await self._held(exit_) or self._ending(exit_), exit_
 
     def _conversation(self) -> Conversation | None:
         if not isinstance(self.reader, Session):
             return None
-        permits = Permits(self.tools, self.task, self.agent, self.reader)
+        permits = Permits(self.tools, self.task, self.agent, self.reader, self.overseer)
         return Conversation(self.tools, self.task, self.agent, self.reader, self.follower, permits)
 
     def _take(self, fact: Fact) -> None:
         self._heard_at = time.monotonic()
+        self.overseer.hear(fact)
         data = fact.data
         if fact.kind == "retry":
             self._trouble = (data, self.tools.clock())
@@ -119,6 +125,24 @@ class Watch:
         words = data.get("summary") or data.get("text") or data.get("path")
         if words and fact.kind != "raw":
             self.line = str(words).strip().splitlines()[-1][:200] if str(words).strip() else ""
+
+    async def _oversee(self) -> None:
+        """Ask the rules of breakpoints; one that holds may end the run until a person decides."""
+        if self.follower.stopped or (self.follower.over and not self.overseer.has_news):
+            return
+        waits = isinstance(self.reader, Session) and (bool(self.reader.waiting) or self._listens())
+        if await self.overseer.look(self.usage.cost_usd, self.budget, waits=waits):
+            failpoint("rule.before_stop")
+            await self.follower.stop(_HELD)
+            failpoint("rule.after_stop")
+
+    async def _held(self, exit_: Exit) -> Ending | None:
+        """How it ended when a rule stopped it, be it by an earlier process of muster."""
+        rule = self.overseer.held
+        said = rule.sentence() if rule is not None and self.follower.stopped == _HELD else ""
+        if not self.follower.stopped and exit_.why in {Why.STOPPED, Why.KILLED}:
+            said = await self.overseer.held_before()
+        return Ending(Outcome.HELD, said) if said else None
 
     async def _report(self) -> None:
         now = time.monotonic()

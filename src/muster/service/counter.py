@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from muster.service.breakpoint_rules import BreakpointRules
 from muster.service.common_ground import CommonGround
 from muster.service.diffs import Diffs
 from muster.service.managing import Managing
@@ -10,5 +11,5 @@ from muster.service.terminals import Terminals
 from muster.service.watching import Watching
 
 
-class Service(Terminals, Diffs, Managing, CommonGround, Projects, Watching):
+class Service(Terminals, Diffs, BreakpointRules, Managing, CommonGround, Projects, Watching):
     """Every request a door can make, as one object."""

@@ -15,6 +15,7 @@ from muster.store import agents, judgements, projects, tasks
 from muster.store.base import Store, Tx
 from muster.store.checkpoints import NewCheckpoint
 from muster.store.projects import ProjectRow
+from muster.supervision.rulebook import RuleBook
 from muster.workspace.workspaces import Workspaces
 
 
@@ -25,7 +26,8 @@ class Belongings:
     `agent_names` and `runtime_names` are those a task may name. `engine_state` tells how the
     engine of this process does, `usual` where runs go that name no place, once that is known,
     `clear_away` has it remove what is left over, and `at_work` keeps what an agent has made so far;
-    `sizes` remembers how large a task's change is, by commit.
+    `sizes` remembers how large a task's change is, by commit. `rules` are those of breakpoints, of
+    all projects.
     """
 
     settings: Settings
@@ -42,6 +44,7 @@ class Belongings:
     usual: Callable[[], Usual | None]
     clear_away: Callable[[], Awaitable[dict[str, Any]]]
     at_work: Callable[[Task], Awaitable[NewCheckpoint]]
+    rules: RuleBook
     screens: Screens = field(default_factory=lambda: Screens({}))
     sizes: dict[tuple[str, str, str], dict[str, int]] = field(default_factory=dict)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from muster.settings import (
 from muster.store import projects
 from muster.store.base import Tx
 from muster.store.projects import NewProject, ProjectRow
+from muster.supervision.rulebook import FILE as RULES_FILE
 from muster.workspace.survey import Survey, inspect
 
 
@@ -101,7 +103,10 @@ class Projects(Desk):
         commit = mirror.fetch(Path(project.git_dir), project.branch)
         own = parse_own_file(self._own.workspaces.small_file(project.id, commit, OWN_FILE))
         trusted = own.digest if trust else ""
-        found = {"file_settings": own.counting(trusted, {}), "trusted_file": trusted}
+        counts = own.counting(trusted, {})
+        if trust and (rules := self._own.workspaces.small_file(project.id, commit, RULES_FILE)):
+            counts[projects.TRUSTED_RULES] = hashlib.sha256(rules).hexdigest()
+        found = {"file_settings": counts, "trusted_file": trusted}
         return {k: v for k, v in found.items() if v != getattr(project, k)}
 
     async def change_project(self, ref: str, body: Mapping[str, Any]) -> dict[str, Any]:

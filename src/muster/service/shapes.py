@@ -293,6 +293,8 @@ _TOLD = {
     "agent.told": ("note", "{by} told the agent: {text}"),
     "agent.said": ("note", "{text}"),
     "agent.spawned": ("note", "Spawned by the manager of {for} as {worker}"),
+    "rule.held": ("wait", "{text}"),
+    "rules.refused": ("fail", "{file} is not used: {faults}"),
     "permission.ruled": ("note", "By rule ({by}): {answer} {summary}"),
     "lock.kept": ("wait", "Kept from {path}, which {by} has locked"),
     "agent.ended": ("ok", "Agent ended: {outcome} {reason}"),

@@ -21,7 +21,7 @@ from muster.domain.task import (
     Status,
     Task,
 )
-from muster.domain.verdict import BreakpointKind, Checkpoint
+from muster.domain.verdict import Breakpoint, BreakpointKind, Checkpoint
 from muster.service import shapes
 from muster.service.desk import Desk
 from muster.service.requests import TaskRequest, amount, task_request
@@ -357,22 +357,22 @@ class Tasks(Desk):
                 chosen, kept = permitted(item.options, item.evidence["input"], answer, note)
                 item = judgements.answer_question(tx, item, chosen, kept, by)
                 return shapes.breakpoint_shape(item, task, tasks.holds_back(tx, task.id))
-            step = _answered(tx, task, item.kind, answer, note, by)
+            step = _answered(tx, task, item, answer, note, by)
             item, task = moves.resolve(tx, breakpoint_id, step)
             return shapes.breakpoint_shape(item, task, tasks.holds_back(tx, task.id))
 
         return await self._once("resolve", key, [breakpoint_id, answer, note], write)
 
 
-def _answered(tx: Tx, task: Task, kind: BreakpointKind, answer: str, note: str, by: str) -> Move:
-    then = after_answer(kind, answer, task, note=note, by=by)
+def _answered(tx: Tx, task: Task, item: Breakpoint, answer: str, note: str, by: str) -> Move:
+    then = after_answer(item.kind, answer, task, note=note, by=by, options=item.options)
     match then.stage:
         case Stage.MERGING:
             return merge_move(task, note, by, answer)
         case Stage.QUEUED if task.stage is Stage.PROPOSED:
             return start_move(tx, task, by)
         case Stage.QUEUED:
-            return _again(tx, task, note, by=by, restart=kind is BreakpointKind.CONFLICT)
+            return _again(tx, task, note, by=by, restart=item.kind is BreakpointKind.CONFLICT)
         case _:
             return Move(Fence.of(task), then.stage, then.reason, answer=answer, note=note, by=by)
 

@@ -15,6 +15,9 @@ from muster.store.base import Tx
 from muster.store.rows import AnyRow
 from muster.store.schema import projects, tasks
 
+TRUSTED_RULES = "trusted_rules"
+"""Under which the settings of a file hold the digest of the rules file that a person trusted."""
+
 _BY_REF = select(projects).where(
     or_(
         projects.c.id == bindparam("ref"),

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from muster.domain.agent import Outcome
 from muster.domain.task import Autonomy
-from muster.domain.verdict import OPTIONS, BreakpointKind, Decision, Finding, Severity, Step
+from muster.domain.verdict import (
+    OPTIONS,
+    Answer,
+    BreakpointKind,
+    Decision,
+    Finding,
+    Severity,
+    Step,
+)
 from muster.supervision.feedback import feedback_of
+from muster.supervision.rules import Match, holding
 from muster.supervision.severity import strongest_first
 
 DEFAULT_PARK_MS = 5 * 60_000
@@ -19,6 +28,7 @@ ASK_EVERY = 12
 """After so many attempts that were no tries somebody is asked about a service that fails."""
 
 MOST_REASONS = 12
+_NO_MERGE = (Answer.RETRY, Answer.FAIL, Answer.CANCEL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,13 +80,21 @@ def _by_outcome(found: tuple[Finding, ...], ended: Ended) -> Decision | None:
             question = f"The agent of {ended.label} could not sign in. Sign in, then retry?"
             return _ask(BreakpointKind.PROBLEM, question, reasons, counts=False)
         case Outcome.BUDGET:
-            reasons = _reasons(found, "The agent spent its budget.")
-            if ended.autonomy is Autonomy.FULL:
-                return Decision(Step.GIVE_UP, reasons)
-            question = f"{reasons[0]} Retry {ended.label} with more?"
-            return _ask(BreakpointKind.PROBLEM, question, reasons)
+            return _spent(found, ended)
+        case Outcome.HELD:
+            reasons = _reasons(found, "A rule stopped the agent.")
+            question = f"{ended.label} was stopped: {reasons[0]} Let it go on?"
+            return _ask(BreakpointKind.RULE, question, reasons, counts=False, options=_NO_MERGE)
         case _:
             return None
+
+
+def _spent(found: tuple[Finding, ...], ended: Ended) -> Decision:
+    reasons = _reasons(found, "The agent spent its budget.")
+    if ended.autonomy is Autonomy.FULL:
+        return Decision(Step.GIVE_UP, reasons)
+    question = f"{reasons[0]} Retry {ended.label} with more?"
+    return _ask(BreakpointKind.PROBLEM, question, reasons)
 
 
 def _park(found: tuple[Finding, ...], ended: Ended) -> Decision:
@@ -117,11 +135,42 @@ def _ask(
     question: str,
     reasons: tuple[str, ...],
     *,
-    feedback: dict[str, object] | None = None,
+    feedback: Mapping[str, object] | None = None,
     counts: bool = True,
+    options: tuple[Answer, ...] = (),
 ) -> Decision:
-    options = tuple(str(option) for option in OPTIONS[kind])
-    return Decision(Step.ASK, reasons, question, str(kind), options, feedback, counts=counts)
+    offered = tuple(str(option) for option in options or OPTIONS[kind])
+    return Decision(Step.ASK, reasons, question, str(kind), offered, feedback, counts=counts)
+
+
+def held_back(
+    decision: Decision, matches: Iterable[Match], findings: Iterable[Finding], label: str
+) -> Decision:
+    """The decision as it is when rules put a person before its move.
+
+    One that asks a person anyway asks the same, and says which rules hold. Work that something was
+    found against cannot be merged by the answer.
+    """
+    found = holding(matches)
+    if not found or decision.step is Step.PARK:
+        return decision
+    said = tuple(match.rule.ask or match.sentence() for match in found)
+    reasons = tuple(dict.fromkeys((*(m.sentence() for m in found), *said, *decision.reasons)))
+    roles = sorted({match.rule.role for match in found if match.rule.role})
+    whose = f" (approval of: {', '.join(roles)})" if roles else ""
+    if decision.step is Step.ASK:
+        question = f"{found[0].sentence()} {decision.question}{whose}"
+        return replace(decision, question=question, reasons=reasons[:MOST_REASONS])
+    then = {Step.ACCEPT: "Merge it?", Step.RETRY: "Try again?"}.get(decision.step, "Try again?")
+    refused = decision.step is not Step.ACCEPT or _any(tuple(findings), Severity.VETO)
+    return _ask(
+        BreakpointKind.RULE,
+        f"{label} waits for you: {said[0]} {then}{whose}",
+        reasons[:MOST_REASONS],
+        feedback=decision.feedback,
+        counts=decision.counts,
+        options=_NO_MERGE if refused else (),
+    )
 
 
 def _any(found: tuple[Finding, ...], severity: Severity) -> bool:

@@ -53,6 +53,13 @@ def feedback_of(findings: Iterable[Finding]) -> dict[str, Any]:
     }
 
 
+def refusal_of(findings: Iterable[Finding]) -> str:
+    """What a verdict refuses, as one text to compare with that of another; empty for nothing."""
+    vetoes = [finding for finding in findings if finding.severity is Severity.VETO]
+    said = sorted(dict.fromkeys(f"{finding.code}: {finding.text}" for finding in vetoes))
+    return "; ".join((*said, *_failing(vetoes)))
+
+
 def _failing(vetoes: Iterable[Finding]) -> list[str]:
     tests = [
         str(test)

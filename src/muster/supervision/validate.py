@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from muster.domain.agent import Outcome
@@ -12,6 +12,7 @@ from muster.domain.plain import plain_line
 from muster.domain.task import Task
 from muster.domain.verdict import Finding, Severity
 from muster.supervision.evidence import Changes
+from muster.supervision.placeholders import left_out, stub_in
 from muster.supervision.secrets import secret_in
 from muster.supervision.severity import strongest_first
 
@@ -19,6 +20,7 @@ BIG = 5_000_000
 """Bytes from which a binary file is worth a note."""
 
 MOST_PATHS = 50
+_MOST_PROMISED, _LONGEST_PATH = 200, 1000
 
 _AGENT = {
     Outcome.FAILED: "The agent failed",
@@ -31,6 +33,7 @@ _AGENT = {
     Outcome.CRASHED: "The agent crashed",
     Outcome.REFUSED: "The agent refused the work or could not be started",
     Outcome.LOST: "The agent's run was lost",
+    Outcome.HELD: "The agent was stopped until a person decides",
 }
 _GUARDED = (
     "/.muster/",
@@ -72,12 +75,15 @@ def validate(
     *,
     added: Mapping[str, str] | None = None,
     test_paths: Iterable[str] = (),
+    files: Collection[str] | None = None,
 ) -> tuple[Finding, ...]:
     """The findings about how the agent ended and what its change looks like, strongest first.
 
     `structured_result` is what the agent left in its result file, parsed, or None; it can only
     speak against the work. `added` holds the added lines per path (`evidence.added_lines`).
-    Tests under `test_paths` may be touched even when `task.paths` does not name them.
+    `files` are all paths of the result, where they are known; what the agent says it made is looked
+    for among them. Tests under `test_paths` may be touched even when `task.paths` does not name
+    them.
     """
     test_paths = tuple(test_paths)
     allowed = (*task.paths, *test_paths) if task.paths else ()
@@ -87,6 +93,8 @@ def validate(
         *_places(changed, allowed),
         *_nested({*nested_repos, *_bare(changed)}),
         *_contents(added or {}),
+        *_stubs(added or {}, test_paths),
+        *_promised(structured_result, changed, files),
         *_secrets(added or {}, test_paths),
     ]
     return strongest_first(found)
@@ -174,7 +182,7 @@ def _contents(added: Mapping[str, str]) -> Iterator[Finding]:
     if marked:
         text = f"Conflict markers were left in {_some(marked)}."
         yield Finding("change.conflict_markers", Severity.VETO, text, {"paths": _listed(marked)})
-    elided = [path for path, lines in added.items() if _ELIDED.search(lines)]
+    elided = [p for p, lines in added.items() if _ELIDED.search(lines) or left_out(p, lines)]
     if elided:
         text = f"Code seems to be left out behind a placeholder in {_some(elided)}."
         yield Finding("change.elided", Severity.ASK, text, {"paths": _listed(elided)})
@@ -182,6 +190,45 @@ def _contents(added: Mapping[str, str]) -> Iterator[Finding]:
     if unfinished:
         text = f"Something is marked as not implemented in {_some(unfinished)}."
         yield Finding("change.unfinished", Severity.NOTE, text, {"paths": _listed(unfinished)})
+
+
+def _stubs(added: Mapping[str, str], test_paths: tuple[str, ...]) -> Iterator[Finding]:
+    """Functions added in place of work; what tests stand in with is left alone."""
+    found = {
+        path: stub
+        for path, lines in sorted(added.items())
+        if not matches(test_paths, path) and (stub := stub_in(path, lines))
+    }
+    if found:
+        path, stub = next(iter(found.items()))
+        more = f" (and in {len(found) - 1} more)" if len(found) > 1 else ""
+        what = f"'{plain_line(stub, 80)}' in {plain_line(path)}"
+        text = f"{what} only says that it is not implemented{more}."
+        yield Finding("change.stub", Severity.ASK, text, {"paths": _listed(found)})
+
+
+def promised(result: object) -> tuple[str, ...]:
+    """The files that an agent's structured result says it made: `files`, or `data.files`."""
+    if not isinstance(result, Mapping):
+        return ()
+    data = result.get("data")
+    named = result.get("files") or (data.get("files") if isinstance(data, Mapping) else None)
+    paths = named if isinstance(named, list) else []
+    texts = (p for p in paths[:_MOST_PROMISED] if isinstance(p, str))
+    inside = (p.removeprefix("./").rstrip("/") for p in texts if not p.startswith(("/", "~")))
+    return tuple(dict.fromkeys(p for p in inside if 0 < len(p) < _LONGEST_PATH))
+
+
+def _promised(result: object, changed: Changes, files: Collection[str] | None) -> Iterator[Finding]:
+    if files is None:
+        return
+    gone = {change.path for change in changed if change.status == "deleted"}
+    old = {change.old_path for change in changed}
+    named = [p for p in promised(result) if p not in files and p not in gone and p not in old]
+    missing = [p for p in named if not any(path.startswith(f"{p}/") for path in files)]
+    if missing:
+        text = f"The agent names files that are not there: {_some(missing)}."
+        yield Finding("change.promised", Severity.ASK, text, {"paths": _listed(missing)})
 
 
 def _secrets(added: Mapping[str, str], test_paths: tuple[str, ...]) -> Iterator[Finding]:

@@ -35,6 +35,7 @@ KINDS: Mapping[str, tuple[str, str, str]] = {
     BreakpointKind.PROBLEM: ("Something is in the way", "bad", "failed"),
     BreakpointKind.QUESTION: ("The agent asks", "you", "needs_you"),
     BreakpointKind.PERMISSION: ("May the agent?", "you", "needs_you"),
+    BreakpointKind.RULE: ("A rule asks", "you", "needs_you"),
 }
 """For each kind of question: its words, its tone and its shape."""
 
@@ -60,6 +61,7 @@ _OTHER_WORDS: Mapping[tuple[str, str], str] = {
     (BreakpointKind.EVIDENCE, Answer.MERGE): "Merge anyway",
     (BreakpointKind.CONFLICT, Answer.MERGE): "Merge again",
     (BreakpointKind.CHECKOUT, Answer.MERGE): "Merge now",
+    (BreakpointKind.RULE, Answer.MERGE): "Merge anyway",
 }
 _PRIMARY = {
     (BreakpointKind.MERGE, Answer.MERGE),
@@ -145,7 +147,7 @@ def evidence(raw: Mapping[str, Any]) -> Evidence:
 
 
 # What a question repeats of its task's newest verdict, which the page shows by itself.
-_OF_VERDICT = {"verdict", "findings", "reasons"}
+_OF_VERDICT = {"verdict", "findings", "reasons", "rules"}
 _OF_MUSTER = {"request", "input"}
 
 

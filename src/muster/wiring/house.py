@@ -16,6 +16,7 @@ from muster.service.counter import Service
 from muster.service.desk import Belongings
 from muster.service.screens import Screens
 from muster.settings import Settings
+from muster.supervision.rulebook import RuleBook
 from muster.wiring.plugins import working
 from muster.workspace.workspaces import Workspaces
 
@@ -46,6 +47,7 @@ class House:
             runtimes=working("runtimes", settings.home),
             drivers=working("agents", settings.home),
             clock=time.time,
+            rules=RuleBook(working("conditions", settings.home), settings.home),
         )
         durable = working("durable", settings.home)["rows"](
             self.store, lambda task, fault: hand_over(self.tools, task, fault)
@@ -73,6 +75,7 @@ class House:
                 usual=lambda: self.tools.usual,
                 clear_away=lambda: sweep_all(self.tools),
                 at_work=lambda task: at_work(self.tools, task),
+                rules=self.tools.rules,
             )
         )
 

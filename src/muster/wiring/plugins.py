@@ -18,6 +18,7 @@ from muster.agents.base import Capabilities, Driver
 from muster.domain.errors import Invalid
 from muster.domain.plain import plain_line
 from muster.runtimes.base import Runtime
+from muster.supervision.condition import Condition
 from muster.workspace.base import Backend
 
 log = logging.getLogger("muster")
@@ -29,10 +30,16 @@ KINDS = {
     "models": "model",
     "stores": "store",
     "durable": "engine",
+    "conditions": "condition",
 }
 """What is registered under `muster.<group>`, in the words of people."""
 
-_SEAMS: Mapping[str, Any] = {"agents": Driver, "runtimes": Runtime, "workspaces": Backend}
+_SEAMS: Mapping[str, Any] = {
+    "agents": Driver,
+    "runtimes": Runtime,
+    "workspaces": Backend,
+    "conditions": Condition,
+}
 """What is made at once and must answer to this; a model, a store or an engine is made when used."""
 _OURS = "passmuster"
 

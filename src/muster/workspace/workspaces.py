@@ -207,6 +207,11 @@ class Workspaces:
             self._stamps[workspace.id] = seen if taken.whole else None
             return taken
 
+    def stamp(self, workspace: Workspace) -> bytes | None:
+        """Two equal stamps say that no file was changed in between; None says nothing."""
+        touched = self._touched(workspace)
+        return stamp(workspace.tree, ["."] if touched is None else touched)
+
     def close(self, workspace: Workspace) -> str | None:
         """Remove a workspace; what no snapshot has is first kept as `refs/muster/rescue/<id>`.
 
