@@ -36,7 +36,8 @@ def test_home_is_not_named():
 def suite(tmp_path: Path) -> Path:
     """A small suite beside this project's conftest, on a machine without a browser."""
     (tmp_path / "tests" / "house").mkdir(parents=True)
-    for name in ("tests/conftest.py", "tests/house/parts.py", "pyproject.toml"):
+    ours = ("tests/conftest.py", "tests/house/measuring.py", "tests/house/parts.py")
+    for name in (*ours, "pyproject.toml"):
         (tmp_path / name).write_text((ROOT / name).read_text())
     (tmp_path / "tests" / "house" / "__init__.py").touch()
     (tmp_path / "tests" / "test_small.py").write_text(SUITE)

@@ -150,8 +150,16 @@ class NoAnswer(MusterError):
     code, title, status, exit_code = "no-answer", "No answer from the model", 503, 1
 
     def __init__(
-        self, detail: str, *, why: Silence, hint: str = "", after: float | None = None
+        self,
+        detail: str,
+        *,
+        hint: str = "",
+        why: str = Silence.AWAY,
+        after: float | None = None,
+        retry_after: float | None = None,
+        **extra: Any,
     ) -> None:
-        super().__init__(detail, hint=hint, why=str(why), retry_after=after)
-        self.why = why
-        self.after = after
+        """`retry_after` is what the problem document calls `after`."""
+        self.why = Silence(why) if why in set(Silence) else Silence.AWAY
+        self.after = retry_after if after is None else after
+        super().__init__(detail, hint=hint, why=str(self.why), retry_after=self.after, **extra)
