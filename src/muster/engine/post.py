@@ -36,6 +36,8 @@ async def delivered(
     """Bring in what comes into the mailbox until the end of the block, and then what is left."""
     post = _Post(tools, task, agent, mailbox)
     with tools.hints.of([mailbox.folder / box for box in mailbox.boxes]) as came:
+        if not mailbox.empty():
+            came.set()  # what came before anybody told of it
         rounds = asyncio.ensure_future(post.go_round(came))
         try:
             yield
