@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,12 @@ from muster.engine.holding import Work, overseen
 from muster.engine.managed import examine_workers
 from muster.engine.points import point_of, snapshot
 from muster.engine.tools import Job, Tools, in_thread, job_and_agent
+from muster.store.checkpoints import after
 from muster.store.moves import Fence, Move, move
 from muster.supervision.decide import Ended, decide
 from muster.supervision.evidence import Changes
 from muster.supervision.validate import promised, validate
 from muster.supervision.workers import decide_managed
-from muster.workspace.workspaces import Taken
 
 _LARGEST_RESULT = 1_000_000
 
@@ -37,18 +36,13 @@ async def conclude(tools: Tools, task: Task) -> Task:
     job, agent = await job_and_agent(tools, task)
     if agent.outcome is Outcome.LOST and task.attempt < LOST_ALLOWED:
         return await _again(tools, task, agent)
-    result = _result(tools, agent)
-    if task.manages:
-        work = Examined(None, (), await examine_workers(tools, task, agent, result))
-    else:
-        work = await examine(tools, job, agent)
+    work, findings = await (_of_workers if task.manages else examine)(tools, job, agent)
     commit = work.commit
     if tools.wish(task.id).is_set():
         return await _cancelled(tools, task, agent, commit)
-    verdict = _verdict(tools, job, agent, work.findings)
-    left = Work(commit, work.changed, _claims(agent, result))
-    seen = await overseen(tools, job, agent, verdict, left)
-    point = point_of(tools, agent, f"attempt {task.attempt}", commit) if commit else None
+    verdict = _verdict(tools, job, agent, findings)
+    seen = await overseen(tools, job, agent, verdict, work)
+    point = point_of(tools, agent, after(task.attempt), commit) if commit else None
     step = route.after_verdict(job, seen.verdict, point, seen.rules, seen.events)
     moved = await tools.store.write(move, step)
     # A merge shows the work's branch along with it.
@@ -58,53 +52,36 @@ async def conclude(tools: Tools, task: Task) -> Task:
     return moved
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
-    """An attempt's work as one commit on its base, what it changes, and every finding about it."""
-
-    commit: str | None
-    changed: Changes
-    findings: list[Finding]
-
-
-async def examine(tools: Tools, job: Job, agent: Agent) -> Examined:
+async def examine(tools: Tools, job: Job, agent: Agent) -> tuple[Work, list[Finding]]:
     """Look at what an attempt left, and run its checks unless the look refuses it."""
-    task = job.task
-    base = str(task.base_commit)
-    commit, changed, found = await in_thread(_look, tools, job, agent, base)
-    findings = list(found)
-    if commit is None or any(f.severity is Severity.VETO for f in findings):
-        return Examined(commit, changed, findings)
+    base = str(job.task.base_commit)
+    work, findings = await in_thread(_look, tools, job, agent, base)
+    if work.commit is None or any(f.severity is Severity.VETO for f in findings):
+        return work, findings
     where = tools.run_dir(agent.id) / "checks"
-    findings += await evidence(tools, job, base, commit, changed, where)
-    return Examined(commit, changed, findings)
+    found = await evidence(tools, job, base, work.commit, work.changed, where)
+    return work, [*findings, *found]
 
 
-def _look(
-    tools: Tools, job: Job, agent: Agent, base: str
-) -> tuple[str | None, Changes, tuple[Finding, ...]]:
-    """What the agent left: its commit, what that changes, and what can be said without a run."""
+async def _of_workers(tools: Tools, job: Job, agent: Agent) -> tuple[Work, list[Finding]]:
+    result = await in_thread(_result, tools, agent)
+    found = await examine_workers(tools, job.task, agent, result)
+    return Work(None, (), _claims(agent, result)), found
+
+
+def _look(tools: Tools, job: Job, agent: Agent, base: str) -> tuple[Work, list[Finding]]:
+    """What the agent left, and what can be said of it without a run."""
     taken = snapshot(tools, job, agent, base)
+    result = _result(tools, agent)
     changed: Changes = ()
+    added: Mapping[str, str] = {}
+    files = None
     if taken.commit:
         changed = as_changes(tools.workspaces.changes(job.repo, base, taken.commit))
-    return taken.commit, changed, _first_look(tools, job, agent, taken, base, changed)
-
-
-def _first_look(
-    tools: Tools,
-    job: Job,
-    agent: Agent,
-    taken: Taken,
-    base: str,
-    changed: Changes,
-) -> tuple[Finding, ...]:
-    added = tools.workspaces.added_lines(job.repo, base, taken.commit) if taken.commit else {}
-    result = _result(tools, agent)
-    files = None
-    if taken.commit and promised(result):
-        files = frozenset(tools.workspaces.paths(job.repo, taken.commit))
-    return validate(
+        added = tools.workspaces.added_lines(job.repo, base, taken.commit)
+        if promised(result):
+            files = frozenset(tools.workspaces.paths(job.repo, taken.commit))
+    findings = validate(
         agent.outcome or Outcome.FAILED,
         agent.reason,
         changed,
@@ -115,6 +92,7 @@ def _first_look(
         test_paths=job.settings.test_paths,
         files=files,
     )
+    return Work(taken.commit, changed, _claims(agent, result)), list(findings)
 
 
 def _result(tools: Tools, agent: Agent) -> Mapping[str, Any] | None:

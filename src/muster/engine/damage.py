@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
 
 from muster.domain.errors import MusterError, Stale
-from muster.domain.event import NewEvent
 from muster.domain.task import Stage, Task
 from muster.domain.verdict import Checkpoint
 from muster.engine.tools import Tools, in_thread, job_of
 from muster.store import tasks
 from muster.store.base import Tx
-from muster.store.checkpoints import checkpoints_of
+from muster.store.checkpoints import checkpoints_of, tell_restored, work_at
 from muster.store.moves import Fence, hold
 
 log = logging.getLogger("muster.engine")
@@ -83,12 +81,8 @@ def _taken_back(tools: Tools, repo: str, user: Path, branch: str, commit: str) -
 
 def _put_back(tx: Tx, task: Task, lost: str, good: Checkpoint | None) -> Task:
     why = _why(lost, good)
-    is_work = good is not None and good.commit != good.base_commit
-    columns: dict[str, Any] = {"result_commit": good.commit if good and is_work else None}
-    if good is not None and good.base_commit:
-        columns["base_commit"] = good.base_commit
-    said = {"n": good.n if good else None, "commit": good.commit if good else None, "why": why}
-    rev = tx.emit(NewEvent("checkpoint.restored", task.id, said, task.project_id, task.id))
+    columns = work_at(good, task.base_commit) if good else {"result_commit": None}
+    rev = tell_restored(tx, task, good, why)
     return hold(tx, Fence.of(task), {**columns, "reason": why, "rev": rev})
 
 

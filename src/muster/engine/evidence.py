@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
-from muster.domain.errors import NotFound
 from muster.domain.verdict import Finding
 from muster.engine.checks import Command, run_cached, run_fresh
 from muster.engine.setup import ensure_layer
@@ -81,7 +80,5 @@ def _configs(tools: Tools, job: Job, base: str, commit: str, changed: Changes) -
 
 
 def _text(tools: Tools, job: Job, commit: str, path: str) -> str | None:
-    try:
-        return tools.workspaces.read_file(job.repo, commit, path).decode("utf-8", "replace")
-    except NotFound:
-        return None
+    found = tools.workspaces.find_file(job.repo, commit, path)
+    return None if found is None else found.decode("utf-8", "replace")

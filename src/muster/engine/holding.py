@@ -120,7 +120,7 @@ async def _trees(
 ) -> tuple[str, ...]:
     """What the files were after each of these attempts and this one; empty where none were kept."""
     kept = await tools.store.read(checkpoints.checkpoints_of, job.task.id)
-    by_attempt = {p.attempt: p.commit for p in kept if p.label == f"attempt {p.attempt}"}
+    by_attempt = {p.attempt: p.commit for p in kept if p.label == checkpoints.after(p.attempt)}
     commits = (*(by_attempt.get(verdict.attempt) for verdict in past), commit)
 
     def read() -> tuple[str, ...]:

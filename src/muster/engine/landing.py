@@ -23,7 +23,7 @@ from muster.engine.evidence import as_changes, evidence
 from muster.engine.own_settings import complete
 from muster.engine.tools import Job, Tools, in_thread, job_at
 from muster.failpoint import failpoint
-from muster.store.checkpoints import NewCheckpoint
+from muster.store.checkpoints import MERGED, NewCheckpoint, after
 from muster.store.judgements import NewBreakpoint
 from muster.store.moves import Fence, Move, hold, move
 from muster.workspace.workspaces import Conflicted, Merged
@@ -107,7 +107,7 @@ async def _verify_again(tools: Tools, job: Job, target: str, merged: Merged) -> 
             move, Move(Fence.of(job.task), Stage.CANCELLED, "cancelled by a person")
         )
     verdict = _refusal(tools, job, found)
-    kept = NewCheckpoint(f"attempt {job.task.attempt}", str(job.task.result_commit))
+    kept = NewCheckpoint(after(job.task.attempt), str(job.task.result_commit))
     return await tools.store.write(move, route.after_verdict(job, verdict, kept))
 
 
@@ -224,7 +224,7 @@ async def _landed(tools: Tools, job: Job, merged: str) -> Task:
                     job.task.id,
                 ),
             ),
-            checkpoint=NewCheckpoint("merged", merged),
+            checkpoint=NewCheckpoint(MERGED, merged),
         ),
         job.repo,
         merged,

@@ -10,7 +10,6 @@ from typing import Any
 
 from muster.agents.base import Fact
 from muster.domain.agent import Agent
-from muster.domain.errors import NotFound
 from muster.domain.event import NewEvent
 from muster.domain.permission import Permissions
 from muster.domain.task import Task
@@ -34,12 +33,7 @@ async def rules_of(tools: Tools, job: Job) -> InForce:
     commit, project = str(job.task.base_commit or ""), job.project.id
 
     def read() -> bytes | None:
-        if not commit:
-            return None
-        try:
-            return tools.workspaces.read_file(job.repo, commit, FILE)
-        except NotFound:
-            return None
+        return tools.workspaces.find_file(job.repo, commit, FILE) if commit else None
 
     asked = (project, commit, job.trusted_rules, read)
     if tools.rules.knows(project, commit):

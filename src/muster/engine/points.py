@@ -1,4 +1,4 @@
-"""Checkpoints of a task: what is kept of a moment, and how a task goes on whose work is damaged."""
+"""Checkpoints of a task: what is kept of a moment of its work."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from muster.domain.task import Task
 from muster.engine.tools import Job, Tools, in_thread, job_and_agent
 from muster.runtimes.rundir import RunDir
 from muster.store.checkpoints import NewCheckpoint
+from muster.workspace.look import DROPPINGS
 from muster.workspace.workspaces import Taken
-
-DROPPINGS = (".aider*",)
-"""What agent programs leave of their own in a workspace; it is not their work."""
 
 
 def point_of(tools: Tools, agent: Agent, label: str, commit: str) -> NewCheckpoint:

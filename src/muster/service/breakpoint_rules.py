@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from muster.domain.errors import NotFound
 from muster.service.desk import Desk
 from muster.store import projects
 from muster.supervision.rulebook import FILE, InForce
@@ -27,10 +26,7 @@ class BreakpointRules(Desk):
             commit = mirror.fetch(Path(project.git_dir), project.branch)
 
             def text() -> bytes | None:
-                try:
-                    return self._own.workspaces.read_file(project.id, commit, FILE)
-                except NotFound:
-                    return None
+                return self._own.workspaces.find_file(project.id, commit, FILE)
 
             return commit, self._own.rules.rules(project.id, commit, trusted, text)
 

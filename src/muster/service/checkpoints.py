@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from muster.domain.errors import Conflict, Invalid
-from muster.domain.event import NewEvent
 from muster.domain.task import ACTIVE, Stage, Task
 from muster.domain.telling import text
 from muster.domain.verdict import Checkpoint
@@ -22,7 +21,6 @@ from muster.store.checkpoints import NewCheckpoint
 from muster.store.moves import Fence
 
 LABEL_LENGTH = 200
-MERGED = "merged"
 _LIKE_THE_FIRST = (
     *("type", "priority", "autonomy", "agent", "runtime", "playbook", "model", "budget_usd"),
     *("timeout_minutes", "paths", "image"),
@@ -88,36 +86,27 @@ class Checkpoints(Tasks):
                 hint=f"cancel it, or wait, or fork it: muster task fork {task.label} {n}",
             )
         project = await self._store.read(projects.get_project, task.project_id)
-        await asyncio.to_thread(self._keep_and_show, task, point, Path(project.git_dir))
-        return await self._store.write(self._put_back, task, point)
+        await asyncio.to_thread(self._keep, task, point)
+        restored = await self._store.write(self._put_back, task, point)
+        show = self._own.workspaces.publish
+        user = Path(project.git_dir)
+        await asyncio.to_thread(show, task.project_id, user, task.branch, point.commit)
+        return restored
 
-    def _keep_and_show(self, task: Task, point: Checkpoint, user_git_dir: Path) -> None:
-        own = self._own.workspaces
+    def _keep(self, task: Task, point: Checkpoint) -> None:
+        """A ref holds the work that the task goes back from, before it does."""
         if task.result_commit and task.result_commit != point.commit:
             kept = f"refs/muster/rescue/{task.id}-{task.result_commit[:12]}"
-            own.mirror(task.project_id).keep(kept, task.result_commit)
-        own.publish(task.project_id, user_git_dir, task.branch, point.commit)
+            self._own.workspaces.mirror(task.project_id).keep(kept, task.result_commit)
 
     def _put_back(self, tx: Tx, task: Task, point: Checkpoint) -> dict[str, Any]:
         if task.result_commit and task.result_commit != point.commit:
             before = NewCheckpoint(f"before going back to {point.n}", task.result_commit)
             checkpoints.add_checkpoint(tx, task, before)
-        base = point.base_commit or task.base_commit
-        columns: dict[str, Any] = {
-            "base_commit": base,
-            "result_commit": None if point.commit == base else point.commit,
-        }
+        columns: dict[str, Any] = checkpoints.work_at(point, task.base_commit)
         if point.tries is not None:  # kept since a checkpoint knows the task
             columns["feedback"] = dict(point.feedback) if point.feedback else None
-        tx.emit(
-            NewEvent(
-                "checkpoint.restored",
-                task.id,
-                {"n": point.n, "commit": point.commit},
-                task.project_id,
-                task.id,
-            )
-        )
+        columns["rev"] = checkpoints.tell_restored(tx, task, point)
         return self._task_shape(tx, moves.hold(tx, Fence.of(task), columns))
 
     async def fork_task(
@@ -157,4 +146,4 @@ class Checkpoints(Tasks):
 
 def _stands_on(point: Checkpoint) -> str:
     """What a fork's change is counted from: what was merged is its base, not its work."""
-    return point.commit if point.label == MERGED else point.base_commit or point.commit
+    return point.commit if point.label == checkpoints.MERGED else point.base_commit or point.commit

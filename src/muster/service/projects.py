@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from muster.store import projects
 from muster.store.base import Tx
 from muster.store.projects import NewProject, ProjectRow
 from muster.supervision.rulebook import FILE as RULES_FILE
+from muster.supervision.rulebook import digest_of
 from muster.workspace.survey import Survey, inspect
 
 
@@ -105,7 +105,7 @@ class Projects(Desk):
         trusted = own.digest if trust else ""
         counts = own.counting(trusted, {})
         if trust and (rules := self._own.workspaces.small_file(project.id, commit, RULES_FILE)):
-            counts[projects.TRUSTED_RULES] = hashlib.sha256(rules).hexdigest()
+            counts[projects.TRUSTED_RULES] = digest_of(rules)
         found = {"file_settings": counts, "trusted_file": trusted}
         return {k: v for k, v in found.items() if v != getattr(project, k)}
 

@@ -22,6 +22,15 @@ _CHECKPOINTS_OF = (
 )
 
 
+MERGED = "merged"
+"""The label of a task's last checkpoint: what came onto the branch."""
+
+
+def after(attempt: int) -> str:
+    """The label of the work that an attempt left."""
+    return f"attempt {attempt}"
+
+
 @dataclass(frozen=True, slots=True)
 class NewCheckpoint:
     """A checkpoint on its way to the store, without what the task itself says."""
@@ -66,6 +75,23 @@ def add_checkpoint(tx: Tx, task: Task, new: NewCheckpoint) -> Checkpoint:
     )
     tx.conn.execute(_CHECKPOINT, asdict(point))
     return point
+
+
+def work_at(point: Checkpoint, base: str | None) -> dict[str, str | None]:
+    """The columns of a task whose work is as it was at a checkpoint; `base` where that knows none.
+
+    A checkpoint of the base itself is no work.
+    """
+    stands_on = point.base_commit or base
+    work = None if point.commit == stands_on else point.commit
+    return {"base_commit": stands_on, "result_commit": work}
+
+
+def tell_restored(tx: Tx, task: Task, point: Checkpoint | None, why: str = "") -> int:
+    """Tell that a task went back to a checkpoint, or to its beginning; the event's number."""
+    said = {"n": point and point.n, "commit": point and point.commit}
+    said |= {"why": why} if why else {}
+    return tx.emit(NewEvent("checkpoint.restored", task.id, said, task.project_id, task.id))
 
 
 def checkpoints_of(tx: Tx, task_id: str) -> list[Checkpoint]:

@@ -42,6 +42,11 @@ class InForce:
     digest: str = ""
 
 
+def digest_of(text: bytes) -> str:
+    """What a version of a rules file is trusted by: SHA-256, in hex."""
+    return hashlib.sha256(text).hexdigest()
+
+
 class RuleBook:
     """Knows the rules of every project; may be asked from any thread."""
 
@@ -128,7 +133,7 @@ class RuleBook:
         source = Source.PROJECT if above else Source.HOME
         kept = self._home / "rules" / f"{who}.yaml"
         faults: dict[str, tuple[Fault, ...]] = {}
-        digest = hashlib.sha256(text).hexdigest() if text is not None else ""
+        digest = digest_of(text) if text is not None else ""
         read = read_rules(text or b"", self.conditions, source=source, below=below)
         used = text
         if read.faults:
@@ -137,9 +142,7 @@ class RuleBook:
             read = read_rules(used or b"", self.conditions, source=source, below=below)
         elif text is not None:
             _keep(kept, text)
-        is_trusted = above is None or (
-            used is not None and trusted == hashlib.sha256(used).hexdigest()
-        )
+        is_trusted = above is None or (used is not None and trusted == digest_of(used))
         rules = below.with_file(read.rules, read.changes, trusted=is_trusted)
         return InForce(rules, faults, digest)
 

@@ -289,6 +289,17 @@ class Workspaces:
         """
         return compare.read_file(self.mirror(repo_id), commit, path, limit)
 
+    def find_file(self, repo_id: str, commit: str, path: str) -> bytes | None:
+        """The bytes of a file at a commit; None when it has no such file.
+
+        Raises:
+            GitFailed: the commit is not in the mirror.
+        """
+        try:
+            return self.read_file(repo_id, commit, path)
+        except NotFound:
+            return None
+
     def small_file(self, repo_id: str, commit: str, path: str) -> bytes:
         """The bytes of a file at a commit, nothing when it has none; kept, so asked again at will.
 
@@ -297,10 +308,7 @@ class Workspaces:
         """
 
         def read() -> bytes:
-            try:
-                return self.read_file(repo_id, commit, path)
-            except NotFound:
-                return b""
+            return self.find_file(repo_id, commit, path) or b""
 
         return self.mirror(repo_id).kept.get(("file", commit, path), read)
 
