@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -15,6 +16,11 @@ from muster.domain.agent import Outcome
 from muster.domain.errors import Invalid, Refused
 
 ECHO = "import sys, pathlib; pathlib.Path('NOTES.md').write_text(sys.stdin.read()); print('done')"
+FILES_IN = """\
+import sys
+from muster.agents.options import files_in
+sys.stderr.write(str(files_in(sys.argv)))
+"""
 
 
 def python(job, script: str, *args: str, **options):
@@ -205,6 +211,16 @@ def test_doctor_is_told_of_a_preset_that_is_here(tools, tmp_path):
     nothing = CommandDriver().find({"PATH": str(tmp_path / "nowhere")})
     assert nothing.path is None
     assert PRESETS["mini"].install in nothing.hint
+
+
+def test_what_every_process_has_of_its_own_is_no_file_that_a_run_has_to_be_shown(tmp_path):
+    there = tmp_path / "settings.yml"
+    there.write_text("a: 1")
+    mine = ["aider", "--config", str(there), "--analytics-log", "/dev/stdout", "/proc/self/status"]
+    with (tmp_path / "log").open("w") as log:  # as a detached server's output is
+        command = [sys.executable, "-c", FILES_IN, *mine]
+        found = subprocess.run(command, stdout=log, stderr=subprocess.PIPE, check=True)
+    assert found.stderr.decode() == str((str(there),))
 
 
 # --- reading --------------------------------------------------------------------------------------

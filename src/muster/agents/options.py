@@ -80,13 +80,19 @@ def environment(options: Mapping[str, Any], environ: Mapping[str, str]) -> dict[
     return {name: environ[name] for name in passed if environ.get(name)} | dict(given)
 
 
+_OWN = (Path("/dev"), Path("/proc"))
+
+
 def files_in(argv: Sequence[str], *not_in: Path) -> tuple[str, ...]:
-    """The files that a command of the person's own names by their whole paths."""
+    """The files that a command of the person's own names by their whole paths.
+
+    Not those that every process has of its own, such as /dev/stdout.
+    """
     files = (Path(word) for word in argv if word.startswith("/") and "\n" not in word)
     return tuple(
         str(path)
         for path in files
-        if not any(path.is_relative_to(folder) for folder in not_in) and _is_file(path)
+        if not any(path.is_relative_to(folder) for folder in (*_OWN, *not_in)) and _is_file(path)
     )
 
 
