@@ -55,6 +55,14 @@ def _count(low: int, high: int) -> Callable[[str, Any], int]:
     return whole
 
 
+def _flag(name: str, value: Any) -> bool:
+    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    found = words.get(str(value).lower())
+    if found is None:
+        raise Invalid(f"{name} must be true or false", hint=f"got {value!r}")
+    return found
+
+
 def _choice(*names: str) -> Callable[[str, Any], str]:
     def parse(name: str, value: Any) -> str:
         if value not in names:
@@ -125,6 +133,9 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "max_concurrent": _count(1, 1000),
     "max_workers": _count(1, MOST_WORKERS),
     "max_attempts": _count(1, 20),
+    "fallback_agents": _globs,
+    "fallback_after": _count(1, 20),
+    "roll_back": _flag,
     "budget_usd": _number(0.0, 1_000_000.0),
     "timeout_minutes": _number(0.001, 100_000.0),
     "check_timeout_minutes": _number(0.001, 100_000.0),
@@ -144,6 +155,7 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
 NEEDS_TRUST = frozenset(
     {
         *("test_command", "setup_command", "lint_command", "type_command", "agent"),
+        "fallback_agents",
         *("runtime", "network", "setup_network", "readable", "image"),
         *("permissions", "permission_rules"),
         *("autonomy", "test_paths", "budget_usd"),
@@ -227,18 +239,10 @@ _SERVER_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "workspace_backend": _text,
     "projects_dir": lambda n, v: Path(_text(n, v)).expanduser().absolute(),
     "event_dir": lambda n, v: Path(_text(n, v)).expanduser().absolute(),
-    "queue_processor": lambda n, v: _flag(n, v),
-    "multi_agent_events": lambda n, v: _flag(n, v),
+    "queue_processor": _flag,
+    "multi_agent_events": _flag,
     "disk_floor_mb": _count(0, 10_000_000),
 }
-
-
-def _flag(name: str, value: Any) -> bool:
-    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    found = words.get(str(value).lower())
-    if found is None:
-        raise Invalid(f"{name} must be true or false", hint=f"got {value!r}")
-    return found
 
 
 def environment() -> dict[str, str]:

@@ -248,6 +248,10 @@ def judge(field_: Field, with_agents: bool) -> list[str]:
         [*GIT, "status", "--porcelain"], cwd=field_.root / "repo", check=True,
         capture_output=True, text=True,
     ).stdout  # fmt: skip
+    again = field_.insist("POST", "/api/projects/repo/try", {"settings": {}})
+    print(f"decisions made again: {again['same']} of {again['decisions']} the same", flush=True)
+    if again["same"] != again["decisions"] or again["decisions"] < len(tasks):
+        faults.append(f"decisions cannot be made again: {again}")
     if status:
         faults.append(f"the user's checkout is dirty: {status[:200]}")
     if left := marked_processes(field_.home):

@@ -110,6 +110,28 @@ def test_the_log_of_a_task_is_told_from_the_beginning(run: Run) -> None:
     assert [item["rev"] for item in items] == [1, 2, 3]
 
 
+def test_why_a_task_was_decided_so_is_told_with_all_that_it_depended_on(run: Run) -> None:
+    page = run("task", "log", "MU-1", "--why").out
+    for part in (
+        "2 of 3",
+        "because: The tests fail.",
+        "(chosen by a person)",
+        "max_attempts 3",
+        "attempt 1 by",
+        "decided now it would be",
+    ):
+        assert part in page
+    (item,) = json.loads(run("task", "log", "MU-1", "--why", "--json").out)["items"]
+    assert item["case"]["tries"] == 2
+
+
+def test_a_trial_of_settings_tells_what_would_be_otherwise(run: Run) -> None:
+    tried = run("project", "try", "max_attempts", "1", "--project", "sample")
+    assert "4 decisions, 2 the same, 1 otherwise, 1 of before" in tried.out
+    assert "muster project set sample max_attempts 1" in tried.err
+    assert run("project", "try", "max_attempts").code == 2
+
+
 def test_columns_are_aligned_whatever_the_letters(run: Run, server: Loopback) -> None:
     items = [canned.task("日本語", label="MU-1", project="漢字"), canned.task("b", label="MU-100")]
     server.routes["GET", "/api/tasks"] = Answer(body=canned.page(*items))

@@ -23,6 +23,7 @@ LINES: dict[str, list[str]] = {
     "project list": [],
     "project show": ["sample"],
     "project set": ["sample", "agent", "claude"],
+    "project try": ["max_attempts", "1", "--project", "sample"],
     "project remove": ["sample"],
     "do": ["add a retry", "--project", "sample"],
     "worker list": ["--project", "sample"],

@@ -82,6 +82,34 @@ def rules(text: str = "stuck") -> dict[str, Any]:
     }  # fmt: skip
 
 
+def step(text: str = "retry") -> dict[str, Any]:
+    return {"step": text, "kind": text, "agent": text, "commit": "c" * 40, "reasons": [text]}
+
+
+def decided(text: str = "The tests fail.") -> dict[str, Any]:
+    policy = {"autonomy": "full", "max_attempts": 3, "fallback_agents": [text]}
+    tried = {"attempt": 1, "agent": text, "refusal": text, "harm": 2}
+    case = {
+        "agent": text, "agent_is_chosen": True, "outcome": text, "tries": 2, "policy": policy,
+        "past": [tried], "holds": [{"sentence": text, "ask": text, "role": text}],
+    }  # fmt: skip
+    return {
+        **step(text), "verdict": "vdt_1", "attempt": 2, "agent_id": "coding-1f3a9c02",
+        "time": MORNING, "question": text, "findings": [finding(text)], "case": case,
+        "again": step(text),
+    }  # fmt: skip
+
+
+def trial(text: str = "sample") -> dict[str, Any]:
+    item = {
+        "task": text, "attempt": 1, "was": step(text), "would_be": step(text), "time": MORNING,
+    }  # fmt: skip
+    return {
+        "project": text, "settings": {"max_attempts": "1"}, "decisions": 4, "same": 2,
+        "changed": 1, "unknown": 1, "items": [item], "next": None,
+    }  # fmt: skip
+
+
 def checkpoint(text: str = "before the agent") -> dict[str, Any]:
     return {
         "task_id": "tsk_1", "n": 1, "attempt": 1, "label": text, "commit": "c" * 40,

@@ -37,6 +37,8 @@ ROUTES: dict[str, Callable[[Muster], Any]] = {
     "PATCH /api/tasks/MU-1": lambda m: m.set_budget("MU-1", 20.0),
     "GET /api/tasks/MU-1/diff": lambda m: m.task_diff("MU-1"),
     "GET /api/tasks/MU-1/checkpoints": lambda m: m.list_checkpoints("MU-1"),
+    "GET /api/tasks/MU-1/decisions": lambda m: m.decisions("MU-1"),
+    "POST /api/projects/sample/try": lambda m: m.try_policy("sample", {"max_attempts": 1}),
     "POST /api/tasks/MU-1/checkpoints": lambda m: m.take_checkpoint("MU-1", "half way"),
     "POST /api/tasks/MU-1/checkpoints/1/fork": lambda m: m.fork_task("MU-1", 1, agent="codex"),
     "POST /api/tasks/MU-1/checkpoints/1/restore": lambda m: m.restore_checkpoint("MU-1", 1),

@@ -121,7 +121,9 @@ class Town:
     def service(self):
         return self.house.service
 
-    async def submit(self, agent: str, description: str = "do it", **body: Any) -> dict[str, Any]:
+    async def submit(
+        self, agent: str | None, description: str = "do it", **body: Any
+    ) -> dict[str, Any]:
         made, _ = await self.service.create_task(
             {"project": "repo", "description": description, "agent": agent, **body}
         )
@@ -138,7 +140,9 @@ class Town:
                     return task
                 await self.service.wait_change(seen, 5)
 
-    async def do(self, agent: str, description: str = "do it", **body: Any) -> dict[str, Any]:
+    async def do(
+        self, agent: str | None, description: str = "do it", **body: Any
+    ) -> dict[str, Any]:
         """Submit a task and wait for its end."""
         made = await self.submit(agent, description, **body)
         return await self.until(made["id"])

@@ -108,6 +108,7 @@ def test_the_documented_default_is_the_real_one(item: object) -> None:
         ]
     else:
         shown = f"{default:g}" if isinstance(default, float) else str(default)
+        shown = shown.lower() if isinstance(default, bool) else shown
         assert cell.replace("`", "").strip() == shown
 
 

@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.condition import FULL
+from muster.domain.agent import Outcome
 from muster.domain.verdict import BreakpointKind, Decision, Finding, Severity, Step
+from muster.supervision.case import Case, Hold, Policy
 from muster.supervision.condition import Facts
 from muster.supervision.decide import held_back
 from muster.supervision.rulebook import FILE, RuleBook
-from muster.supervision.rules import Action, Source
+from muster.supervision.rules import Action, Match, Source, holding
 from muster.supervision.rules_file import built_in, read_rules
 from supervision.conditions import registered
 
@@ -247,31 +249,40 @@ def test_the_strictest_rule_comes_first_and_each_cause_has_its_own_mark():
 
 
 ACCEPT = Decision(Step.ACCEPT, ("The tests pass.",))
-MATCHES = BUILT_IN.matching(HOLDS["risky-files"])
+RISKY = BUILT_IN.matching(HOLDS["risky-files"])
+
+
+def held(decision: Decision, matches: tuple[Match, ...] = RISKY) -> Decision:
+    """The decision as the rules that match leave it."""
+    holds = tuple(Hold(m.sentence(), m.rule.ask, m.rule.role) for m in holding(matches))
+    case = Case(
+        findings=(), policy=Policy(), outcome=Outcome.COMPLETED, tries=1, label="MU-1", holds=holds
+    )
+    return held_back(decision, case)
 
 
 def test_work_that_would_be_merged_waits_for_a_person_and_may_be_merged():
-    held = held_back(ACCEPT, MATCHES, (), "MU-1")
-    assert (held.step, held.kind) == (Step.ASK, BreakpointKind.RULE)
-    assert held.options == ("merge", "retry", "fail", "cancel")
-    assert "risky-files" in held.reasons[0]
-    assert held.reasons[-1] == "The tests pass."
+    waits = held(ACCEPT)
+    assert (waits.step, waits.kind) == (Step.ASK, BreakpointKind.RULE)
+    assert waits.options == ("merge", "retry", "fail", "cancel")
+    assert "risky-files" in waits.reasons[0]
+    assert waits.reasons[-1] == "The tests pass."
 
 
 def test_refused_work_that_waits_cannot_be_merged_by_the_answer():
     retry = Decision(Step.RETRY, ("Red.",), feedback={"findings": []})
-    held = held_back(retry, MATCHES, (), "MU-1")
-    assert held.options == ("retry", "fail", "cancel")
-    assert held.feedback == {"findings": []}
+    waits = held(retry)
+    assert waits.options == ("retry", "fail", "cancel")
+    assert waits.feedback == {"findings": []}
 
 
 def test_a_question_stays_what_it_is_and_a_rule_that_only_tells_holds_nothing():
     asks = Decision(Step.ASK, ("Look.",), "Merge MU-1?", "merge", ("merge", "retry"))
-    held = held_back(asks, MATCHES, (), "MU-1")
-    assert (held.kind, held.options) == ("merge", ("merge", "retry"))
-    assert held.question.endswith("Merge MU-1?")
-    assert held_back(ACCEPT, BUILT_IN.matching(HOLDS["budget"]), (), "MU-1") == ACCEPT
-    assert held_back(Decision(Step.PARK, ()), MATCHES, (), "MU-1").step is Step.PARK
+    still = held(asks)
+    assert (still.kind, still.options) == ("merge", ("merge", "retry"))
+    assert still.question.endswith("Merge MU-1?")
+    assert held(ACCEPT, BUILT_IN.matching(HOLDS["budget"])) == ACCEPT
+    assert held(Decision(Step.PARK, ())).step is Step.PARK
 
 
 MINE = b"rules:\n- name: mine\n  when: {files: [a.py]}\n  do: pause\n"

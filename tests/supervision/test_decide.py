@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 from muster.domain.agent import Outcome
 from muster.domain.task import Autonomy
 from muster.domain.verdict import OPTIONS, BreakpointKind, Decision, Finding, Severity, Step
-from muster.supervision.decide import ASK_EVERY, DEFAULT_PARK_MS, LONGEST_PARK_MS, Ended, decide
+from muster.supervision.case import About, Case, Hold, Policy, Tried, case_json, case_of
+from muster.supervision.decide import ASK_EVERY, DEFAULT_PARK_MS, LONGEST_PARK_MS
+from muster.supervision.decision import decide
 from muster.supervision.evidence import CheckResult
 
 GOOD = Finding("tests.green", Severity.OK, "The tests pass.")
@@ -38,17 +41,73 @@ def decided(
     retry_at: int | None = None,
     unspent: int = 1,
 ) -> Decision:
-    ended = Ended(
+    case = Case(
+        findings=findings,
+        policy=Policy(autonomy=autonomy, max_attempts=max_attempts),
         outcome=outcome,
-        autonomy=autonomy,
         tries=tries,
-        max_attempts=max_attempts,
         retry_at=retry_at,
         now=NOW,
         label="MU-7",
         unspent=unspent,
     )
-    return decide(findings, ended)
+    return decide(case)
+
+
+def tried(attempt: int, agent: str = "claude", harm: int = 1, base: str = "b") -> Tried:
+    return Tried(attempt, agent, base, f"c{attempt}", "tests.broken: It breaks a test.", harm)
+
+
+def again(*past: Tried, agent: str = "claude", chosen: bool = False, **policy: Any) -> Decision:
+    """What is decided about refused work (harm 2) after these attempts."""
+    case = Case(
+        findings=(VETO,),
+        policy=Policy(autonomy=Autonomy.FULL, max_attempts=9, **policy),
+        outcome=Outcome.COMPLETED,
+        tries=len(past) + 1,
+        agent=agent,
+        agent_is_chosen=chosen,
+        base="b",
+        commit="now",
+        past=past,
+    )
+    return decide(case)
+
+
+def test_work_that_is_worse_than_what_it_stands_on_is_taken_back() -> None:
+    decision = again(tried(1, harm=2), tried(2, harm=1))
+    assert (decision.step, decision.commit) == (Step.ROLL_BACK, "c2")
+    assert decision.feedback is not None
+    (said,) = decision.feedback["findings"]
+    assert "as attempt 2 left them" in said["text"]
+    assert again(tried(1, harm=1), roll_back=False).step is Step.RETRY
+    assert again(tried(1, harm=2)).step is Step.RETRY  # no worse
+    assert again(tried(1, harm=1, base="before the branch moved")).step is Step.RETRY
+
+
+FALLBACK = {"fallback_agents": ("claude", "codex", "gemini")}
+
+
+def test_an_agent_that_is_refused_again_and_again_makes_way_for_another_one() -> None:
+    assert again(**FALLBACK).step is Step.RETRY
+    decision = again(tried(1, harm=2), **FALLBACK)
+    assert (decision.step, decision.agent) == (Step.OTHER_AGENT, "codex")
+    assert "codex" in decision.reasons[-1]
+    assert again(tried(1), tried(2), agent="codex", **FALLBACK).agent is None  # its first try
+    third = again(tried(1), tried(2), tried(3, "codex"), agent="codex", **FALLBACK)
+    assert (third.step, third.agent) == (Step.OTHER_AGENT, "gemini")
+    everybody = [tried(1), tried(2, "codex"), tried(3, "gemini", harm=2)]
+    assert again(*everybody, agent="gemini", **FALLBACK).agent is None
+    assert again(tried(1, harm=2), fallback_after=3, **FALLBACK).step is Step.RETRY
+
+
+def test_an_agent_that_a_person_chose_is_not_replaced() -> None:
+    assert again(tried(1, harm=2), chosen=True, **FALLBACK).step is Step.RETRY
+
+
+def test_another_agent_goes_on_from_the_better_work_where_the_last_made_it_worse() -> None:
+    decision = again(tried(1, harm=1), **FALLBACK)
+    assert (decision.step, decision.agent, decision.commit) == (Step.OTHER_AGENT, "codex", "c1")
 
 
 @pytest.mark.parametrize("autonomy", [Autonomy.MANUAL, Autonomy.CONFIRM])
@@ -210,7 +269,7 @@ def test_every_combination_gives_one_decision_that_keeps_the_promises(
         assert severities <= {Severity.OK, Severity.NOTE}
     if decision.step is Step.GIVE_UP:
         assert autonomy is Autonomy.FULL or outcome is Outcome.CANCELLED
-    if decision.step is Step.RETRY:
+    if decision.tries_again:
         assert tries < max_attempts
         assert decision.feedback is not None
     if decision.kind == "merge":
@@ -224,3 +283,54 @@ def test_every_combination_gives_one_decision_that_keeps_the_promises(
     if decision.park_until is not None:
         assert NOW < decision.park_until <= NOW + LONGEST_PARK_MS
     json.dumps(decision.feedback)
+
+
+TRIED = st.builds(
+    Tried,
+    st.integers(1, 9),
+    st.sampled_from(["claude", "codex"]),
+    st.sampled_from(["b", "other", None]),
+    st.sampled_from(["c1", "c2", "b", None]),
+    st.text(max_size=20),
+    st.integers(0, 9),
+)
+POLICIES = st.builds(
+    Policy,
+    autonomy=st.sampled_from(Autonomy),
+    max_attempts=st.integers(1, 9),
+    fallback_agents=st.lists(st.sampled_from(["claude", "codex", "gemini"])).map(tuple),
+    fallback_after=st.integers(1, 4),
+    roll_back=st.booleans(),
+)
+CASES = st.builds(
+    Case,
+    findings=FINDINGS.map(lambda found: tuple(found) or (VETO,)),
+    policy=POLICIES,
+    outcome=st.sampled_from(Outcome),
+    tries=st.integers(1, 9),
+    about=st.sampled_from(About),
+    unspent=st.integers(0, 24),
+    retry_at=st.none() | st.integers(0, 10**15),
+    now=st.integers(0, 10**13),
+    agent=st.sampled_from(["claude", "codex"]),
+    agent_is_chosen=st.booleans(),
+    base=st.sampled_from(["b", None]),
+    commit=st.sampled_from(["c1", "now", None]),
+    past=st.lists(TRIED, max_size=5).map(tuple),
+    holds=st.lists(st.builds(Hold, st.text(min_size=1, max_size=9)), max_size=2).map(tuple),
+)
+
+
+@given(CASES)
+def test_a_case_that_was_kept_is_the_same_case_again(case: Case) -> None:
+    if case.about is About.MERGE and not any(f.severity is Severity.VETO for f in case.findings):
+        return  # only a refused merge is decided about
+    kept = json.loads(json.dumps(case_json(case)))
+    assert case_of(kept, case.findings) == case
+    decision = decide(case)
+    assert decision == decide(case_of(kept, case.findings))
+    if decision.agent:
+        assert not case.agent_is_chosen
+        assert decision.agent not in {case.agent, *(t.agent for t in case.past)}
+    if decision.commit:
+        assert decision.commit in {t.commit for t in case.past if t.base == case.base}

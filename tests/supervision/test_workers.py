@@ -9,8 +9,9 @@ import pytest
 from muster.domain.agent import Outcome
 from muster.domain.task import Autonomy, Stage, Task, TaskType
 from muster.domain.verdict import Severity, Step
-from muster.supervision.decide import Ended
-from muster.supervision.workers import Worked, decide_managed, is_over, judge_workers
+from muster.supervision.case import About, Case, Policy
+from muster.supervision.decision import decide
+from muster.supervision.workers import Worked, is_over, judge_workers
 
 GOOD = {"status": "completed", "output": "all of it"}
 DONE = Outcome.COMPLETED
@@ -32,8 +33,11 @@ def decided(
 ) -> Any:
     team = [Worked(worker(stage), None) for stage in stages]
     found = judge_workers(outcome, "why", summary, team, had_wish=had_wish)
-    given = {"autonomy": Autonomy.FULL, "tries": 1, "max_attempts": 3, **more}
-    return decide_managed(found, Ended(outcome=outcome, label="MU-1", **given))
+    policy = Policy(
+        autonomy=more.pop("autonomy", Autonomy.FULL), max_attempts=more.pop("max_attempts", 3)
+    )
+    given = {"tries": 1, "label": "MU-1", "about": About.WORKERS, **more}
+    return decide(Case(findings=found, policy=policy, outcome=outcome, **given))
 
 
 @pytest.mark.parametrize("autonomy", Autonomy)

@@ -91,6 +91,12 @@ class ProjectChange(Body):
     branch: str | None = None
 
 
+class Policy(Body):
+    """Settings to try on decisions of the past."""
+
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
 class NewEvent(Body):
     """A fact from outside."""
 

@@ -36,6 +36,11 @@ def projects_routes(service: Service) -> APIRouter:
         """The rules of breakpoints that are in force, and where each comes from."""
         return await service.breakpoint_rules(ref)
 
+    @router.post("/{ref}/try")
+    async def try_policy(ref: str, body: bodies.Policy | None = None) -> Any:
+        """Decide the past again, with other settings where some are given; nothing is changed."""
+        return await service.try_policy(ref, body.settings if body else {})
+
     @router.patch("/{ref}")
     async def change_project(ref: str, body: bodies.ProjectChange) -> Any:
         """Set or clear settings."""

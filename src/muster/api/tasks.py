@@ -33,6 +33,11 @@ def tasks_routes(service: Service) -> APIRouter:
         shape, replayed = await service.create_task(body.sent(), key)
         return _made(shape, replayed, f"/api/tasks/{shape['id']}")
 
+    @router.get("/{ref}/decisions")
+    async def decisions(ref: str) -> Any:
+        """The decisions about a task with all that each depended on."""
+        return await service.decisions_of(ref)
+
     @router.get("/{ref}")
     async def get_task(ref: str, none_match: NoneMatch = None) -> Any:
         """A task with its verdicts, decisions and cost."""

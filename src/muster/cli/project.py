@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from muster.cli import out
+from muster.cli.decisions import try_
 from muster.cli.indexes import line_to_open
 from muster.cli.line import Line, command, group
 from muster.cli.look import Ink, ago, facts, some, table
@@ -123,5 +124,5 @@ def remove(line: Line, name: str) -> None:
         out.say(line, f"{name} is no project any more; its repository is as it was")
 
 
-for _command in (list_, show, set_, remove):
+for _command in (list_, show, set_, try_, remove):
     project.add_command(_command)

@@ -8,6 +8,7 @@ import click
 
 from muster.cli import out
 from muster.cli.checkpoint import checkpoint, checkpoints, fork, restore
+from muster.cli.decisions import why
 from muster.cli.line import Line, command, group
 from muster.cli.look import Ink, ago, money, some, table
 from muster.cli.reach import reach
@@ -164,8 +165,12 @@ def diff(line: Line, name: str, stat: bool, patch: bool) -> None:
 
 @command()
 @click.argument("name", metavar="TASK")
-def log(line: Line, name: str) -> None:
+@click.option("--why", "wants_why", is_flag=True, help="The decisions, with all they depended on.")
+def log(line: Line, name: str, wants_why: bool) -> None:
     """Show what happened to a task, step by step."""
+    if wants_why:
+        _log_why(line, name)
+        return
     with reach(line) as muster:
         found = muster.get_task(name)
     steps = sorted(found["trail"], key=lambda step: step["rev"])
@@ -173,6 +178,17 @@ def log(line: Line, name: str) -> None:
         out.document({"items": steps, "next": None})
     else:
         out.say(line, task_log(Ink(line.colour), steps))
+
+
+def _log_why(line: Line, name: str) -> None:
+    with reach(line) as muster:
+        found = muster.decisions(name)
+    if line.json:
+        out.document(found)
+    elif found["items"]:
+        out.say(line, why(Ink(line.colour), found["items"]))
+    else:
+        out.tell(line, f"Nothing was decided about {some(name)} yet.")
 
 
 for _command in (

@@ -11,9 +11,11 @@ from muster.domain.plain import plain
 from muster.domain.task import MANAGER
 
 _MOST_NAMES = 8
-_STEPS = {
+STEPS = {
     "accept": "accepted",
     "retry": "tried again",
+    "other_agent": "tried again by another agent",
+    "roll_back": "taken back and tried again",
     "ask": "a person is asked",
     "give_up": "given up",
     "park": "put aside for now",
@@ -150,7 +152,7 @@ def _verdict(ink: Ink, verdict: Verdict) -> list[str]:
     step = verdict["decision"]["step"]
     reasons = "; ".join(map(some, verdict["decision"]["reasons"]))
     sure = f" (confidence {verdict['confidence']:.2f})" if verdict["confidence"] is not None else ""
-    lines.append(f"  → {_STEPS.get(step, some(step))}{sure}" + (f": {reasons}" if reasons else ""))
+    lines.append(f"  → {STEPS.get(step, some(step))}{sure}" + (f": {reasons}" if reasons else ""))
     return lines
 
 

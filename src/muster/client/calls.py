@@ -18,12 +18,14 @@ from muster.client.shapes import (
     Breakpoints,
     Checkpoint,
     Checkpoints,
+    Decisions,
     Diff,
     Event,
     Events,
     Health,
     LogMessage,
     LogPage,
+    PolicyTrial,
     Project,
     Projects,
     Queue,
@@ -190,6 +192,15 @@ class Muster:
     def task_diff(self, task: str) -> Diff:
         """What the task changed, file by file."""
         return cast(Diff, self._get("tasks", task, "diff"))
+
+    def decisions(self, task: str) -> Decisions:
+        """The decisions about a task with all that each depended on."""
+        return cast(Decisions, self._get("tasks", task, "decisions"))
+
+    def try_policy(self, project: str, settings: Mapping[str, Any]) -> PolicyTrial:
+        """Decide a project's past again, with other settings; nothing is changed."""
+        body = {"settings": dict(settings)}
+        return cast(PolicyTrial, self._post("projects", project, "try", body=body))
 
     def list_checkpoints(self, task: str) -> Checkpoints:
         """The points that the task's branch can be put back to."""

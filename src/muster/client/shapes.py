@@ -244,6 +244,59 @@ class BreakpointRules(TypedDict):
     next: str | None
 
 
+class Step(TypedDict):
+    """What was decided, by whom the task is tried next, and from which work on."""
+
+    step: str
+    kind: str
+    agent: str | None
+    commit: str | None
+    reasons: list[str]
+
+
+class Decided(Step):
+    """A decision with what it depended on; `again` is what that leads to now, where it differs."""
+
+    verdict: str
+    attempt: int
+    agent_id: str | None
+    time: str
+    question: str
+    findings: list[Finding]
+    case: dict[str, Any] | None
+    again: Step | None
+
+
+class Decisions(TypedDict):
+    """The decisions about a task, oldest first."""
+
+    items: list[Decided]
+    next: str | None
+
+
+class Otherwise(TypedDict):
+    """A decision of the past that would be another one."""
+
+    task: str
+    attempt: int
+    was: Step
+    would_be: Step
+    time: str
+
+
+class PolicyTrial(TypedDict):
+    """How many decisions of a project would be the same, and which would not."""
+
+    project: str
+    settings: dict[str, Any]
+    decisions: int
+    same: int
+    changed: int
+    unknown: int
+    items: list[Otherwise]
+    next: str | None
+
+
 class Checkpoint(TypedDict):
     """A commit that a task's branch can be put back to, and what was true of the task then."""
 

@@ -35,6 +35,9 @@ class ProjectSettings:
     max_concurrent: int = 8
     max_workers: int = 4
     max_attempts: int = 3
+    fallback_agents: tuple[str, ...] | None = None
+    fallback_after: int = 2
+    roll_back: bool = True
     budget_usd: float | None = None
     timeout_minutes: float = 120.0
     check_timeout_minutes: float = 30.0

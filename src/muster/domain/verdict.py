@@ -37,6 +37,8 @@ class Step(StrEnum):
 
     ACCEPT = "accept"
     RETRY = "retry"
+    OTHER_AGENT = "other_agent"
+    ROLL_BACK = "roll_back"
     ASK = "ask"
     GIVE_UP = "give_up"
     PARK = "park"
@@ -44,7 +46,11 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The next step, why, and what the next attempt or the person is told."""
+    """The next step, why, and what the next attempt or the person is told.
+
+    `agent` is who tries next where that is another one; `commit` the earlier work that the next
+    attempt goes on from.
+    """
 
     step: Step
     reasons: tuple[str, ...]
@@ -54,11 +60,22 @@ class Decision:
     feedback: Mapping[str, Any] | None = None
     park_until: int | None = None
     counts: bool = True
+    agent: str | None = None
+    commit: str | None = None
+
+    @property
+    def tries_again(self) -> bool:
+        """Whether another attempt follows by itself, because this one was refused."""
+        return self.step in {Step.RETRY, Step.OTHER_AGENT, Step.ROLL_BACK}
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What supervision concluded about one attempt."""
+    """What supervision concluded about one attempt.
+
+    `case` is what the decision depends on besides the findings, as it is kept; None in verdicts of
+    versions before that.
+    """
 
     id: str
     task_id: str
@@ -69,6 +86,7 @@ class Verdict:
     confidence: float | None
     created_at: int
     rev: int = 0
+    case: Mapping[str, Any] | None = None
 
     @property
     def passed(self) -> bool:

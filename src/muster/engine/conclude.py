@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from muster.domain.agent import Agent, Outcome
-from muster.domain.ids import new_id
 from muster.domain.task import Stage, Task
 from muster.domain.verdict import Finding, Severity, Verdict
 from muster.engine import route
 from muster.engine.checks import LOST_ALLOWED
 from muster.engine.closing import close_aside
+from muster.engine.deciding import is_chosen, past_of, policy_of, verdict_of
 from muster.engine.evidence import as_changes, evidence
 from muster.engine.foreign import read_small
 from muster.engine.holding import Work, overseen
 from muster.engine.managed import examine_workers
 from muster.engine.points import point_of, snapshot
-from muster.engine.tools import Job, Tools, in_thread, job_and_agent
+from muster.engine.tools import Job, Tools, in_thread, job_and_agent, program_name
 from muster.store.checkpoints import after
 from muster.store.moves import Fence, Move, move
-from muster.supervision.decide import Ended, decide
+from muster.supervision.case import About, Case, tried_of
 from muster.supervision.evidence import Changes
 from muster.supervision.validate import promised, validate
-from muster.supervision.workers import decide_managed
 
 _LARGEST_RESULT = 1_000_000
 
@@ -40,10 +39,12 @@ async def conclude(tools: Tools, task: Task) -> Task:
     commit = work.commit
     if tools.wish(task.id).is_set():
         return await _cancelled(tools, task, agent, commit)
-    verdict = _verdict(tools, job, agent, findings)
-    seen = await overseen(tools, job, agent, verdict, work)
+    past = await tools.store.read(past_of, task) if task.attempt > 1 else []
+    case = _case(tools, job, agent, work, findings, past)
+    seen = await overseen(tools, job, agent, case, work, past)
+    verdict = verdict_of(tools, job, seen.case, agent.id)
     point = point_of(tools, agent, after(task.attempt), commit) if commit else None
-    step = route.after_verdict(job, seen.verdict, point, seen.rules, seen.events)
+    step = route.after_verdict(job, verdict, point, seen.rules, seen.events)
     moved = await tools.store.write(move, step)
     # A merge shows the work's branch along with it.
     if commit and moved.stage not in {Stage.QUEUED, Stage.MERGING}:
@@ -125,29 +126,27 @@ def _claims(agent: Agent, result: Mapping[str, Any] | None) -> str:
     return "\n".join(filter(None, (agent.reason, agent.last_line, told)))
 
 
-def _verdict(tools: Tools, job: Job, agent: Agent, findings: list[Finding]) -> Verdict:
+def _case(
+    tools: Tools, job: Job, agent: Agent, work: Work, found: list[Finding], past: Sequence[Verdict]
+) -> Case:
     task = job.task
     retry_at = (task.feedback or {}).get("ending", {}).get("retry_at")
-    rule = decide_managed if task.manages else decide
-    ended = Ended(
+    return Case(
+        findings=tuple(found),
+        policy=policy_of(tools, job),
         outcome=agent.outcome or Outcome.FAILED,
-        autonomy=job.autonomy,
         tries=task.tries,
-        max_attempts=job.settings.max_attempts,
+        about=About.WORKERS if task.manages else About.WORK,
+        unspent=task.attempt - task.tries,
         retry_at=int(retry_at * 1000) if retry_at else None,
         now=int(tools.clock() * 1000),
         label=task.label,
-        unspent=task.attempt - task.tries,
-    )
-    return Verdict(
-        id=new_id("vdt"),
-        task_id=task.id,
-        attempt=task.attempt,
-        agent_id=agent.id,
-        findings=tuple(findings),
-        decision=rule(findings, ended),
-        confidence=None,
-        created_at=int(tools.clock() * 1000),
+        branch=job.project.branch,
+        agent=program_name(tools, job),
+        agent_is_chosen=is_chosen(task, past),
+        base=task.base_commit,
+        commit=work.commit,
+        past=tuple(tried for each in past if (tried := tried_of(each)) is not None),
     )
 
 

@@ -1,4 +1,4 @@
-"""The rules of breakpoints over a verdict: which hold, and what becomes of its decision."""
+"""The rules of breakpoints over an attempt that has ended: which hold its next move."""
 
 from __future__ import annotations
 
@@ -8,27 +8,30 @@ from typing import Any
 
 from muster.domain.agent import Agent, Outcome
 from muster.domain.event import NewEvent
-from muster.domain.verdict import Step, Verdict
+from muster.domain.verdict import Decision, Step, Verdict
 from muster.engine.order import budget_of
 from muster.engine.overseer import counted, rules_of, told_of
-from muster.engine.tools import Job, Tools, in_thread, program_name, program_of
+from muster.engine.tools import Job, Tools, in_thread, program_of
 from muster.store import breakpoint_rules as rule_verbs
-from muster.store import checkpoints, judgements
-from muster.store.base import Tx
+from muster.store import checkpoints
+from muster.supervision.case import Case, Hold
 from muster.supervision.condition import Facts
-from muster.supervision.decide import held_back
+from muster.supervision.decision import decide
 from muster.supervision.evidence import Changes
 from muster.supervision.feedback import refusal_of
-from muster.supervision.rules import Match, Ruleset
+from muster.supervision.rules import Match, Ruleset, holding
 
 _OF_THE_PAST = frozenset({"same_failure", "oscillation"})
 
 
 @dataclass(frozen=True, slots=True)
 class Overseen:
-    """A verdict as rules leave it; `rules` are those that hold, `events` tell of them."""
+    """A case with the rules that hold; `rules` are those, as a question carries them.
 
-    verdict: Verdict
+    `events` tell of them.
+    """
+
+    case: Case
     rules: tuple[Mapping[str, Any], ...] = ()
     events: tuple[NewEvent, ...] = ()
 
@@ -42,32 +45,35 @@ class Work:
     claims: str
 
 
-async def overseen(tools: Tools, job: Job, agent: Agent, verdict: Verdict, work: Work) -> Overseen:
-    """Ask the rules about a verdict before its decision becomes a move.
+async def overseen(
+    tools: Tools, job: Job, agent: Agent, case: Case, work: Work, past: Sequence[Verdict]
+) -> Overseen:
+    """Ask the rules about a case before its decision becomes a move.
 
     All is kept by the move itself, so that who is killed before it asks again, and nobody is
     asked twice.
     """
-    task = job.task
-    if agent.outcome is Outcome.CANCELLED or verdict.decision.step is Step.PARK:
-        return Overseen(verdict)
+    task, decision = job.task, decide(case)
+    if agent.outcome is Outcome.CANCELLED or decision.step is Step.PARK:
+        return Overseen(case)
     if agent.outcome is Outcome.HELD:
         told = await tools.store.read(rule_verbs.told_of_task, task.id)
         rules = tuple(item.payload for item in told.values() if item.stopped == agent.id)
-        return Overseen(verdict, rules)
+        return Overseen(case, rules)
     rules_now = (await rules_of(tools, job)).rules
-    facts = await _facts(tools, job, agent, verdict, work, rules_now)
+    asked_past = past if rules_now.kinds() & _OF_THE_PAST else ()
+    facts = await _facts(tools, job, agent, (case, decision), work, rules_now, asked_past)
     matches = rules_now.matching(facts)
     if matches:
         told = await tools.store.read(rule_verbs.told_of_task, task.id)
         matches = tuple(match for match in matches if match.cause not in told)
-    return _with(verdict, job, agent, matches)
+    return _with(case, job, agent, matches)
 
 
-def _with(verdict: Verdict, job: Job, agent: Agent, matches: Sequence[Match]) -> Overseen:
-    decision = held_back(verdict.decision, matches, verdict.findings, job.task.label)
+def _with(case: Case, job: Job, agent: Agent, matches: Sequence[Match]) -> Overseen:
+    holds = tuple(Hold(m.sentence(), m.rule.ask, m.rule.role) for m in holding(matches))
     return Overseen(
-        replace(verdict, decision=decision),
+        replace(case, holds=holds),
         tuple(match.as_json() for match in matches),
         tuple(
             rule_verbs.event_of(job.task, agent.id, told_of(match, "verdict")) for match in matches
@@ -79,40 +85,33 @@ async def _facts(
     tools: Tools,
     job: Job,
     agent: Agent,
-    verdict: Verdict,
+    decided: tuple[Case, Decision],
     work: Work,
     rules: Ruleset,
+    past: Sequence[Verdict],
 ) -> Facts:
     task, kinds, cost = job.task, rules.kinds(), agent.usage.cost_usd
     counts_cost = tools.drivers[agent.driver].capabilities.reports_cost
-    past: list[Verdict] = []
-    if task.attempt > 1 and kinds & _OF_THE_PAST:
-        past = await tools.store.read(_past, task.id, task.tries)
+    case, decision = decided
     began, ended = agent.started_at, agent.ended_at
     return Facts(
         type=str(task.type),
-        agent=program_name(tools, job),
+        agent=case.agent,
         attempt=task.attempt,
         events=await tools.store.read(counted, task.id, rules) if "event" in kinds else None,
         cost_usd=cost if counts_cost or cost else None,
         budget_usd=budget_of(job, program_of(tools, job)[1]),
         seconds=(ended - began) / 1000 if began and ended else None,
-        findings=verdict.findings,
-        step=str(verdict.decision.step),
+        findings=case.findings,
+        step=str(decision.step),
         outcome=str(agent.outcome or Outcome.FAILED),
         claims=work.claims,
         files=tuple(dict.fromkeys(path for change in work.changed for path in change.paths)),
         lines=sum(change.added + change.removed for change in work.changed),
-        confidence=verdict.confidence,
-        refusals=tuple(refusal_of(each.findings) for each in (*past, verdict)),
+        confidence=None,
+        refusals=tuple(refusal_of(found) for found in (*(v.findings for v in past), case.findings)),
         trees=await _trees(tools, job, past, work.commit) if past else None,
     )
-
-
-def _past(tx: Tx, task_id: str, tries: int) -> list[Verdict]:
-    """The verdicts before this one since a person last said try again, as far as they count."""
-    counted_ones = [v for v in judgements.verdicts_of(tx, task_id) if v.decision.counts]
-    return counted_ones[len(counted_ones) - (tries - 1) :] if tries > 1 else []
 
 
 async def _trees(

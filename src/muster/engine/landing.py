@@ -4,28 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from muster.domain.agent import Outcome
 from muster.domain.errors import Conflict, GitFailed, Stale
 from muster.domain.event import NewEvent
-from muster.domain.ids import new_id
-from muster.domain.task import Autonomy, Stage, Task
-from muster.domain.verdict import (
-    OPTIONS,
-    BreakpointKind,
-    Decision,
-    Finding,
-    Severity,
-    Step,
-    Verdict,
-)
+from muster.domain.task import Stage, Task
+from muster.domain.verdict import OPTIONS, BreakpointKind, Finding, Severity, Verdict
 from muster.engine import route
 from muster.engine.conclude import show_branch
+from muster.engine.deciding import policy_of, verdict_of
 from muster.engine.evidence import as_changes, evidence
 from muster.engine.own_settings import complete
-from muster.engine.tools import Job, Tools, in_thread, job_at
+from muster.engine.tools import Job, Tools, in_thread, job_at, program_name
 from muster.failpoint import failpoint
 from muster.store.checkpoints import MERGED, NewCheckpoint, after
 from muster.store.judgements import NewBreakpoint
 from muster.store.moves import Fence, Move, hold, move
+from muster.supervision.case import About, Case
 from muster.workspace.workspaces import Conflicted, Merged
 
 _RACES_ALLOWED = 5
@@ -106,36 +100,26 @@ async def _verify_again(tools: Tools, job: Job, target: str, merged: Merged) -> 
         return await tools.store.write(
             move, Move(Fence.of(job.task), Stage.CANCELLED, "cancelled by a person")
         )
-    verdict = _refusal(tools, job, found)
+    verdict = _refused(tools, job, found)
     kept = NewCheckpoint(after(job.task.attempt), str(job.task.result_commit))
     return await tools.store.write(move, route.after_verdict(job, verdict, kept))
 
 
-def _refusal(tools: Tools, job: Job, found: tuple[Finding, ...]) -> Verdict:
+def _refused(tools: Tools, job: Job, found: tuple[Finding, ...]) -> Verdict:
     task = job.task
-    vetoes = [f.text for f in found if f.severity is Severity.VETO]
-    reason = f"merged onto {job.project.branch} as it is now it no longer passes: {vetoes[0]}"
-    again = job.autonomy is Autonomy.FULL and task.tries < job.settings.max_attempts
-    ends = job.autonomy is Autonomy.FULL and not again
-    kind = BreakpointKind.CONFLICT
-    decision = Decision(
-        Step.RETRY if again else Step.GIVE_UP if ends else Step.ASK,
-        (reason, *vetoes[1:]),
-        question=f"{task.label} passes alone but not together with {job.project.branch}",
-        kind=str(kind),
-        options=tuple(map(str, OPTIONS[kind])),
-        feedback={"reasons": [reason, *vetoes[1:]], "restart": True},
-    )
-    return Verdict(
-        id=new_id("vdt"),
-        task_id=task.id,
-        attempt=task.attempt,
-        agent_id=None,
+    case = Case(
         findings=found,
-        decision=decision,
-        confidence=None,
-        created_at=int(tools.clock() * 1000),
+        policy=policy_of(tools, job),
+        outcome=Outcome.COMPLETED,
+        tries=task.tries,
+        about=About.MERGE,
+        label=task.label,
+        branch=job.project.branch,
+        agent=program_name(tools, job),
+        base=task.base_commit,
+        commit=task.result_commit,
     )
+    return verdict_of(tools, job, case, None)
 
 
 async def _conflict(tools: Tools, job: Job, outcome: Conflicted, target: str) -> Task:

@@ -37,9 +37,13 @@ def after_verdict(
         columns["tries"] = max(0, task.tries - 1)
     stage = _stage(decision, job)
     match decision.step:
-        case Step.RETRY:
+        case Step.RETRY | Step.OTHER_AGENT | Step.ROLL_BACK:
             if columns.get("feedback", {}).pop("restart", False):
                 columns |= RESTART
+            if decision.commit:
+                columns["result_commit"] = decision.commit
+            if decision.agent:
+                columns["agent"] = decision.agent
         case Step.PARK:
             columns["due_at"] = decision.park_until
         case Step.ACCEPT | Step.ASK | Step.GIVE_UP:
@@ -62,7 +66,7 @@ def _stage(decision: Decision, job: Job) -> Stage:
     match decision.step:
         case Step.ACCEPT:
             return Stage.COMPLETED if job.task.manages else Stage.MERGING
-        case Step.RETRY | Step.PARK:
+        case Step.RETRY | Step.OTHER_AGENT | Step.ROLL_BACK | Step.PARK:
             return Stage.QUEUED
         case Step.ASK:
             return Stage.WAITING

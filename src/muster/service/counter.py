@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from muster.service.breakpoint_rules import BreakpointRules
 from muster.service.common_ground import CommonGround
+from muster.service.decisions import Decisions
 from muster.service.diffs import Diffs
 from muster.service.managing import Managing
 from muster.service.projects import Projects
@@ -11,5 +12,7 @@ from muster.service.terminals import Terminals
 from muster.service.watching import Watching
 
 
-class Service(Terminals, Diffs, BreakpointRules, Managing, CommonGround, Projects, Watching):
+class Service(
+    Terminals, Diffs, BreakpointRules, Decisions, Managing, CommonGround, Projects, Watching
+):
     """Every request a door can make, as one object."""

@@ -131,6 +131,9 @@ def agent_shape(agent: Agent, label: str) -> dict[str, Any]:
     }
 
 
+_OF_A_DECISION = ("step", "reasons", "question", "kind", "options", "agent", "commit")
+
+
 def verdict_shape(verdict: Verdict) -> dict[str, Any]:
     """A verdict with its findings and its decision."""
     decision = decision_json(verdict.decision)
@@ -142,7 +145,7 @@ def verdict_shape(verdict: Verdict) -> dict[str, Any]:
         "passed": verdict.passed,
         "confidence": verdict.confidence,
         "findings": [finding_json(f) for f in verdict.findings],
-        "decision": {k: decision[k] for k in ("step", "reasons", "question", "kind", "options")},
+        "decision": {k: decision[k] for k in _OF_A_DECISION},
         "created_at": moment(verdict.created_at),
     }
 

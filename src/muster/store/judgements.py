@@ -18,6 +18,7 @@ from muster.domain.verdict import (
     Answer,
     Breakpoint,
     BreakpointKind,
+    Decision,
     Verdict,
 )
 from muster.store import schema
@@ -83,6 +84,7 @@ def add_verdict(tx: Tx, task: Task, verdict: Verdict) -> int:
                 "attempt": verdict.attempt,
                 "step": str(decision.step),
                 "reasons": list(decision.reasons),
+                **_turn(decision),
             },
             task.project_id,
             task.id,
@@ -99,6 +101,7 @@ def add_verdict(tx: Tx, task: Task, verdict: Verdict) -> int:
             "findings": [finding_json(f) for f in verdict.findings],
             "decision": decision_json(decision),
             "confidence": verdict.confidence,
+            "case": verdict.case,
             "created_at": tx.now,
             "rev": rev,
         },
@@ -106,11 +109,42 @@ def add_verdict(tx: Tx, task: Task, verdict: Verdict) -> int:
     return rev
 
 
+def _turn(decision: Decision) -> dict[str, str]:
+    """Who tries next and from which work on, where it is not who and what it was."""
+    told = {"agent": decision.agent, "commit": decision.commit}
+    return {name: value for name, value in told.items() if value}
+
+
 def verdicts_of(tx: Tx, task_id: str) -> list[Verdict]:
     """All verdicts about a task, oldest first."""
     table = schema.verdicts
     rows = tx.conn.execute(select(table).where(table.c.task_id == task_id).order_by(table.c.rev))
     return [verdict_of(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A verdict with what its task is called, and whether that said itself how far it may go."""
+
+    verdict: Verdict
+    number: int
+    own_autonomy: bool
+
+
+def judged_after(tx: Tx, project_id: str, rev: int, limit: int) -> list[Judged]:
+    """The verdicts about a project's tasks after event `rev`, oldest first."""
+    table, task = schema.verdicts, schema.tasks
+    query = (
+        select(table, task.c.number, task.c.autonomy)
+        .join(task, task.c.id == table.c.task_id)
+        .where(task.c.project_id == project_id, table.c.rev > rev)
+        .order_by(table.c.rev)
+        .limit(limit)
+    )
+    return [
+        Judged(verdict_of(row), row.number, row.autonomy is not None)
+        for row in tx.conn.execute(query)
+    ]
 
 
 def has_passed(tx: Tx, task_id: str) -> bool | None:

@@ -9,8 +9,8 @@ from sqlalchemy.exc import DBAPIError
 
 from muster.domain.errors import Unavailable
 
-HEAD = "0005"
-KNOWN = ("0001", "0002", "0003", "0004")
+HEAD = "0006"
+KNOWN = tuple(f"{n:04}" for n in range(1, int(HEAD)))
 
 
 def current(connection: Connection) -> str | None:

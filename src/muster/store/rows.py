@@ -73,6 +73,8 @@ def decision_json(decision: Decision) -> dict[str, Any]:
         "feedback": decision.feedback,
         "park_until": decision.park_until,
         "counts": decision.counts,
+        "agent": decision.agent,
+        "commit": decision.commit,
     }
 
 
@@ -95,6 +97,7 @@ def verdict_of(row: AnyRow) -> Verdict:
         confidence=row.confidence,
         created_at=row.created_at,
         rev=row.rev,
+        case=row.case,
     )
 
 

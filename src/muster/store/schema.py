@@ -171,6 +171,7 @@ verdicts = Table(
     Column("confidence", Float),
     Column("created_at", BigInteger, nullable=False),
     Column("rev", BigInteger, nullable=False),
+    Column("case", JSON(none_as_null=True)),
     Index("verdicts_by_task", "task_id", "rev"),
 )
 

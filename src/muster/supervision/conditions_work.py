@@ -12,6 +12,7 @@ from muster.domain.verdict import Severity, Step
 from muster.supervision.condition import Facts, Given, Held
 
 _MOST_SHOWN = 20
+_AGAIN = frozenset({str(Step.OTHER_AGENT), str(Step.ROLL_BACK)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ class OutcomeOf:
 
 
 class DecisionOf:
-    """The decision about the work is one of these."""
+    """The decision about the work is one of these; every other try is a `retry`, too."""
 
     example = "decision: [accept, retry]"
 
@@ -127,7 +128,9 @@ class DecisionOf:
         """Whether it is."""
         if facts.step is None:
             return None
-        return Held({"decision": facts.step}, str(facts.attempt)) if facts.step in asked else False
+        again = facts.step in _AGAIN and str(Step.RETRY) in asked
+        holds = again or facts.step in asked
+        return Held({"decision": facts.step}, str(facts.attempt)) if holds else False
 
 
 class Confidence:

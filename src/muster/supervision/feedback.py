@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from muster.domain.plain import plain_line
 from muster.domain.verdict import Finding, Severity
 
 MOST_FAILING = 200
@@ -45,7 +46,7 @@ def feedback_of(findings: Iterable[Finding]) -> dict[str, Any]:
         "findings": [
             {"code": f.code, "severity": str(f.severity), "text": f.text} for f in weighty
         ],
-        "failing": _failing(vetoes),
+        "failing": failing_tests(vetoes),
         "tails": _tails(vetoes),
         "instructions": " ".join(
             dict.fromkeys(_INSTRUCTIONS[f.code] for f in vetoes if f.code in _INSTRUCTIONS)
@@ -57,10 +58,22 @@ def refusal_of(findings: Iterable[Finding]) -> str:
     """What a verdict refuses, as one text to compare with that of another; empty for nothing."""
     vetoes = [finding for finding in findings if finding.severity is Severity.VETO]
     said = sorted(dict.fromkeys(f"{finding.code}: {finding.text}" for finding in vetoes))
-    return "; ".join((*said, *_failing(vetoes)))
+    return "; ".join((*said, *failing_tests(vetoes)))
 
 
-def _failing(vetoes: Iterable[Finding]) -> list[str]:
+def taken_back(attempt: int, refusal: str, findings: Iterable[Finding]) -> dict[str, Any]:
+    """What the next attempt is told where the files are again as an earlier one left them."""
+    why = "; ".join(f.text for f in findings if f.severity is Severity.VETO)
+    said = (
+        f"The last attempt made it worse ({plain_line(why, 500)}), so that its changes were taken"
+        f" back: the files are as attempt {attempt} left them, which was refused too: {refusal}"
+    )
+    note = {"code": "attempt.taken_back", "severity": str(Severity.VETO), "text": said}
+    return {"findings": [note], "failing": [], "tails": [], "instructions": "Go another way."}
+
+
+def failing_tests(vetoes: Iterable[Finding]) -> list[str]:
+    """The tests that refusals name, each once."""
     tests = [
         str(test)
         for finding in vetoes

@@ -8,9 +8,10 @@ from typing import Any
 
 from muster.domain.agent import Outcome
 from muster.domain.plain import plain_line
-from muster.domain.task import TERMINAL, Autonomy, Stage, Task
+from muster.domain.task import TERMINAL, Stage, Task
 from muster.domain.verdict import OPTIONS, BreakpointKind, Decision, Finding, Severity, Step
-from muster.supervision.decide import Ended, decide
+from muster.supervision.case import Case
+from muster.supervision.decide import decide_work
 from muster.supervision.severity import strongest_first
 from muster.supervision.validate import about_agent
 
@@ -82,28 +83,28 @@ def _about(worked: Worked) -> Finding:
     return Finding("worker.open", Severity.NOTE, f"{name} is {task.status}.", evidence)
 
 
-def decide_managed(findings: Iterable[Finding], ended: Ended) -> Decision:
+def decide_managed(case: Case) -> Decision:
     """The one next step of a manager's task; there is nothing to merge.
 
     Failed workers end it, or are a person's to decide about; anything else that speaks against the
     attempt is tried again like any work.
     """
-    found = strongest_first(findings)
+    found = strongest_first(case.findings)
     against = [f for f in found if f.severity is Severity.VETO]
     texts = tuple(dict.fromkeys(f.text for f in found))
     open_questions = [f for f in found if f.severity is Severity.ASK]
-    completed = ended.outcome is Outcome.COMPLETED
+    completed = case.outcome is Outcome.COMPLETED
     if completed and not against and not open_questions:
         return Decision(Step.ACCEPT, (*_counted(found), *texts))
     if completed and all(f.code in _ENDED for f in against):
-        if against and ended.autonomy is Autonomy.FULL:
+        if against and case.unattended:
             return Decision(Step.GIVE_UP, texts)
         kind = BreakpointKind.PROBLEM
         why = (against or open_questions)[0].text
-        question = f"Not all of {ended.label} was done: {why} Have its manager try again?"
+        question = f"Not all of {case.label} was done: {why} Have its manager try again?"
         options = tuple(map(str, OPTIONS[kind]))
         return Decision(Step.ASK, texts, question, str(kind), options)
-    return decide(found, ended)
+    return decide_work(case)
 
 
 def _counted(found: Iterable[Finding]) -> tuple[str, ...]:

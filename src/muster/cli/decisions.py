@@ -1,0 +1,108 @@
+"""Why muster decided as it did, and what other settings would have made of the past."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from muster.cli import out
+from muster.cli.line import Line, command
+from muster.cli.look import Ink, ago, some, table
+from muster.cli.reach import reach
+from muster.cli.task_page import STEPS, finding_lines
+from muster.cli.which import project_or_here
+from muster.client.shapes import Decided, Otherwise, PolicyTrial, Step
+
+_HEAD = ["TASK", "ATTEMPT", "WHEN", "WAS", "WOULD BE"]
+
+
+def why(ink: Ink, decisions: list[Decided]) -> str:
+    """Each decision with what it depended on, oldest first."""
+    return "\n\n".join("\n".join(_decided(ink, each)) for each in decisions)
+
+
+def _decided(ink: Ink, found: Decided) -> Iterator[str]:
+    attempt = ink.paint("bold", f"Attempt {found['attempt']}")
+    yield f"{attempt}  {_step(found)}  {ink.paint('dim', ago(found['time']))}"
+    for reason in found["reasons"]:
+        yield f"  because: {some(reason)}"
+    shown: set[str] = set()
+    for finding in found["findings"]:
+        yield from finding_lines(ink, finding, shown)
+    case = found["case"]
+    if case is None:
+        yield "  what else it depended on was not kept yet"
+        return
+    for name, value in _depended_on(case):
+        yield f"  {ink.paint('dim', name)}  {value}"
+    if found["again"] is not None:
+        yield f"  {ink.mark('waiting')} decided now it would be: {_step(found['again'])}"
+
+
+def _step(step: Step) -> str:
+    """What was decided, in words."""
+    words = STEPS.get(step["step"], some(step["step"]))
+    agent = f" ({some(step['agent'])})" if step["agent"] else ""
+    return f"{words}{agent}" + (f", about {some(step['kind'])}" if step["kind"] else "")
+
+
+def _depended_on(case: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The facts beside the findings, each with its name; those that say nothing are left out."""
+    policy = case["policy"]
+    chosen = " (chosen by a person)" if case["agent_is_chosen"] else ""
+    yield "agent   ", f"{some(case['agent'])}{chosen} ended with '{some(case['outcome'])}'"
+    yield "tries   ", f"{case['tries']} of {policy['max_attempts']}"
+    settings = [f"{name} {_value(value)}" for name, value in policy.items()]
+    yield "settings", ", ".join(settings)
+    for tried in case["past"]:
+        against = f": {some(tried['refusal'])}" if tried["refusal"] else ""
+        yield "before  ", f"attempt {tried['attempt']} by {some(tried['agent'])}{against}"
+    for hold in case["holds"]:
+        yield "rule    ", some(hold["sentence"])
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(map(some, value)) or "none"
+    return str(value).lower() if isinstance(value, bool) else some(value)
+
+
+@command("try")
+@click.argument("words", nargs=-1, metavar="[KEY VALUE]…")
+@click.option("--project", metavar="NAME", help="Which project [the current directory's].")
+def try_(line: Line, words: tuple[str, ...], project: str | None) -> None:
+    """Decide the past again: would other settings have decided otherwise?
+
+    Without KEY and VALUE every decision is made again as it was, which must change none. Nothing
+    is changed by it; each decision is taken alone, as if all before it had been the same.
+    """
+    if len(words) % 2:
+        raise click.UsageError("give KEY VALUE, as often as needed")
+    settings = dict(zip(words[::2], words[1::2], strict=True))
+    with reach(line) as muster:
+        found = muster.try_policy(project_or_here(muster, project), settings)
+    if line.json:
+        out.document(found)
+        return
+    out.say(line, trial(Ink(line.colour), found))
+    if found["settings"] and found["changed"]:
+        keys = " ".join(map(some, words[:2]))
+        out.tell(line, f"Switch it on: muster project set {some(found['project'])} {keys}")
+
+
+def trial(ink: Ink, found: PolicyTrial) -> str:
+    """How many would be the same, and which not."""
+    unknown = f", {found['unknown']} of before cases were kept" if found["unknown"] else ""
+    counts = (
+        f"{some(found['project'])}: {found['decisions']} decisions, {found['same']} the same,"
+        f" {found['changed']} otherwise{unknown}"
+    )
+    rows = [_otherwise(item) for item in found["items"]]
+    return f"{counts}\n\n{table(ink, _HEAD, rows)}" if rows else counts
+
+
+def _otherwise(item: Otherwise) -> list[str]:
+    was, would_be = _step(item["was"]), _step(item["would_be"])
+    return [some(item["task"]), str(item["attempt"]), ago(item["time"]), was, would_be]

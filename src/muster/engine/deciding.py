@@ -1,0 +1,54 @@
+"""A decision with all that it depends on: the policy, the attempts before, the verdict on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from muster.domain.ids import new_id
+from muster.domain.task import Task
+from muster.domain.verdict import Step, Verdict
+from muster.engine.tools import Job, Tools
+from muster.store import judgements
+from muster.store.base import Tx
+from muster.supervision.case import Case, Policy, case_json
+from muster.supervision.decision import decide
+
+
+def past_of(tx: Tx, task: Task) -> list[Verdict]:
+    """The verdicts before this one since a person last said try again, as far as they count."""
+    counted_ones = [v for v in judgements.verdicts_of(tx, task.id) if v.decision.counts]
+    return counted_ones[len(counted_ones) - (task.tries - 1) :] if task.tries > 1 else []
+
+
+def is_chosen(task: Task, past: Sequence[Verdict]) -> bool:
+    """Whether a person said which agent does the task."""
+    by_muster = any(verdict.decision.step is Step.OTHER_AGENT for verdict in past)
+    return task.agent is not None and not by_muster
+
+
+def policy_of(tools: Tools, job: Job) -> Policy:
+    """What the task's settings say about deciding; agents that there are not are left out."""
+    own = job.settings
+    known = {*tools.agent_names(), *job.agents}
+    return Policy(
+        autonomy=job.autonomy,
+        max_attempts=own.max_attempts,
+        fallback_agents=tuple(name for name in own.fallback_agents or () if name in known),
+        fallback_after=own.fallback_after,
+        roll_back=own.roll_back,
+    )
+
+
+def verdict_of(tools: Tools, job: Job, case: Case, agent_id: str | None) -> Verdict:
+    """The verdict on a case, with the case itself."""
+    return Verdict(
+        id=new_id("vdt"),
+        task_id=job.task.id,
+        attempt=job.task.attempt,
+        agent_id=agent_id,
+        findings=case.findings,
+        decision=decide(case),
+        confidence=None,
+        created_at=int(tools.clock() * 1000),
+        case=case_json(case),
+    )

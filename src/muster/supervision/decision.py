@@ -1,0 +1,21 @@
+"""The decision: case → the one next step. Pure, so that a kept case can be decided again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from muster.domain.verdict import Decision
+from muster.supervision.case import About, Case
+from muster.supervision.decide import decide_merge, decide_work, held_back
+from muster.supervision.workers import decide_managed
+
+_BY: Mapping[About, Callable[[Case], Decision]] = {
+    About.WORK: decide_work,
+    About.WORKERS: decide_managed,
+    About.MERGE: decide_merge,
+}
+
+
+def decide(case: Case) -> Decision:
+    """What happens next, with the rules that put a person before it."""
+    return held_back(_BY[case.about](case), case)
