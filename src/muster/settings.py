@@ -116,6 +116,7 @@ def _autonomy(name: str, value: Any) -> Autonomy:
 
 PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "autonomy": _autonomy,
+    "accept_at": _number(0.0, 1.0),
     "agent": _text,
     "runtime": _text,
     "network": _globs,
@@ -158,7 +159,7 @@ NEEDS_TRUST = frozenset(
         "fallback_agents",
         *("runtime", "network", "setup_network", "readable", "image"),
         *("permissions", "permission_rules"),
-        *("autonomy", "test_paths", "budget_usd"),
+        *("autonomy", "accept_at", "test_paths", "budget_usd"),
         *("disk_mb", "memory_mb", "processes"),
         *("supervisor", "embedding"),
     }

@@ -41,6 +41,11 @@ def projects_routes(service: Service) -> APIRouter:
         """Decide the past again, with other settings where some are given; nothing is changed."""
         return await service.try_policy(ref, body.settings if body else {})
 
+    @router.get("/{ref}/reliability")
+    async def reliability(ref: str, target: float = 0.05) -> Any:
+        """How well confidences foretold what became of the project's work."""
+        return await service.reliability(ref, target)
+
     @router.patch("/{ref}")
     async def change_project(ref: str, body: bodies.ProjectChange) -> Any:
         """Set or clear settings."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from muster.domain.confidence import Confidence
+
 
 class Severity(StrEnum):
     """What a finding does to the work it is about."""
@@ -75,6 +77,7 @@ class Verdict:
 
     `case` is what the decision depends on besides the findings, as it is kept; None in verdicts of
     versions before that.
+    `sure` is what the confidence was made of; None where nobody asked for one.
     """
 
     id: str
@@ -87,6 +90,7 @@ class Verdict:
     created_at: int
     rev: int = 0
     case: Mapping[str, Any] | None = None
+    sure: Confidence | None = None
 
     @property
     def passed(self) -> bool:

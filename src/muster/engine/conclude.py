@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from muster.domain.agent import Agent, Outcome
+from muster.domain.confidence import Confidence
 from muster.domain.task import Stage, Task
 from muster.domain.verdict import Finding, Severity, Verdict
 from muster.engine import route
+from muster.engine.assurance import sure_of
 from muster.engine.checks import LOST_ALLOWED
 from muster.engine.closing import close_aside
 from muster.engine.deciding import is_chosen, past_of, policy_of, verdict_of
@@ -40,7 +42,8 @@ async def conclude(tools: Tools, task: Task) -> Task:
     if tools.wish(task.id).is_set():
         return await _cancelled(tools, task, agent, commit)
     past = await tools.store.read(past_of, task) if task.attempt > 1 else []
-    case = _case(tools, job, agent, work, findings, past)
+    sure = await sure_of(tools, job, findings)
+    case = _case(tools, job, agent, work, findings, past, sure)
     seen = await overseen(tools, job, agent, case, work, past)
     verdict = verdict_of(tools, job, seen.case, agent.id)
     point = point_of(tools, agent, after(task.attempt), commit) if commit else None
@@ -127,7 +130,13 @@ def _claims(agent: Agent, result: Mapping[str, Any] | None) -> str:
 
 
 def _case(
-    tools: Tools, job: Job, agent: Agent, work: Work, found: list[Finding], past: Sequence[Verdict]
+    tools: Tools,
+    job: Job,
+    agent: Agent,
+    work: Work,
+    found: list[Finding],
+    past: Sequence[Verdict],
+    sure: Confidence | None,
 ) -> Case:
     task = job.task
     retry_at = (task.feedback or {}).get("ending", {}).get("retry_at")
@@ -146,6 +155,7 @@ def _case(
         agent_is_chosen=is_chosen(task, past),
         base=task.base_commit,
         commit=work.commit,
+        sure=sure,
         past=tuple(tried for each in past if (tried := tried_of(each)) is not None),
     )
 

@@ -36,6 +36,7 @@ def policy_of(tools: Tools, job: Job) -> Policy:
         fallback_agents=tuple(name for name in own.fallback_agents or () if name in known),
         fallback_after=own.fallback_after,
         roll_back=own.roll_back,
+        accept_at=own.accept_at,
     )
 
 
@@ -48,7 +49,8 @@ def verdict_of(tools: Tools, job: Job, case: Case, agent_id: str | None) -> Verd
         agent_id=agent_id,
         findings=case.findings,
         decision=decide(case),
-        confidence=None,
+        confidence=case.sure.value if case.sure else None,
         created_at=int(tools.clock() * 1000),
         case=case_json(case),
+        sure=case.sure,
     )

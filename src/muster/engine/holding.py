@@ -108,7 +108,7 @@ async def _facts(
         claims=work.claims,
         files=tuple(dict.fromkeys(path for change in work.changed for path in change.paths)),
         lines=sum(change.added + change.removed for change in work.changed),
-        confidence=None,
+        confidence=case.sure.value if case.sure else None,
         refusals=tuple(refusal_of(found) for found in (*(v.findings for v in past), case.findings)),
         trees=await _trees(tools, job, past, work.commit) if past else None,
     )

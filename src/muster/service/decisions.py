@@ -99,7 +99,9 @@ def _decided(judged: Judged, wanted: Mapping[str, Any]) -> Decision | None:
 
 def _case(verdict: Verdict) -> Case | None:
     kept = verdict.case
-    return case_of(kept, verdict.findings) if kept and kept.get("form") == FORM else None
+    if not kept or kept.get("form") != FORM:
+        return None
+    return case_of(kept, verdict.findings, verdict.sure)
 
 
 def _is_same(one: Decision, other: Decision) -> bool:
@@ -138,6 +140,7 @@ def _told(verdict: Verdict) -> dict[str, Any]:
         "time": shapes.moment(verdict.created_at),
         **_step(verdict.decision),
         "question": verdict.decision.question,
+        "confidence": verdict.confidence,
         "findings": shapes.verdict_shape(verdict)["findings"],
         "case": dict(verdict.case) if verdict.case else None,
         "again": _step(again) if again is not None and differs else None,

@@ -102,6 +102,7 @@ def add_verdict(tx: Tx, task: Task, verdict: Verdict) -> int:
             "decision": decision_json(decision),
             "confidence": verdict.confidence,
             "case": verdict.case,
+            "sure": verdict.sure.as_json() if verdict.sure else None,
             "created_at": tx.now,
             "rev": rev,
         },

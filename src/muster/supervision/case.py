@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from muster.domain.agent import Outcome
+from muster.domain.confidence import Confidence
 from muster.domain.errors import Invalid
 from muster.domain.plain import plain_line
 from muster.domain.task import Autonomy
@@ -33,7 +34,8 @@ class Policy:
     """What a project's settings say about deciding.
 
     `fallback_agents` go on, one after the other, where an agent was refused `fallback_after` times
-    in a row; `roll_back` takes back work that is worse than what it stands on.
+    in a row; `roll_back` takes back work that is worse than what it stands on. Below a confidence
+    of `accept_at` a person is asked.
     """
 
     autonomy: Autonomy = Autonomy.CONFIRM
@@ -41,6 +43,7 @@ class Policy:
     fallback_agents: tuple[str, ...] = ()
     fallback_after: int = 2
     roll_back: bool = True
+    accept_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ class Case:
     commit: str | None = None
     past: tuple[Tried, ...] = ()
     holds: tuple[Hold, ...] = ()
+    sure: Confidence | None = None
 
     @property
     def unattended(self) -> bool:
@@ -123,8 +127,9 @@ def tried_of(verdict: Verdict) -> Tried | None:
 
 
 def case_json(case: Case) -> dict[str, Any]:
-    """A case as it is kept, without its findings: they are the verdict's."""
-    kept = {each.name: getattr(case, each.name) for each in fields(case) if each.name != "findings"}
+    """A case as it is kept, without its findings and its confidence: they are the verdict's."""
+    own = {each.name for each in fields(case)} - {"findings", "sure"}
+    kept = {name: getattr(case, name) for name in own}
     return kept | {
         "form": FORM,
         "about": str(case.about),
@@ -135,7 +140,9 @@ def case_json(case: Case) -> dict[str, Any]:
     }
 
 
-def case_of(kept: Mapping[str, Any], findings: tuple[Finding, ...]) -> Case:
+def case_of(
+    kept: Mapping[str, Any], findings: tuple[Finding, ...], sure: Confidence | None = None
+) -> Case:
     """The case again.
 
     Raises:
@@ -152,7 +159,7 @@ def case_of(kept: Mapping[str, Any], findings: tuple[Finding, ...]) -> Case:
         "past": tuple(Tried(**tried) for tried in kept["past"]),
         "holds": tuple(Hold(**hold) for hold in kept["holds"]),
     }
-    return Case(findings=findings, **values)
+    return Case(findings=findings, sure=sure, **values)
 
 
 def with_changes(policy: Policy, changes: Mapping[str, Any]) -> Policy:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from muster.domain.verdict import Decision
+from muster.supervision.bar import over_the_bar
 from muster.supervision.case import About, Case
 from muster.supervision.decide import decide_merge, decide_work, held_back
 from muster.supervision.workers import decide_managed
@@ -17,5 +18,5 @@ _BY: Mapping[About, Callable[[Case], Decision]] = {
 
 
 def decide(case: Case) -> Decision:
-    """What happens next, with the rules that put a person before it."""
-    return held_back(_BY[case.about](case), case)
+    """What happens next, with what puts a person before it: too little confidence, and rules."""
+    return held_back(over_the_bar(_BY[case.about](case), case), case)
