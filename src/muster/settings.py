@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -19,6 +20,8 @@ from muster.domain.task import Autonomy
 DEFAULT_PORT = 3020
 NO_MODEL = "none"
 """Where a model could be named: none, whatever an outer setting names."""
+NO_STAGE = "none"
+_STAGE = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 _LARGEST = 256 * 1024
 
 
@@ -79,6 +82,21 @@ def _globs(name: str, value: Any) -> tuple[str, ...]:
     return tuple(p.strip() for p in parts if p.strip())
 
 
+def _stages(name: str, value: Any) -> tuple[str, ...]:
+    """Names of stages, `none` for none at all; which there are is for plugins to say."""
+    try:
+        names = _globs(name, value)
+    except Invalid:
+        names = ("",)
+    if names == (NO_STAGE,):
+        return ()
+    if not all(_STAGE.fullmatch(part) for part in names) or NO_STAGE in names:
+        raise Invalid(
+            f"{name} must be a list of stages", hint='for example ["flaky", "coverage"], or "none"'
+        )
+    return tuple(dict.fromkeys(names))
+
+
 def _paths(name: str, value: Any) -> tuple[str, ...]:
     paths = _globs(name, value)
     for path in paths:
@@ -131,6 +149,7 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "lint_command": _text,
     "type_command": _text,
     "test_paths": _globs,
+    "evidence": _stages,
     "max_concurrent": _count(1, 1000),
     "max_workers": _count(1, MOST_WORKERS),
     "max_attempts": _count(1, 20),
@@ -159,7 +178,7 @@ NEEDS_TRUST = frozenset(
         "fallback_agents",
         *("runtime", "network", "setup_network", "readable", "image"),
         *("permissions", "permission_rules"),
-        *("autonomy", "accept_at", "test_paths", "budget_usd"),
+        *("autonomy", "accept_at", "test_paths", "evidence", "budget_usd"),
         *("disk_mb", "memory_mb", "processes"),
         *("supervisor", "embedding"),
     }

@@ -17,6 +17,7 @@ from muster.supervision import junit
 from muster.supervision.checks import CheckPlan, CheckRun, junit_environment, plan_checks
 from muster.supervision.evidence import Changed, Changes, CheckResult
 from muster.supervision.quality import judge
+from muster.supervision.stage import GIVEN, Beside, Case, Stage, Told
 
 Files = Mapping[str, str]
 PYTEST = f"{sys.executable} -m pytest -q -p no:cacheprovider"
@@ -42,10 +43,14 @@ def tree_of(run: CheckRun, base: Files, result: Files) -> dict[str, str]:
     return files | {path: other[path] for path in run.take}
 
 
-def execute(run: CheckRun, files: Files, where: Path) -> CheckResult:
-    """Run a command in a fresh directory and read its report."""
-    tree, report = where / "tree", where / "a report.xml"
+def execute(run: CheckRun, files: Files, where: Path, beside: Beside | None = None) -> CheckResult:
+    """Run a command in a fresh directory, with what a stage gives it, and read its reports."""
+    tree, report, given = where / "tree", where / "a report.xml", where / "given"
     tree.mkdir(parents=True)
+    beside = beside or Beside()
+    for name, text in beside.files.items():
+        given.mkdir(exist_ok=True)
+        (given / name).write_text(text)
     for path, text in files.items():
         target = tree / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -57,13 +62,16 @@ def execute(run: CheckRun, files: Files, where: Path) -> CheckResult:
         # The plugins of our own tests take longer to load than these tests to run.
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
+    env |= {name: value.replace(GIVEN, str(given)) for name, value in beside.env.items()}
+    env |= {"MUSTER_GIVEN": str(given), "MUSTER_TREE": str(tree)}
     if run.kind == "test":
-        env |= junit_environment(run.command, str(report))
+        env |= junit_environment(run.command, str(report), env.get("PYTEST_ADDOPTS", ""))
     started = time.monotonic()
     done = subprocess.run(
         ["/bin/sh", "-c", run.command],
         cwd=tree,
         env=env,
+        input=beside.stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -82,7 +90,36 @@ def execute(run: CheckRun, files: Files, where: Path) -> CheckResult:
         junit.parse(report.read_bytes()) if report.exists() else None,
         done.stdout,
         str(tree),
+        _left(beside, given, tree),
     )
+
+
+def _left(beside: Beside, given: Path, tree: Path) -> str | None:
+    """The report that a run was to leave."""
+    if not beside.report:
+        return None
+    path = Path(beside.report.replace(GIVEN, str(given)))
+    return (tree / path).read_text() if (tree / path).exists() else None
+
+
+def drive(
+    stage: Stage, case: Case, base: Files, result: Files, where: Path
+) -> tuple[Told, list[CheckResult]]:
+    """Ask a stage, and run what it wants as the engine does; what it says, and the runs."""
+    steps, seen = stage.steps(case), []
+    try:
+        wanted = next(steps)
+        while True:
+            ended = []
+            for run in wanted:
+                check = case.plan.run(run.at)
+                files = tree_of(check, base, result)
+                here = replace(check, name=run.name, command=run.command)
+                ended.append(execute(here, files, where / f"run {len(seen)}", run.beside))
+                seen.append(ended[-1])
+            wanted = steps.send(ended)
+    except StopIteration as end:
+        return end.value, seen
 
 
 class Bench:

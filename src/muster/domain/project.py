@@ -33,6 +33,7 @@ class ProjectSettings:
     lint_command: str | None = None
     type_command: str | None = None
     test_paths: tuple[str, ...] = DEFAULT_TEST_PATHS
+    evidence: tuple[str, ...] = ("flaky",)
     max_concurrent: int = 8
     max_workers: int = 4
     max_attempts: int = 3

@@ -20,12 +20,14 @@ from muster.runtimes.rundir import RunDir
 from muster.supervision import junit
 from muster.supervision.checks import junit_environment
 from muster.supervision.evidence import CheckResult
+from muster.supervision.stage import GIVEN, Beside
 from muster.vault import environment, secrets_in
 from muster.workspace.base import Workspace
 
 _TAIL = 4096
 _MOST_OUTPUT = 400_000
 _LARGEST_REPORT = 20_000_000
+_LARGEST_LEFT = 8_000_000
 _NOWHERE = "nowhere.invalid"
 """A host that there never is (RFC 6761): who may reach it alone is refused all, and it is told."""
 LOST_ALLOWED = 20
@@ -37,7 +39,8 @@ class Command:
     """One command at one commit. `name` is its place in the evidence (`base`, `result`, …).
 
     With `save_layer` what the command leaves in its workspace is kept under that key. One that
-    `reaches_index` may go to `setup_network` of the project besides its `network`.
+    `reaches_index` may go to `setup_network` of the project besides its `network`. `beside` is what
+    a stage of evidence gives it.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Command:
     layer: str | None = None
     save_layer: str | None = None
     reaches_index: bool = False
+    beside: Beside | None = None
 
 
 async def run_cached(tools: Tools, job: Job, command: Command, where: Path) -> CheckResult:
@@ -61,14 +65,16 @@ async def run_cached(tools: Tools, job: Job, command: Command, where: Path) -> C
 
 
 async def run_fresh(tools: Tools, job: Job, command: Command, where: Path) -> CheckResult:
-    """Run a command whatever is known, and keep how it went: work is the base of what follows.
-
-    Only runs that ended by themselves are kept.
-    """
+    """Run a command whatever is known, and keep how it went: work is the base of what follows."""
     result = await run_command(tools, job, command, where)
+    await keep(tools, job, command, result)
+    return result
+
+
+async def keep(tools: Tools, job: Job, command: Command, result: CheckResult) -> None:
+    """Remember how a command went, if it ended by itself."""
     if result.why == Why.EXIT:
         await in_thread(_keep, await _where_kept(tools, job, command), job, result)
-    return result
 
 
 async def _where_kept(tools: Tools, job: Job, command: Command) -> Path:
@@ -81,7 +87,8 @@ def _kept(tools: Tools, job: Job, command: Command, place: str) -> Path:
     tree = tools.workspaces.tree(job.repo, command.commit)
     settings = job.settings
     reach = (place, *(settings.network or ()), "", *(settings.readable or ()), settings.image or "")
-    parts = (job.repo, tree, command.command, command.layer or "", *reach)
+    given = (command.beside.digest,) if command.beside else ()
+    parts = (job.repo, tree, command.command, command.layer or "", *reach, *given)
     name = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     return tools.settings.home / "cache" / "checks" / f"{name}.json"
 
@@ -123,24 +130,33 @@ async def _run(tools: Tools, job: Job, command: Command, where: Path, name: str)
     workspace = await in_thread(
         _furnish, tools, job, command, f"{run_id}-check", private / "tmp", mounted
     )
+    beside = command.beside or Beside()
+    if not RunDir(run_dir).started():
+        await in_thread(_give, beside, private)
+    given = _given(beside, private, workspace)
     env = environment(
         tools.settings.environ,
         private,
         {
             "MUSTER_PORT_BASE": str(workspace.ports[0]),
             "MUSTER_PORT_COUNT": str(workspace.ports[1]),
-            **junit_environment(command.command, str(report)),
+            **given,
+            **junit_environment(command.command, str(report), given.get("PYTEST_ADDOPTS", "")),
         },
     )
     _, options = program_of(tools, job)
-    readable = (*programs_in(command.command), *options.get("readable", ()))
+    programs = (command.command, job.settings.test_command if command.beside else None)
+    named = (path for line in programs if line for path in programs_in(line))
+    readable = (*named, *options.get("readable", ()))
     needs = Wanted(network=_index(job, command), readable=readable)
+    longest = job.settings.check_timeout_minutes * 60
     spec = RunSpec(
         run_id=run_id,
         argv=("/bin/sh", "-c", command.command),
         cwd=str(workspace.tree),
         env=env,
-        limits=limits_of(job, job.settings.check_timeout_minutes * 60),
+        stdin=beside.stdin.encode(),
+        limits=limits_of(job, min(longest, beside.seconds or longest)),
         secrets=secrets_in(tools.settings.environ),
         **reach_of(tools, job, workspace, (str(private),), env, needs),
     )
@@ -150,6 +166,8 @@ async def _run(tools: Tools, job: Job, command: Command, where: Path, name: str)
     if command.save_layer and exit_.code == 0:
         await in_thread(tools.workspaces.save_layer, workspace, command.save_layer)
     result = await in_thread(_read, command, run_id, run_dir, report, exit_, str(workspace.tree))
+    if beside.report:
+        result = replace(result, left=await in_thread(_left, beside, private, workspace, run_dir))
     setting = "setup_network" if command.reaches_index else "network"
     why = await in_thread(kept_out, runtime, run_dir, job.project, env, exit_.code, setting)
     why = "; ".join([*(limit["text"] for limit in limits_reached(exit_)), *filter(None, [why])])
@@ -174,6 +192,36 @@ def _furnish(
     )
 
 
+def _give(beside: Beside, private: Path) -> None:
+    """Put the files there that a stage gives; once a program has run it may have moved anything."""
+    for name, text in beside.files.items():
+        path = private / "given" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+
+
+def _given(beside: Beside, private: Path, workspace: Workspace) -> dict[str, str]:
+    """The variables that a stage gives, and where what it gives is found."""
+    if not beside.env and not beside.files:
+        return {}
+    folder = str(private / "given")
+    env = {name: value.replace(GIVEN, folder) for name, value in beside.env.items()}
+    return {**env, "MUSTER_GIVEN": folder, "MUSTER_TREE": str(workspace.tree)}
+
+
+def _left(beside: Beside, private: Path, workspace: Workspace, run_dir: Path) -> str | None:
+    """The report that a stage wants; kept where no program reaches it, and longer than those."""
+    kept = run_dir / "left"
+    root = private / "given" if beside.report.startswith(GIVEN) else workspace.tree
+    path = root / beside.report.removeprefix(GIVEN).lstrip("/")
+    data = read_small(kept, _LARGEST_LEFT)
+    if data is None and path.resolve().is_relative_to(root.resolve()):
+        data = read_small(path, _LARGEST_LEFT)
+        if data is not None:
+            kept.write_bytes(data)
+    return None if data is None else data.decode("utf-8", "replace")
+
+
 def _index(job: Job, command: Command) -> tuple[str, ...]:
     """Where a setup command may go besides; its network has a gate also where nothing is let."""
     if not command.save_layer:
@@ -192,9 +240,8 @@ def _nothing(_data: bytes) -> None:
 
 def _folder(command: Command) -> str:
     name = "".join(c if c.isalnum() else "-" for c in command.name)
-    return (
-        f"{name}-{command.commit[:12]}-{hashlib.sha256(command.command.encode()).hexdigest()[:8]}"
-    )
+    said = command.command + (command.beside.digest if command.beside else "")
+    return f"{name}-{command.commit[:12]}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
 
 
 def _read(

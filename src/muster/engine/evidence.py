@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from muster.domain.verdict import Finding
-from muster.engine.checks import Command, run_cached, run_fresh
+from muster.engine.checks import Command, keep, run_cached, run_command, run_fresh
 from muster.engine.setup import ensure_layer
+from muster.engine.stages import further, rider_of, seed_of
 from muster.engine.tools import Job, Tools, in_thread
+from muster.supervision.changed_lines import added_numbers
 from muster.supervision.checks import CheckPlan, CheckRun, plan_checks
 from muster.supervision.evidence import BASE, RESULT, Changed, Changes, CheckResult
-from muster.supervision.quality import judge
+from muster.supervision.ride import flips, tells, unsteady
 from muster.supervision.runner_config import Contents, changed_configs
+from muster.supervision.stage import Beside, Case, Run
 from muster.workspace.workspaces import Change
+
+AT_ONCE = 2
 
 
 def as_changes(found: Iterable[Change]) -> Changes:
@@ -25,12 +32,29 @@ def as_changes(found: Iterable[Change]) -> Changes:
 
 
 async def evidence(
-    tools: Tools, job: Job, base: str, commit: str, changed: Changes, where: Path
+    tools: Tools,
+    job: Job,
+    base: str,
+    commit: str,
+    changed: Changes,
+    where: Path,
+    *,
+    again: bool = False,
 ) -> tuple[Finding, ...]:
-    """Run what the project's settings ask for at `base` and at `commit`, and judge the outcomes."""
+    """Run what the project's settings ask for at `base` and at `commit`, and judge the outcomes.
+
+    With `again` the work was judged before: only what can still refuse it is looked at.
+    """
     plan = await in_thread(_plan, tools, job, base, commit, changed)
-    results = await _run(tools, job, plan, base, commit, where)
-    return judge(job.task.type, plan, results, changed)
+    case = await in_thread(_case, tools, job, plan, base, commit, changed)
+    ridden = None if again else rider_of(tools, case)
+    ground = _Ground(tools, job, plan, base, commit, where, ridden)
+    if plan.runs:
+        await ground.lay()
+    results = await ground.planned()
+    rode = ridden[1] if ridden and ground.rode else None
+    case = replace(case, results=tuple(results), rider=rode, findings=tuple(ground.told))
+    return await further(tools, case, ground.more, again=again)
 
 
 def _plan(tools: Tools, job: Job, base: str, commit: str, changed: Changes) -> CheckPlan:
@@ -39,35 +63,100 @@ def _plan(tools: Tools, job: Job, base: str, commit: str, changed: Changes) -> C
     return plan_checks(job.task.type, job.settings, changed, base_files=files, configs=configs)
 
 
-async def _run(
-    tools: Tools, job: Job, plan: CheckPlan, base: str, commit: str, where: Path
-) -> list[CheckResult]:
-    """Every run of the plan, two at a time."""
-    if not plan.runs:
-        return []
-    layers = {
-        BASE: await ensure_layer(tools, job, base, where.parent, of_agent=False),
-        RESULT: await ensure_layer(tools, job, commit, where.parent, of_agent=True),
-    }
-    gate = asyncio.Semaphore(2)
-
-    async def one(check: CheckRun) -> CheckResult:
-        at = await _commit_for(tools, job, check, base, commit)
-        wanted = Command(check.name, check.command, at, near=base, layer=layers[check.tree])
-        async with gate:
-            if at == base:
-                return await run_cached(tools, job, wanted, where)
-            return await run_fresh(tools, job, wanted, where)
-
-    return list(await asyncio.gather(*map(one, plan.runs)))
+def _case(
+    tools: Tools, job: Job, plan: CheckPlan, base: str, commit: str, changed: Changes
+) -> Case:
+    patches = tools.workspaces.patches(job.repo, base, commit) if plan.test_command else {}
+    return Case(
+        task_type=job.task.type,
+        settings=job.settings,
+        plan=plan,
+        results=(),
+        changed=changed,
+        added={path: numbers for path, text in patches.items() if (numbers := added_numbers(text))},
+        text=partial(_text, tools, job, commit),
+        seed=seed_of(tools, commit),
+    )
 
 
-async def _commit_for(tools: Tools, job: Job, check: CheckRun, base: str, commit: str) -> str:
-    """The commit whose files a run needs: one of the two, or one with the other's tests."""
-    whole, other = (base, commit) if check.tree == BASE else (commit, base)
-    if not check.take and not check.drop:
-        return whole
-    return await in_thread(tools.workspaces.mixed, job.repo, whole, other, job.settings.test_paths)
+@dataclass(slots=True)
+class _Ground:
+    """Where an attempt's checks are run: its commits and what lies under them, two at a time."""
+
+    tools: Tools
+    job: Job
+    plan: CheckPlan
+    base: str
+    commit: str
+    where: Path
+    ridden: tuple[str, Beside] | None
+    rode: bool = False
+    told: list[Finding] = field(default_factory=list)
+    layers: dict[str, str | None] = field(default_factory=dict)
+    gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+
+    async def lay(self) -> None:
+        """Have the setup command's results there."""
+        ensure = partial(ensure_layer, self.tools, self.job, run_dir=self.where.parent)
+        self.layers[BASE] = await ensure(self.base, of_agent=False)
+        self.layers[RESULT] = await ensure(self.commit, of_agent=True)
+
+    async def planned(self) -> list[CheckResult]:
+        """How every run of the plan ends."""
+        return list(await asyncio.gather(*map(self._check, self.plan.runs)))
+
+    async def more(self, runs: Sequence[Run]) -> list[CheckResult]:
+        """How the runs end that a stage wants."""
+        return list(await asyncio.gather(*map(self._run, runs)))
+
+    async def _check(self, check: CheckRun) -> CheckResult:
+        wanted = await self._wanted(check, check.name, check.command)
+        async with self.gate:
+            if wanted.commit == self.base:
+                return await run_cached(self.tools, self.job, wanted, self.where)
+            if check.name == RESULT and self.ridden is not None:
+                return await self._ride(wanted, *self.ridden)
+            return await run_fresh(self.tools, self.job, wanted, self.where)
+
+    async def _ride(self, plain: Command, command: str, beside: Beside) -> CheckResult:
+        """The result's own run, so that a stage learns from it.
+
+        It counts like the plain one; where it says nothing of single tests, only if it is green.
+        """
+        ridden = replace(plain, command=command, beside=beside)
+        result = await run_command(self.tools, self.job, ridden, self.where)
+        result = replace(result, command=plain.command)
+        self.rode = tells(self.plan, result)
+        if not self.rode:
+            again = await run_fresh(self.tools, self.job, plain, self.where)
+            self.told += [unsteady(result)] if flips(result, again) else []
+            return again
+        if result.exit_code == 0:
+            await keep(self.tools, self.job, plain, replace(result, left=None))
+        return result
+
+    async def _run(self, run: Run) -> CheckResult:
+        check = self.plan.run(run.at)
+        if check is None:
+            raise ValueError(f"a stage wants a run at '{run.at}', which is not planned")
+        beside = None if run.beside == Beside() else run.beside
+        wanted = replace(await self._wanted(check, run.name, run.command), beside=beside)
+        call = run_command if run.anew else run_cached
+        async with self.gate:
+            return await call(self.tools, self.job, wanted, self.where)
+
+    async def _wanted(self, check: CheckRun, name: str, command: str) -> Command:
+        at = await self._commit_for(check)
+        return Command(name, command, at, near=self.base, layer=self.layers[check.tree])
+
+    async def _commit_for(self, check: CheckRun) -> str:
+        """The commit whose files a run needs: one of the two, or one with the other's tests."""
+        two = (self.base, self.commit)
+        whole, other = two if check.tree == BASE else reversed(two)
+        if not check.take and not check.drop:
+            return whole
+        paths, repo = self.job.settings.test_paths, self.job.repo
+        return await in_thread(self.tools.workspaces.mixed, repo, whole, other, paths)
 
 
 def _configs(tools: Tools, job: Job, base: str, commit: str, changed: Changes) -> Contents:

@@ -91,7 +91,7 @@ async def _verify_again(tools: Tools, job: Job, target: str, merged: Merged) -> 
     changes = await in_thread(tools.workspaces.changes, job.repo, target, merged.commit)
     changed = as_changes(changes)
     where = tools.run_dir(f"merge-{job.task.id}-{job.task.attempt}") / "checks"
-    found = await evidence(tools, job, target, merged.commit, changed, where)
+    found = await evidence(tools, job, target, merged.commit, changed, where, again=True)
     cancelled = tools.wish(job.task.id).is_set()
     if not cancelled and not any(f.severity is Severity.VETO for f in found):
         return None

@@ -27,6 +27,7 @@ from muster.store.base import Store, Tx
 from muster.store.projects import TRUSTED_RULES, ProjectRow
 from muster.store.purse import Purse, purse_of
 from muster.supervision.rulebook import RuleBook
+from muster.supervision.stage import Stage
 from muster.workspace.workspaces import Workspaces
 
 P = ParamSpec("P")
@@ -47,7 +48,7 @@ class Tools:
     `look_again_seconds` is how long a mailbox rests of which no hint was heard. `url` is where
     agents reach this server; empty while there is no door, and then they get no token; `key` is the
     secret of which theirs are made. `usual` is where runs go that name no place, once that is
-    known.
+    known. `stages` are those of evidence that there are.
     """
 
     settings: Settings
@@ -57,6 +58,7 @@ class Tools:
     drivers: Mapping[str, Driver]
     clock: Callable[[], float]
     rules: RuleBook
+    stages: Mapping[str, Stage] = field(default_factory=dict)
     url: str = ""
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     idle_seconds: float = 120.0

@@ -53,6 +53,7 @@ class CheckResult:
     `tests` maps a test's id to passed, failed, error or skipped, and is None without a report.
     `output` is as much of the whole output as was kept, for comparing linters; `root` the
     directory of the run, which differs between base and result and is taken out of `output`.
+    `left` is the report that a stage asked for, as the run left it: a stranger's text.
     """
 
     name: str
@@ -65,6 +66,7 @@ class CheckResult:
     tests: Mapping[str, str] | None = None
     output: str = ""
     root: str = ""
+    left: str | None = None
 
     @property
     def failing(self) -> frozenset[str]:

@@ -48,6 +48,7 @@ class House:
             drivers=working("agents", settings.home),
             clock=time.time,
             rules=RuleBook(working("conditions", settings.home), settings.home),
+            stages=working("evidence", settings.home),
         )
         durable = working("durable", settings.home)["rows"](
             self.store, lambda task, fault: hand_over(self.tools, task, fault)

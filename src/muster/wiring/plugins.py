@@ -19,6 +19,7 @@ from muster.domain.errors import Invalid
 from muster.domain.plain import plain_line
 from muster.runtimes.base import Runtime
 from muster.supervision.condition import Condition
+from muster.supervision.stage import Stage
 from muster.workspace.base import Backend
 
 log = logging.getLogger("muster")
@@ -31,6 +32,7 @@ KINDS = {
     "stores": "store",
     "durable": "engine",
     "conditions": "condition",
+    "evidence": "stage",
 }
 """What is registered under `muster.<group>`, in the words of people."""
 
@@ -39,6 +41,7 @@ _SEAMS: Mapping[str, Any] = {
     "runtimes": Runtime,
     "workspaces": Backend,
     "conditions": Condition,
+    "evidence": Stage,
 }
 """What is made at once and must answer to this; a model, a store or an engine is made when used."""
 _OURS = "passmuster"
