@@ -31,7 +31,7 @@ async def test_work_that_made_it_worse_is_taken_back_before_the_next_attempt(tmp
     )
     files = {"calc.py": "def add(a, b):\n    return a + b\n", **TWO_TESTS}
     async with town(
-        tmp_path, {"worse": worse}, files, test_command="python3 -m pytest -q"
+        tmp_path, {"worse": worse}, files, test_command="python3 -m pytest -q", evidence="none"
     ) as place:
         task = await place.do("worse", type="chore")
         assert task["status"] == "completed"
