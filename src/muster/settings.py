@@ -13,7 +13,7 @@ from muster.domain.errand import MOST_WORKERS
 from muster.domain.errors import Invalid
 from muster.domain.model_name import split_model
 from muster.domain.permission import Permissions, rule_of
-from muster.domain.project import ProjectSettings
+from muster.domain.project import OFF, ON, ProjectSettings
 from muster.domain.task import Autonomy
 
 DEFAULT_PORT = 3020
@@ -122,6 +122,8 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "lint_command": _text,
     "type_command": _text,
     "test_paths": _globs,
+    "acceptance_tests": _choice(ON, OFF),
+    "acceptance_agent": _text,
     "max_concurrent": _count(1, 1000),
     "max_workers": _count(1, MOST_WORKERS),
     "max_attempts": _count(1, 20),
@@ -147,6 +149,7 @@ NEEDS_TRUST = frozenset(
         *("runtime", "network", "setup_network", "readable", "image"),
         *("permissions", "permission_rules"),
         *("autonomy", "test_paths", "budget_usd"),
+        *("acceptance_tests", "acceptance_agent"),
         *("disk_mb", "memory_mb", "processes"),
         *("supervisor", "embedding"),
     }

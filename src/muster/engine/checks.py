@@ -37,7 +37,8 @@ class Command:
     """One command at one commit. `name` is its place in the evidence (`base`, `result`, …).
 
     With `save_layer` what the command leaves in its workspace is kept under that key. One that
-    `reaches_index` may go to `setup_network` of the project besides its `network`.
+    `reaches_index` may go to `setup_network` of the project besides its `network`. `repo` has the
+    commit, where it is not the task's own; `addopts` is what pytest is told besides.
     """
 
     name: str
@@ -47,6 +48,8 @@ class Command:
     layer: str | None = None
     save_layer: str | None = None
     reaches_index: bool = False
+    repo: str = ""
+    addopts: str = ""
 
 
 async def run_cached(tools: Tools, job: Job, command: Command, where: Path) -> CheckResult:
@@ -78,10 +81,11 @@ async def _where_kept(tools: Tools, job: Job, command: Command) -> Path:
 
 def _kept(tools: Tools, job: Job, command: Command, place: str) -> Path:
     """Where the outcome is kept: by the command, the files, the layer below, place and image."""
-    tree = tools.workspaces.tree(job.repo, command.commit)
+    repo = command.repo or job.repo
+    tree = tools.workspaces.tree(repo, command.commit)
     settings = job.settings
     reach = (place, *(settings.network or ()), "", *(settings.readable or ()), settings.image or "")
-    parts = (job.repo, tree, command.command, command.layer or "", *reach)
+    parts = (repo, tree, command.command, command.layer or "", *reach)
     name = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     return tools.settings.home / "cache" / "checks" / f"{name}.json"
 
@@ -129,7 +133,7 @@ async def _run(tools: Tools, job: Job, command: Command, where: Path, name: str)
         {
             "MUSTER_PORT_BASE": str(workspace.ports[0]),
             "MUSTER_PORT_COUNT": str(workspace.ports[1]),
-            **junit_environment(command.command, str(report)),
+            **junit_environment(command.command, str(report), command.addopts),
         },
     )
     _, options = program_of(tools, job)
@@ -165,7 +169,7 @@ def _furnish(
     scratch.mkdir(parents=True, exist_ok=True)
     return tools.workspaces.open(
         workspace_id,
-        job.repo,
+        command.repo or job.repo,
         command.commit,
         near=command.near,
         ports=job.settings.ports,

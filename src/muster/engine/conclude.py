@@ -13,6 +13,7 @@ from muster.domain.ids import new_id
 from muster.domain.task import Stage, Task
 from muster.domain.verdict import Finding, Severity, Verdict
 from muster.engine import route
+from muster.engine.acceptance import accepted, fitness
 from muster.engine.checks import LOST_ALLOWED
 from muster.engine.closing import close_aside
 from muster.engine.evidence import as_changes, evidence
@@ -22,6 +23,7 @@ from muster.engine.managed import examine_workers
 from muster.engine.points import point_of, snapshot
 from muster.engine.tools import Job, Tools, in_thread, job_and_agent
 from muster.store.moves import Fence, Move, move
+from muster.supervision.acceptance import decide_written
 from muster.supervision.decide import Ended, decide
 from muster.supervision.evidence import Changes
 from muster.supervision.validate import promised, validate
@@ -51,8 +53,8 @@ async def conclude(tools: Tools, task: Task) -> Task:
     point = point_of(tools, agent, f"attempt {task.attempt}", commit) if commit else None
     step = route.after_verdict(job, seen.verdict, point, seen.rules, seen.events)
     moved = await tools.store.write(move, step)
-    # A merge shows the work's branch along with it.
-    if commit and moved.stage not in {Stage.QUEUED, Stage.MERGING}:
+    # A merge shows the work's branch along with it; hidden work is shown nowhere.
+    if commit and not task.writes_tests and moved.stage not in {Stage.QUEUED, Stage.MERGING}:
         await show_branch(tools, job, commit)
     close_aside(tools, task, agent.id)
     return moved
@@ -73,10 +75,16 @@ async def examine(tools: Tools, job: Job, agent: Agent) -> Examined:
     base = str(task.base_commit)
     commit, changed, found = await in_thread(_look, tools, job, agent, base)
     findings = list(found)
+    if task.writes_tests:
+        return Examined(
+            commit, changed, await fitness(tools, job, agent, commit, changed, findings)
+        )
     if commit is None or any(f.severity is Severity.VETO for f in findings):
         return Examined(commit, changed, findings)
     where = tools.run_dir(agent.id) / "checks"
     findings += await evidence(tools, job, base, commit, changed, where)
+    if not any(f.severity is Severity.VETO for f in findings):
+        findings += await accepted(tools, job, agent, base, commit)
     return Examined(commit, changed, findings)
 
 
@@ -150,7 +158,7 @@ def _claims(agent: Agent, result: Mapping[str, Any] | None) -> str:
 def _verdict(tools: Tools, job: Job, agent: Agent, findings: list[Finding]) -> Verdict:
     task = job.task
     retry_at = (task.feedback or {}).get("ending", {}).get("retry_at")
-    rule = decide_managed if task.manages else decide
+    rule = decide_managed if task.manages else decide_written if task.writes_tests else decide
     ended = Ended(
         outcome=agent.outcome or Outcome.FAILED,
         autonomy=job.autonomy,

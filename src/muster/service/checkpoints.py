@@ -95,8 +95,9 @@ class Checkpoints(Tasks):
         own = self._own.workspaces
         if task.result_commit and task.result_commit != point.commit:
             kept = f"refs/muster/rescue/{task.id}-{task.result_commit[:12]}"
-            own.mirror(task.project_id).keep(kept, task.result_commit)
-        own.publish(task.project_id, user_git_dir, task.branch, point.commit)
+            own.mirror(task.repo).keep(kept, task.result_commit)
+        if not task.writes_tests:
+            own.publish(task.repo, user_git_dir, task.branch, point.commit)
 
     def _put_back(self, tx: Tx, task: Task, point: Checkpoint) -> dict[str, Any]:
         if task.result_commit and task.result_commit != point.commit:
@@ -129,7 +130,7 @@ class Checkpoints(Tasks):
 
         Raises:
             NotFound: there is no such checkpoint.
-            Conflict: a manager's task, which has no files.
+            Conflict: a manager's task, which has no files, or one that writes acceptance tests.
         """
         if "project" in body:
             raise Invalid("a fork stays in its project", hint="leave out project")
@@ -138,6 +139,11 @@ class Checkpoints(Tasks):
         if task.manages:
             raise Conflict(
                 f"{task.label} manages and has no files to fork", hint="fork one of its workers"
+            )
+        if task.writes_tests:
+            raise Conflict(
+                f"{task.label} writes acceptance tests, which no other task may begin with",
+                hint=f"have it try again: muster task retry {task.label}",
             )
         same = {name: getattr(task, name) for name in _LIKE_THE_FIRST}
         first = {"title": task.title} if "description" not in body else {}
