@@ -14,7 +14,7 @@ from muster.domain.errand import MOST_WORKERS
 from muster.domain.errors import Invalid
 from muster.domain.model_name import split_model
 from muster.domain.permission import Permissions, rule_of
-from muster.domain.project import ProjectSettings
+from muster.domain.project import OFF, ON, ProjectSettings
 from muster.domain.task import Autonomy
 
 DEFAULT_PORT = 3020
@@ -150,6 +150,8 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "type_command": _text,
     "test_paths": _globs,
     "evidence": _stages,
+    "acceptance_tests": _choice(ON, OFF),
+    "acceptance_agent": _text,
     "max_concurrent": _count(1, 1000),
     "max_workers": _count(1, MOST_WORKERS),
     "max_attempts": _count(1, 20),
@@ -179,6 +181,7 @@ NEEDS_TRUST = frozenset(
         *("runtime", "network", "setup_network", "readable", "image"),
         *("permissions", "permission_rules"),
         *("autonomy", "accept_at", "test_paths", "evidence", "budget_usd"),
+        *("acceptance_tests", "acceptance_agent"),
         *("disk_mb", "memory_mb", "processes"),
         *("supervisor", "embedding"),
     }

@@ -156,6 +156,10 @@ def detail(text: str = "Add a retry", **changes: Any) -> dict[str, Any]:
         "outcomes": [outcome(text)],
         "parent": task(text, playbook="manager"),
         "workers": [task(text, parent_id="tsk_1", errand=text)],
+        "acceptance": {
+            "task_id": "tsk_9", "label": text, "status": "completed", "tests": 3,
+            "visible": [text], "hidden": [text], "judges": ["MU-1"],
+        },
     }  # fmt: skip
     return {**task(text), **more, **changes}
 

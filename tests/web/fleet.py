@@ -50,6 +50,7 @@ class FakeFleet:
         self.oldest = 0
         self.projects: dict[str, dict[str, Any]] = {}
         self.tasks: dict[str, dict[str, Any]] = {}
+        self.acceptance: dict[str, dict[str, Any]] = {}
         self.asks: dict[str, dict[str, Any]] = {}
         self.details: dict[str, dict[str, list[dict[str, Any]]]] = {}
         self.diffs: dict[str, dict[str, Any]] = {}
@@ -328,6 +329,7 @@ class FakeFleet:
                     "breakpoint": open_asks[0] if open_asks else None,
                     "parent": self.tasks.get(task["parent_id"] or ""),
                     "workers": [t for t in self.tasks.values() if t["parent_id"] == task["id"]],
+                    "acceptance": self.acceptance.get(task["id"]),
                 }
         raise NotFound(f"there is no task '{ref}'", hint="muster task list shows them")
 

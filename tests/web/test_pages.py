@@ -202,6 +202,19 @@ async def test_a_manager_and_its_workers_lead_to_each_other_with_their_states(fl
     assert "hidden" in (await read("/tasks/tsk_0482")).one("section", id="t-team").attributes
 
 
+async def test_acceptance_tests_and_the_work_they_judge_lead_to_each_other(fleet, read):
+    fleet.add_task("Write it", "executing", number=700)
+    fleet.add_task("Write its tests", "completed", number=701, playbook="acceptance")
+    tests = {"task_id": "tsk_0701", "label": "MU-701", "status": "completed", "tests": 3,
+             "visible": ["a"], "hidden": ["b"], "judges": ["MU-700"]}  # fmt: skip
+    fleet.acceptance = {"tsk_0700": tests, "tsk_0701": tests}
+    (told,) = (await read("/tasks/tsk_0700")).all("span", title="Acceptance tests")
+    assert told.words == "MU-701 completed 3 tests, 1 file hidden"
+    (told,) = (await read("/tasks/tsk_0701")).all("span", title="Acceptance tests")
+    assert told.words == "tests for MU-700 3 tests, 1 file hidden"
+    assert not (await read("/tasks/tsk_0482")).all("span", title="Acceptance tests")
+
+
 async def test_only_the_tab_that_was_asked_for_is_open(read):
     for tab in ("terminal", "diff", "checks"):
         page = await read(f"/tasks/tsk_0482?tab={tab}")

@@ -37,6 +37,9 @@ class NewTask(Body):
     timeout_minutes: float | None = None
     paths: list[str] | None = Field(None, description="patterns the work should stay within")
     image: str | None = Field(None, description="what containers of this task stand on")
+    acceptance: bool | None = Field(
+        None, description="whether acceptance tests are written first; unsaid: as the project says"
+    )
 
 
 class TaskChange(Body):

@@ -44,6 +44,11 @@ from muster.domain.task import Autonomy, TaskType
 )
 @click.option("--title", metavar="TEXT", help="A short name [the first line of the text].")
 @click.option("--path", "paths", multiple=True, metavar="GLOB", help="Only these may change.")
+@click.option(
+    "--acceptance/--no-acceptance",
+    default=None,
+    help="Whether another agent first writes tests that judge the work.",
+)
 @click.option("--timeout", "timeout_minutes", type=click.FloatRange(min=0), metavar="MINUTES")
 @click.option("--key", metavar="KEY", help="The same key makes the same task only once.")
 @click.option("--wait", is_flag=True, help="Wait until it is done or needs a person.")

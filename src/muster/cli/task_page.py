@@ -48,6 +48,7 @@ def _head(ink: Ink, task: TaskDetail) -> str:
         ("why", some(task["reason"])),
         ("now", some(live["last_line"]) if live else ""),
         ("manager", _manager(ink, task)),
+        ("tests", _acceptance(ink, task)),
         ("needs", ", ".join(map(some, task["needs_labels"]))),
         ("agent", " on ".join(filter(None, (some(task["agent"]), some(task["runtime"]))))),
         ("autonomy", some(task["autonomy"])),
@@ -82,6 +83,21 @@ def _manager(ink: Ink, task: TaskDetail) -> str:
         return ""
     called = f"which calls it {some(task['errand'])}" if task["errand"] else ""
     return ", ".join(filter(None, (some(parent["label"]), ink.state(parent["status"]), called)))
+
+
+def _acceptance(ink: Ink, task: TaskDetail) -> str:
+    """Who writes the tests that judge the task, and how many there are; or for whom it does."""
+    tests = task["acceptance"]
+    if tests is None:
+        return ""
+    said = []
+    if tests["tests"] is not None:
+        shown, hidden = len(tests["visible"]), len(tests["hidden"])
+        files = f"{shown} of {shown + hidden} files shown to the coder"
+        said = [f"{tests['tests']} tests" if tests["tests"] != 1 else "1 test", files]
+    if tests["task_id"] == task["id"]:
+        return ", ".join([f"for {', '.join(map(some, tests['judges']))}", *said])
+    return ", ".join([some(tests["label"]), ink.state(tests["status"]), *said])
 
 
 def _workers(ink: Ink, task: TaskDetail) -> str:

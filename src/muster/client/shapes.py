@@ -384,6 +384,18 @@ class Footprint(TypedDict):
     state: str
 
 
+class Acceptance(TypedDict):
+    """Acceptance tests: who writes them, how many there are, in which files, and for whom."""
+
+    task_id: str
+    label: str
+    status: str
+    tests: int | None
+    visible: list[str]
+    hidden: list[str]
+    judges: list[str]
+
+
 class TaskDetail(Task):
     """A task with all that is known about it."""
 
@@ -396,6 +408,7 @@ class TaskDetail(Task):
     trail: list[Footprint]
     parent: Task | None
     workers: list[Task]
+    acceptance: Acceptance | None
 
 
 class FileChange(TypedDict):

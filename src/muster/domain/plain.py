@@ -103,3 +103,10 @@ class Cleaner:
         closed = (last or self._last) in _CLOSED
         self._held = self._last = ""
         return shown if closed else shown + RESET
+
+
+def fence(text: str) -> str:
+    """`text` as a block of Markdown that nothing in it can close."""
+    longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
+    marks = "`" * (longest + 1)
+    return f"{marks}text\n{text}\n{marks}"

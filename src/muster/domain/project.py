@@ -9,6 +9,8 @@ from muster.domain.task import Autonomy
 
 DEFAULT_TEST_PATHS = ("test_*", "*_test.*", "tests/", "conftest.py", "pytest.ini")
 
+ON, OFF = "on", "off"
+
 
 @dataclass(frozen=True, slots=True)
 class ProjectSettings:
@@ -34,6 +36,8 @@ class ProjectSettings:
     type_command: str | None = None
     test_paths: tuple[str, ...] = DEFAULT_TEST_PATHS
     evidence: tuple[str, ...] = ("flaky",)
+    acceptance_tests: str = OFF
+    acceptance_agent: str | None = None
     max_concurrent: int = 8
     max_workers: int = 4
     max_attempts: int = 3

@@ -103,12 +103,22 @@ MOVES: Mapping[Stage, frozenset[Stage]] = {
 }
 """Which stage may follow which; a retry by a person leads back from an ended task.
 
-A manager's task has nothing to merge: it is completed by its verdict.
+A manager's task has nothing to merge, nor has one that writes acceptance tests: they are completed
+by their verdicts.
 """
 
-SOLO, MANAGER = "solo", "manager"
+SOLO, MANAGER, ACCEPTANCE = "solo", "manager", "acceptance"
 PLAYBOOKS = (SOLO, MANAGER)
-"""Which roles a task goes through: one agent under supervision, or a manager with its workers."""
+"""Which roles a task goes through: one agent under supervision, or a manager with its workers.
+
+`acceptance` is none that can be asked for: the task of who writes acceptance tests for another one.
+"""
+
+HIDDEN = ".hidden"
+"""How the name of the repository ends in which work lies that no coder may see."""
+
+OWES_PROOF = frozenset({TaskType.FEATURE, TaskType.BUG})
+"""Types whose tests must fail on the base; acceptance tests are written for these."""
 
 
 def may_move(here: Stage, there: Stage) -> bool:
@@ -128,7 +138,8 @@ class Task:
     `token` is fresh for each claim and fences every write of the attempt it belongs to.
     `rev` is the number of the event that last changed the row. A worker's task names the manager's
     by `parent_id`, and `errand` is the name that the manager gave it. A fork began as another task
-    (`fork_of`) was at its checkpoint `fork_point`.
+    (`fork_of`) was at its checkpoint `fork_point`. `acceptance_id` is the task that writes the
+    acceptance tests which this one is judged by.
     """
 
     id: str
@@ -168,6 +179,7 @@ class Task:
     image: str | None = None
     fork_of: str | None = None
     fork_point: int | None = None
+    acceptance_id: str | None = None
     needs: tuple[str, ...] = field(default=())
 
     @property
@@ -184,6 +196,21 @@ class Task:
     def manages(self) -> bool:
         """Whether its agent spawns workers, and changes nothing itself."""
         return self.playbook == MANAGER
+
+    @property
+    def writes_tests(self) -> bool:
+        """Whether its agent writes the acceptance tests of another task, and nothing is merged."""
+        return self.playbook == ACCEPTANCE
+
+    @property
+    def repo(self) -> str:
+        """The name of muster's own repository that holds its work."""
+        return self.hidden_repo if self.writes_tests else self.project_id
+
+    @property
+    def hidden_repo(self) -> str:
+        """The name of the repository that holds what no coder of its project may see."""
+        return f"{self.project_id}{HIDDEN}"
 
     @property
     def listens(self) -> bool:

@@ -15,10 +15,11 @@ from muster.supervision.confidence import confidence_of
 async def sure_of(tools: Tools, job: Job, findings: Sequence[Finding]) -> Confidence | None:
     """The confidence in an attempt's work.
 
-    None for a manager's: it is that of its workers, each of which has its own.
+    None for a manager's: it is that of its workers, each of which has its own; and for tests that
+    another one's work is judged by.
     """
     task = job.task
-    if task.manages:
+    if task.manages or task.writes_tests:
         return None
     known = await tools.store.read(outcomes.known_of, task.project_id)
     return confidence_of(findings, task.type, calibration=calibration_now(known))

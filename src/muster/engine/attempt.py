@@ -12,6 +12,7 @@ from muster.domain.errors import Invalid
 from muster.domain.event import NewEvent
 from muster.domain.ids import new_agent_id
 from muster.domain.task import Stage, Task
+from muster.engine.acceptance import prompt_of
 from muster.engine.closing import close_aside
 from muster.engine.follow import Follower
 from muster.engine.kept_out import kept_out
@@ -45,7 +46,6 @@ from muster.engine.tools import (
 )
 from muster.engine.watch import Watch
 from muster.failpoint import failpoint
-from muster.knowledge.brief import brief
 from muster.own_file import OwnFile
 from muster.runtimes.base import Exit
 from muster.runtimes.rundir import RunDir
@@ -84,8 +84,9 @@ async def prepare(tools: Tools, task: Task) -> Task:
     if tools.wish(task.id).is_set() or task.wish == "cancel":
         return await _cancelled(tools, task, agent)
     past = await gone_before(tools, task, driver, runtime.name)
-    workspace = await _open(tools, job, agent, base, past)
-    driver.launch(agent_job(tools, job, agent, workspace, options, past))
+    prompt = await prompt_of(tools, job)
+    workspace = await _open(tools, job, agent, base, past, prompt)
+    driver.launch(agent_job(tools, job, agent, workspace, options, prompt, past))
     failpoint("attempt.prepared")
     return await tools.store.write(
         move,
@@ -129,7 +130,8 @@ async def run(tools: Tools, task: Task) -> Task:
     door = door_to(tools, runtime, agent.id)
     if started and not await _is_admitted(tools, agent, door):
         door = {}
-    wanted = agent_job(tools, job, agent, workspace, options, past, door)
+    prompt = await prompt_of(tools, job)
+    wanted = agent_job(tools, job, agent, workspace, options, prompt, past, door)
     overseer = Overseer(tools, job, agent, driver.capabilities.reports_cost)
     failpoint("run.before_spawn")
     if not started:
@@ -255,9 +257,10 @@ async def _base(tools: Tools, task: Task, project: ProjectRow) -> tuple[str, Own
     return head, own
 
 
-async def _open(tools: Tools, job: Job, agent: Agent, base: str, past: Past | None) -> Workspace:
+async def _open(
+    tools: Tools, job: Job, agent: Agent, base: str, past: Past | None, prompt: str
+) -> Workspace:
     layer = await ensure_layer(tools, job, base, tools.run_dir(agent.id), of_agent=False)
-    prompt = brief(job.task, job.project, job.task.feedback)
     mailbox = mailbox_of(tools, job, agent.id)
     at = await make_way(tools, job.task, past)
     workspace, _ = await asyncio.gather(

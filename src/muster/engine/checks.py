@@ -39,8 +39,9 @@ class Command:
     """One command at one commit. `name` is its place in the evidence (`base`, `result`, …).
 
     With `save_layer` what the command leaves in its workspace is kept under that key. One that
-    `reaches_index` may go to `setup_network` of the project besides its `network`. `beside` is what
-    a stage of evidence gives it.
+    `reaches_index` may go to `setup_network` of the project besides its `network`. `repo` has the
+    commit, where it is not the task's own; `addopts` is what pytest is told besides. `beside` is
+    what a stage of evidence gives it.
     """
 
     name: str
@@ -51,6 +52,8 @@ class Command:
     save_layer: str | None = None
     reaches_index: bool = False
     beside: Beside | None = None
+    repo: str = ""
+    addopts: str = ""
 
 
 async def run_cached(tools: Tools, job: Job, command: Command, where: Path) -> CheckResult:
@@ -84,11 +87,12 @@ async def _where_kept(tools: Tools, job: Job, command: Command) -> Path:
 
 def _kept(tools: Tools, job: Job, command: Command, place: str) -> Path:
     """Where the outcome is kept: by the command, the files, the layer below, place and image."""
-    tree = tools.workspaces.tree(job.repo, command.commit)
+    repo = command.repo or job.repo
+    tree = tools.workspaces.tree(repo, command.commit)
     settings = job.settings
     reach = (place, *(settings.network or ()), "", *(settings.readable or ()), settings.image or "")
     given = (command.beside.digest,) if command.beside else ()
-    parts = (job.repo, tree, command.command, command.layer or "", *reach, *given)
+    parts = (repo, tree, command.command, command.layer or "", *reach, *given)
     name = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     return tools.settings.home / "cache" / "checks" / f"{name}.json"
 
@@ -141,7 +145,9 @@ async def _run(tools: Tools, job: Job, command: Command, where: Path, name: str)
             "MUSTER_PORT_BASE": str(workspace.ports[0]),
             "MUSTER_PORT_COUNT": str(workspace.ports[1]),
             **given,
-            **junit_environment(command.command, str(report), given.get("PYTEST_ADDOPTS", "")),
+            **junit_environment(
+                command.command, str(report), given.get("PYTEST_ADDOPTS", command.addopts)
+            ),
         },
     )
     _, options = program_of(tools, job)
@@ -183,7 +189,7 @@ def _furnish(
     scratch.mkdir(parents=True, exist_ok=True)
     return tools.workspaces.open(
         workspace_id,
-        job.repo,
+        command.repo or job.repo,
         command.commit,
         near=command.near,
         ports=job.settings.ports,

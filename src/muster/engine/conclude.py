@@ -12,10 +12,11 @@ from muster.domain.confidence import Confidence
 from muster.domain.task import Stage, Task
 from muster.domain.verdict import Finding, Severity, Verdict
 from muster.engine import route
+from muster.engine.acceptance import accepted, fitness
 from muster.engine.assurance import sure_of
 from muster.engine.checks import LOST_ALLOWED
 from muster.engine.closing import close_aside
-from muster.engine.deciding import is_chosen, past_of, policy_of, verdict_of
+from muster.engine.deciding import about, is_chosen, past_of, policy_of, verdict_of
 from muster.engine.evidence import as_changes, evidence
 from muster.engine.foreign import read_small
 from muster.engine.holding import Work, overseen
@@ -24,7 +25,7 @@ from muster.engine.points import point_of, snapshot
 from muster.engine.tools import Job, Tools, in_thread, job_and_agent, program_name
 from muster.store.checkpoints import after
 from muster.store.moves import Fence, Move, move
-from muster.supervision.case import About, Case, tried_of
+from muster.supervision.case import Case, tried_of
 from muster.supervision.evidence import Changes
 from muster.supervision.validate import promised, validate
 
@@ -49,8 +50,8 @@ async def conclude(tools: Tools, task: Task) -> Task:
     point = point_of(tools, agent, after(task.attempt), commit) if commit else None
     step = route.after_verdict(job, verdict, point, seen.rules, seen.events)
     moved = await tools.store.write(move, step)
-    # A merge shows the work's branch along with it.
-    if commit and moved.stage not in {Stage.QUEUED, Stage.MERGING}:
+    # A merge shows the work's branch along with it; hidden work is shown nowhere.
+    if commit and not task.writes_tests and moved.stage not in {Stage.QUEUED, Stage.MERGING}:
         await show_branch(tools, job, commit)
     close_aside(tools, task, agent.id)
     return moved
@@ -58,13 +59,19 @@ async def conclude(tools: Tools, task: Task) -> Task:
 
 async def examine(tools: Tools, job: Job, agent: Agent) -> tuple[Work, list[Finding]]:
     """Look at what an attempt left, and run its checks unless the look refuses it."""
-    base = str(job.task.base_commit)
+    task = job.task
+    base = str(task.base_commit)
     work, findings = await in_thread(_look, tools, job, agent, base)
+    if task.writes_tests:
+        fit = await fitness(tools, job, agent, work.commit, work.changed, findings)
+        return work, fit
     if work.commit is None or any(f.severity is Severity.VETO for f in findings):
         return work, findings
     where = tools.run_dir(agent.id) / "checks"
-    found = await evidence(tools, job, base, work.commit, work.changed, where)
-    return work, [*findings, *found]
+    findings += await evidence(tools, job, base, work.commit, work.changed, where)
+    if not any(f.severity is Severity.VETO for f in findings):
+        findings += await accepted(tools, job, agent, base, work.commit)
+    return work, findings
 
 
 async def _of_workers(tools: Tools, job: Job, agent: Agent) -> tuple[Work, list[Finding]]:
@@ -145,7 +152,7 @@ def _case(
         policy=policy_of(tools, job),
         outcome=agent.outcome or Outcome.FAILED,
         tries=task.tries,
-        about=About.WORKERS if task.manages else About.WORK,
+        about=about(task),
         unspent=task.attempt - task.tries,
         retry_at=int(retry_at * 1000) if retry_at else None,
         now=int(tools.clock() * 1000),

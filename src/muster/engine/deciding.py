@@ -10,7 +10,7 @@ from muster.domain.verdict import Step, Verdict
 from muster.engine.tools import Job, Tools
 from muster.store import judgements
 from muster.store.base import Tx
-from muster.supervision.case import Case, Policy, case_json
+from muster.supervision.case import About, Case, Policy, case_json
 from muster.supervision.decision import decide
 
 
@@ -18,6 +18,13 @@ def past_of(tx: Tx, task: Task) -> list[Verdict]:
     """The verdicts before this one since a person last said try again, as far as they count."""
     counted_ones = [v for v in judgements.verdicts_of(tx, task.id) if v.decision.counts]
     return counted_ones[len(counted_ones) - (task.tries - 1) :] if task.tries > 1 else []
+
+
+def about(task: Task) -> About:
+    """What is decided about when an attempt of the task has ended."""
+    if task.manages:
+        return About.WORKERS
+    return About.TESTS if task.writes_tests else About.WORK
 
 
 def is_chosen(task: Task, past: Sequence[Verdict]) -> bool:

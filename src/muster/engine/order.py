@@ -18,7 +18,6 @@ from muster.engine.mailbox import Mailbox
 from muster.engine.reach import Wanted, reach_of
 from muster.engine.resume import Past, moved, put
 from muster.engine.tools import Job, Tools, limits_of
-from muster.knowledge.brief import brief
 from muster.runtimes.base import RunSpec, Runtime
 from muster.vault import environment, secrets_in
 from muster.workspace.base import Workspace
@@ -76,16 +75,19 @@ def agent_job(
     agent: Agent,
     workspace: Workspace,
     options: dict[str, Any],
+    prompt: str,
     past: Past | None,
     door: Mapping[str, str] = _NO_DOOR,
 ) -> AgentJob:
-    """The job as the driver hears of it; `past` is whose session it goes on with."""
+    """The job as the driver hears of it; `past` is whose session it goes on with.
+
+    The `prompt` is not from the file: the agent may have put anything in its place.
+    """
     folder = private(tools, agent.id)
     prompt_file = folder / "prompt.md"
     return AgentJob(
         run_id=agent.id,
-        # Not from the file: the agent may have put anything in its place.
-        prompt=brief(job.task, job.project, job.task.feedback),
+        prompt=prompt,
         workspace=workspace.tree,
         home=private(tools, (past and past.home) or agent.id) / "home",
         prompt_file=prompt_file,

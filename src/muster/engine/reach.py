@@ -56,12 +56,12 @@ def reach_of(
         Invalid: a path of the settings would show muster's own home.
     """
     own_git = tools.workspaces.agent_git(workspace)
-    objects = tools.workspaces.mirror(workspace.repo_id).path / "objects"
+    objects = tools.workspaces.objects(workspace.repo_id)
     network = (*(job.settings.network or ()), *wanted.network, *_named(env))
     return {
         "writable": (str(own_git), *private, *wanted.writable),
         "readable": (
-            *(str(own_git / "config"), str(own_git / "hooks"), str(objects)),
+            *(str(own_git / "config"), str(own_git / "hooks"), *map(str, objects)),
             *_shown(tools.settings, (*(job.settings.readable or ()), *wanted.readable)),
         ),
         "folders": (str(workspace.tree), *private),

@@ -65,7 +65,8 @@ def after_verdict(
 def _stage(decision: Decision, job: Job) -> Stage:
     match decision.step:
         case Step.ACCEPT:
-            return Stage.COMPLETED if job.task.manages else Stage.MERGING
+            unmerged = job.task.manages or job.task.writes_tests
+            return Stage.COMPLETED if unmerged else Stage.MERGING
         case Step.RETRY | Step.OTHER_AGENT | Step.ROLL_BACK | Step.PARK:
             return Stage.QUEUED
         case Step.ASK:

@@ -23,11 +23,15 @@ async def ensure_layer(
     command = job.settings.setup_command
     if not command:
         return None
-    key = await in_thread(tools.workspaces.layer_key, job.repo, commit, command)
+    # The project's own, also for work that is hidden: nobody's tests are set up.
+    repo = job.project.id
+    key = await in_thread(tools.workspaces.layer_key, repo, commit, command)
     async with tools.lock(f"layer {key}"):
         if await in_thread(tools.workspaces.has_layer, key):
             return str(key)
-        order = Command("setup", command, commit, save_layer=key, reaches_index=not of_agent)
+        order = Command(
+            "setup", command, commit, save_layer=key, reaches_index=not of_agent, repo=repo
+        )
         result = await run_command(tools, job, order, run_dir / "checks")
     if result.exit_code != 0:
         raise Refused(

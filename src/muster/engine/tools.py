@@ -166,8 +166,8 @@ class Job:
 
     @property
     def repo(self) -> str:
-        """The name of the project's mirror."""
-        return self.project.id
+        """The name of the repository of muster's own that holds the task's work."""
+        return self.task.repo
 
 
 async def job_of(tools: Tools, task: Task) -> Job:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from muster.domain.plain import plain, plain_line
+from muster.domain.acceptance import Shown
+from muster.domain.plain import fence, plain, plain_line
 from muster.domain.project import Project
 from muster.domain.task import Task, TaskType
+from muster.knowledge.acceptance import judged_by, writing_tests
 from muster.knowledge.managing import managing
 
 BUDGET_TOKENS = 8_000
@@ -16,8 +17,6 @@ CHARACTERS_PER_TOKEN = 3.4
 """A safe bound over the tokenizers measured; see `docs/evidence.md`."""
 
 _MOST_FINDINGS = 20
-_BACKTICKS = re.compile(r"`{3,}")
-
 _PROOF = (
     "Write or extend tests that fail without your change and pass with it. The new tests are run"
     " on the code as it was before, and must fail there."
@@ -48,26 +47,35 @@ def brief(
     feedback: Mapping[str, Any] | None = None,
     *,
     budget_tokens: int = BUDGET_TOKENS,
+    acceptance: Shown | None = None,
 ) -> str:
     """The prompt for the next attempt at `task`, in Markdown.
 
     The person's own words (description, note) are never cut, whatever their length. `feedback` is
     what supervision said of the last attempt (`{findings, failing, tails, instructions, note}`);
-    its evidence is cut to about `budget_tokens`, and the prompt says so where it is.
+    its evidence is cut to about `budget_tokens`, and the prompt says so where it is. `acceptance`
+    is what may be told of the tests by which it is judged.
     """
-    parts = managing(task, project) if task.manages else _working_on(task, project)
+    if task.manages:
+        parts = managing(task, project)
+    elif task.writes_tests:
+        way_back = _WAY_BACK.format(label=task.label)
+        parts = [*writing_tests(task, project), _working(task, project), way_back]
+    else:
+        parts = _working_on(task, project, judged_by(acceptance) if acceptance else "")
     if feedback:
         parts += _refused(feedback, max(0, int(budget_tokens * CHARACTERS_PER_TOKEN)))
     text = "\n\n".join(part for part in parts if part.strip()) + "\n"
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _working_on(task: Task, project: Project) -> list[str]:
+def _working_on(task: Task, project: Project, acceptance: str) -> list[str]:
     return [
         f"# Task {task.label}: {plain_line(task.title)}",
         task.description.strip("\n"),
         _working(task, project),
         _judged(task, project),
+        acceptance,
         _WAY_BACK.format(label=task.label),
     ]
 
@@ -136,7 +144,7 @@ def _findings(found: object) -> list[str]:
         return []
     more = len(texts) - _MOST_FINDINGS
     shown = texts[:_MOST_FINDINGS] + ([f"[{more} more findings left out]"] if more > 0 else [])
-    return [f"What was found (names and quotations come from the work):\n\n{_fence(_list(shown))}"]
+    return [f"What was found (names and quotations come from the work):\n\n{fence(_list(shown))}"]
 
 
 def _instructions(said: object) -> list[str]:
@@ -155,11 +163,11 @@ def _evidence(feedback: Mapping[str, Any], budget: int) -> list[str]:
     if names:
         text = _lines_within(names, budget // 3)
         budget -= len(text)
-        parts.append(f"Failing tests:\n\n{_fence(text)}")
+        parts.append(f"Failing tests:\n\n{fence(text)}")
     for n, (name, tail) in enumerate(tails):
         text = _end_within(tail.strip("\n"), budget // (len(tails) - n))
         budget -= len(text)
-        parts.append(f"The end of the output of the run '{name}':\n\n{_fence(text)}")
+        parts.append(f"The end of the output of the run '{name}':\n\n{fence(text)}")
     if parts:
         parts.insert(
             0,
@@ -186,13 +194,6 @@ def _end_within(text: str, budget: int) -> str:
     if cut <= 0:
         return text
     return f"[{cut} characters left out]\n{text[cut:]}"
-
-
-def _fence(text: str) -> str:
-    """`text` in a fence that nothing in it can close."""
-    longest = max((len(run) for run in _BACKTICKS.findall(text)), default=2)
-    marks = "`" * (longest + 1)
-    return f"{marks}text\n{text}\n{marks}"
 
 
 def _sequence(value: object) -> Sequence[Any]:

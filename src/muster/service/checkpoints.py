@@ -88,16 +88,17 @@ class Checkpoints(Tasks):
         project = await self._store.read(projects.get_project, task.project_id)
         await asyncio.to_thread(self._keep, task, point)
         restored = await self._store.write(self._put_back, task, point)
-        show = self._own.workspaces.publish
-        user = Path(project.git_dir)
-        await asyncio.to_thread(show, task.project_id, user, task.branch, point.commit)
+        if not task.writes_tests:
+            show = self._own.workspaces.publish
+            user = Path(project.git_dir)
+            await asyncio.to_thread(show, task.repo, user, task.branch, point.commit)
         return restored
 
     def _keep(self, task: Task, point: Checkpoint) -> None:
         """A ref holds the work that the task goes back from, before it does."""
         if task.result_commit and task.result_commit != point.commit:
             kept = f"refs/muster/rescue/{task.id}-{task.result_commit[:12]}"
-            self._own.workspaces.mirror(task.project_id).keep(kept, task.result_commit)
+            self._own.workspaces.mirror(task.repo).keep(kept, task.result_commit)
 
     def _put_back(self, tx: Tx, task: Task, point: Checkpoint) -> dict[str, Any]:
         if task.result_commit and task.result_commit != point.commit:
@@ -118,7 +119,7 @@ class Checkpoints(Tasks):
 
         Raises:
             NotFound: there is no such checkpoint.
-            Conflict: a manager's task, which has no files.
+            Conflict: a manager's task, which has no files, or one that writes acceptance tests.
         """
         if "project" in body:
             raise Invalid("a fork stays in its project", hint="leave out project")
@@ -127,6 +128,11 @@ class Checkpoints(Tasks):
         if task.manages:
             raise Conflict(
                 f"{task.label} manages and has no files to fork", hint="fork one of its workers"
+            )
+        if task.writes_tests:
+            raise Conflict(
+                f"{task.label} writes acceptance tests, which no other task may begin with",
+                hint=f"have it try again: muster task retry {task.label}",
             )
         same = {name: getattr(task, name) for name in _LIKE_THE_FIRST}
         first = {"title": task.title} if "description" not in body else {}

@@ -35,7 +35,7 @@ class Diffs(Checkpoints, Agents):
         return await asyncio.to_thread(self._diff, task, task.base_commit, task.result_commit)
 
     def _diff(self, task: Task, base: str, head: str) -> dict[str, Any]:
-        changes = self._own.workspaces.changes(task.project_id, base, head)
+        changes = self._own.workspaces.changes(task.repo, base, head)
         return {
             "base": base,
             "head": head,
@@ -49,7 +49,7 @@ class Diffs(Checkpoints, Agents):
         patch = ""
         if not change.binary:
             patch = self._own.workspaces.patch(
-                task.project_id, base, head, change.path, PATCH_BYTES, old_path=change.old_path
+                task.repo, base, head, change.path, PATCH_BYTES, old_path=change.old_path
             )
         return {
             "path": change.path,
@@ -79,11 +79,11 @@ class Diffs(Checkpoints, Agents):
 
     def _files(self, task: Task, base: str, head: str) -> dict[str, bytes | None]:
         files: dict[str, bytes | None] = {}
-        for change in self._own.workspaces.changes(task.project_id, base, head):
+        for change in self._own.workspaces.changes(task.repo, base, head):
             if change.status == "deleted":
                 files[change.path] = None
                 continue
-            files[change.path] = self._own.workspaces.read_file(task.project_id, head, change.path)
+            files[change.path] = self._own.workspaces.read_file(task.repo, head, change.path)
             if change.old_path:
                 files[change.old_path] = None
         return files

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from muster.domain.errors import Invalid
-from muster.domain.task import DEFAULT_PRIORITY, MANAGER, PRIORITIES, Autonomy, TaskType
+from muster.domain.project import OFF, ProjectSettings
+from muster.domain.task import (
+    DEFAULT_PRIORITY,
+    MANAGER,
+    OWES_PROOF,
+    PRIORITIES,
+    Autonomy,
+    TaskType,
+)
 from muster.domain.telling import text
 
 TITLE_LENGTH = 200
@@ -34,6 +42,7 @@ class TaskRequest:
     timeout_minutes: float | None
     paths: tuple[str, ...]
     image: str | None = None
+    acceptance: bool | None = None
 
 
 _TASK_KEYS = frozenset(TaskRequest.__slots__)
@@ -69,7 +78,30 @@ def task_request(body: Mapping[str, Any]) -> TaskRequest:
         timeout_minutes=amount(body, "timeout_minutes"),
         paths=_paths(body),
         image=_optional(body, "image"),
+        acceptance=_yes_or_no(body, "acceptance"),
     )
+
+
+def owes_acceptance(wanted: TaskRequest, settings: ProjectSettings) -> bool:
+    """Whether acceptance tests are written for a task before its agent begins.
+
+    Raises:
+        Invalid: they are asked for where there can be none.
+    """
+    if wanted.acceptance is False or (
+        wanted.acceptance is None and settings.acceptance_tests == OFF
+    ):
+        return False
+    why, hint = "", ""
+    if wanted.playbook == MANAGER:
+        why, hint = "a manager", "its workers' tests are judged with their own work"
+    elif wanted.type not in OWES_PROOF:
+        why, hint = f"a task of type {wanted.type}", f"for {' and '.join(sorted(OWES_PROOF))} only"
+    elif not settings.test_command:
+        why, hint = "a project without a test command", "muster project set test_command 'COMMAND'"
+    if why and wanted.acceptance:
+        raise Invalid(f"acceptance tests cannot be written for {why}", hint=hint)
+    return not why
 
 
 def _title(body: Mapping[str, Any], description: str) -> str:
@@ -100,6 +132,13 @@ def _priority(body: Mapping[str, Any]) -> int:
         raise Invalid(
             f"priority {value!r} is out of range", hint="0 to 9; a higher number starts first"
         )
+    return value
+
+
+def _yes_or_no(body: Mapping[str, Any], name: str) -> bool | None:
+    value = body.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise Invalid(f"{name} {value!r} is neither true nor false", hint=f'"{name}": true')
     return value
 
 

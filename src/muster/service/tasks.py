@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from muster.domain.acceptance import written_of
 from muster.domain.answers import after_answer, words_of
 from muster.domain.errors import Conflict, GitFailed, Invalid, NoRoom, NotFound
 from muster.domain.event import NewEvent
@@ -24,7 +25,7 @@ from muster.domain.task import (
 from muster.domain.verdict import Breakpoint, BreakpointKind, Checkpoint
 from muster.service import shapes
 from muster.service.desk import Desk
-from muster.service.requests import TaskRequest, amount, task_request
+from muster.service.requests import TaskRequest, amount, owes_acceptance, task_request
 from muster.settings import resolve
 from muster.store import (
     agents,
@@ -39,8 +40,15 @@ from muster.store import (
     tasks,
     workers,
 )
+from muster.store.acceptance import (
+    author_of,
+    create_with_author,
+    last_verdict,
+    written_for,
+)
 from muster.store.base import Tx
 from muster.store.moves import Fence, Move
+from muster.store.projects import ProjectRow
 from muster.store.tasks import NewTask
 
 _TRAIL = 400
@@ -86,7 +94,7 @@ class Tasks(Desk):
             return
         try:
             changes = await asyncio.to_thread(
-                self._own.workspaces.changes, task.project_id, task.base_commit, task.result_commit
+                self._own.workspaces.changes, task.repo, task.base_commit, task.result_commit
             )
         except GitFailed:  # the work is gone: the task is shown all the same, and says so itself
             return
@@ -128,6 +136,7 @@ class Tasks(Desk):
             "trail": [line for line in reversed(told) if line is not None],
             "parent": self._parent(tx, task),
             "workers": self._task_shapes(tx, workers.workers_of(tx, task_id)),
+            "acceptance": _acceptance(tx, task),
         }
 
     def _parent(self, tx: Tx, task: Task) -> dict[str, Any] | None:
@@ -182,31 +191,39 @@ class Tasks(Desk):
             raise Invalid(f"there is no agent '{wanted.agent}'", hint=f"agents: {names}")
         settings, _ = resolve(self._own.settings, project.overrides, project.file_settings)
         manual = proposed or (wanted.autonomy or settings.autonomy) is Autonomy.MANUAL
-        task = tasks.create_task(
-            tx,
-            NewTask(
-                project_id=project.id,
-                title=wanted.title,
-                description=wanted.description,
-                type=wanted.type,
-                priority=wanted.priority,
-                stage=Stage.PROPOSED if manual else Stage.QUEUED,
-                needs=tasks.resolve_refs(tx, wanted.after),
-                autonomy=wanted.autonomy,
-                agent=wanted.agent,
-                runtime=wanted.runtime,
-                playbook=wanted.playbook,
-                model=wanted.model,
-                budget_usd=self._budget(wanted, settings, project.file_settings),
-                timeout_minutes=wanted.timeout_minutes,
-                paths=wanted.paths,
-                image=wanted.image,
-                fork=fork,
-            ),
+        new = NewTask(
+            project_id=project.id,
+            title=wanted.title,
+            description=wanted.description,
+            type=wanted.type,
+            priority=wanted.priority,
+            stage=Stage.PROPOSED if manual else Stage.QUEUED,
+            needs=tasks.resolve_refs(tx, wanted.after),
+            autonomy=wanted.autonomy,
+            agent=wanted.agent,
+            runtime=wanted.runtime,
+            playbook=wanted.playbook,
+            model=wanted.model,
+            budget_usd=self._budget(wanted, settings, project.file_settings),
+            timeout_minutes=wanted.timeout_minutes,
+            paths=wanted.paths,
+            image=wanted.image,
+            fork=fork,
+            acceptance_id=tasks.get_task(tx, fork.task_id).acceptance_id if fork else None,
         )
+        if fork is None and owes_acceptance(wanted, settings):
+            task = create_with_author(tx, new, self._author(wanted, settings, project))
+        else:
+            task = tasks.create_task(tx, new)
         if manual:
             judgements.ask_to_start(tx, task)
         return self._task_shape(tx, task)
+
+    def _author(self, wanted: TaskRequest, settings: ProjectSettings, project: ProjectRow) -> str:
+        """Who writes a task's acceptance tests: another agent than its own, where there is one."""
+        own = {**project.file_settings.get("agents", {}), **self._own.settings.agents}
+        coder = wanted.agent or settings.agent or self._own.default_agent
+        return settings.acceptance_agent or next((name for name in own if name != coder), coder)
 
     def _budget(
         self, wanted: TaskRequest, settings: ProjectSettings, of_project: Mapping[str, Any]
@@ -364,6 +381,24 @@ class Tasks(Desk):
             return shapes.breakpoint_shape(item, task, tasks.holds_back(tx, task.id))
 
         return await self._once("resolve", key, [breakpoint_id, answer, note], write)
+
+
+def _acceptance(tx: Tx, task: Task) -> dict[str, Any] | None:
+    """The acceptance tests of a task, or the tasks that a task writes them for."""
+    author = task if task.writes_tests else author_of(tx, task)
+    if author is None:
+        return None
+    said = last_verdict(tx, author)
+    written = written_of(said.findings) if said else None
+    return {
+        "task_id": author.id,
+        "label": author.label,
+        "status": str(author.status),
+        "tests": len(written.tests) if written else None,
+        "visible": list(written.visible) if written else [],
+        "hidden": list(written.hidden) if written else [],
+        "judges": [each.label for each in written_for(tx, author)],
+    }
 
 
 def _answered(tx: Tx, task: Task, item: Breakpoint, answer: str, note: str, by: str) -> Move:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
+from muster.domain.acceptance import Shown, Written, shown_of, written_of
 from muster.domain.agent import Agent
 from muster.domain.errors import Conflict, Invalid, NotFound
 from muster.domain.event import NewEvent
@@ -23,7 +24,7 @@ from muster.knowledge.brief import brief
 from muster.service import shapes
 from muster.service.requests import TaskRequest, task_request
 from muster.service.tasks import Tasks
-from muster.store import agent_tokens, agents, events, judgements, keys
+from muster.store import acceptance, agent_tokens, agents, events, judgements, keys
 from muster.store.base import Tx
 from muster.store.judgements import NewBreakpoint
 from muster.vault import secrets_in
@@ -46,12 +47,22 @@ class Voice(Tasks):
     async def claim_work(self, agent_id: str) -> dict[str, Any]:
         """The work that this agent is there for: its task, its whole brief, what it may touch."""
 
-        def read(tx: Tx) -> dict[str, Any]:
-            return self._work(tx, *agent_tokens.agent_at_work(tx, agent_id))
+        def read(tx: Tx) -> tuple[Agent, Task, Written | None]:
+            agent, task = agent_tokens.agent_at_work(tx, agent_id)
+            author = acceptance.author_of(tx, task)
+            said = acceptance.last_verdict(tx, author) if author else None
+            return agent, task, written_of(said.findings) if said else None
 
-        return await self._store.read(read)
+        agent, task, written = await self._store.read(read)
+        shown = await asyncio.to_thread(self._shown, task, written) if written else None
+        return await self._store.read(self._work, agent, task, shown)
 
-    def _work(self, tx: Tx, agent: Agent, task: Task) -> dict[str, Any]:
+    def _shown(self, task: Task, written: Written) -> Shown:
+        """What its agent may know of the tests that judge it."""
+        read = partial(self._own.workspaces.read_file, task.hidden_repo, written.commit)
+        return shown_of(written, read)
+
+    def _work(self, tx: Tx, agent: Agent, task: Task, shown: Shown | None) -> dict[str, Any]:
         row = self._project(tx, task)
         settings = self._settings(row)
         project = Project(row.id, row.name, row.git_dir, row.work_tree, row.branch, settings)
@@ -66,7 +77,7 @@ class Voice(Tasks):
             "base_commit": task.base_commit,
             "target_branch": row.branch,
             "paths": list(task.paths),
-            "brief": brief(task, project, task.feedback),
+            "brief": brief(task, project, task.feedback, acceptance=shown),
         }
 
     async def report_progress(

@@ -22,6 +22,7 @@ from muster.domain.verdict import Breakpoint, Verdict
 from muster.failpoint import failpoint
 from muster.store import agents as agent_verbs
 from muster.store import judgements
+from muster.store.acceptance import author_of, let_go, written_for
 from muster.store.agents import EndedAgent
 from muster.store.base import Tx
 from muster.store.checkpoints import NewCheckpoint, add_checkpoint
@@ -131,6 +132,8 @@ def move(tx: Tx, step: Move) -> Task:
     }
     task = fence.update(tx, own | values)
     _beside(tx, step, task)
+    if fence.stage in {Stage.PROPOSED, *TERMINAL} and step.to not in TERMINAL:
+        _start_author(tx, task)
     if step.to in TERMINAL:
         _after_the_end(tx, task)
     return task
@@ -200,15 +203,42 @@ def _after_the_end(tx: Tx, task: Task) -> None:
         stop_list(tx, task)
     if task.stage is Stage.CANCELLED and task.manages:
         _cancel_workers(tx, task)
+    author = author_of(tx, task)
+    if author is not None and task.stage is not Stage.COMPLETED:
+        _cancel_idle(tx, task, author)
     waiting = tx.conn.execute(_WAITING, {"needed": task.id}).scalars().all()
     for other in (get_task(tx, task_id) for task_id in waiting):
         if other.stage is not Stage.BLOCKED:  # perhaps by now, through a third that both need
             continue
-        if task.stage is not Stage.COMPLETED:
+        if task.stage is not Stage.COMPLETED and other.acceptance_id == task.id:
+            left = let_go(tx, other, task)
+            if not unfinished_needs(tx, left.needs):
+                reason = f"{task.label} wrote no acceptance tests, so none will judge it"
+                move(tx, Move(Fence.of(left), Stage.QUEUED, reason))
+        elif task.stage is not Stage.COMPLETED:
             reason = f"needs {task.label}, which {_ended(task.stage)}"
             move(tx, Move(Fence.of(other), Stage.FAILED, reason))
         elif not unfinished_needs(tx, other.needs):
             move(tx, Move(Fence.of(other), Stage.QUEUED))
+
+
+def _start_author(tx: Tx, task: Task) -> None:
+    """Who says go to a task, or has it tried again, says it to the one that writes its tests.
+
+    One that it waits for no more is left as it is.
+    """
+    author = author_of(tx, task)
+    if author is None or author.id not in task.needs:
+        return
+    if author.stage in {Stage.PROPOSED, Stage.FAILED, Stage.CANCELLED}:
+        there = Stage.BLOCKED if unfinished_needs(tx, author.needs) else Stage.QUEUED
+        move(tx, Move(Fence.of(author), there, columns={"tries": 0, "due_at": None}))
+
+
+def _cancel_idle(tx: Tx, task: Task, author: Task) -> None:
+    """End what writes tests for tasks of which none is left."""
+    if all(coder.stage in TERMINAL for coder in written_for(tx, author)):
+        cancel(tx, author, f"{task.label}, which it writes tests for, {_ended(task.stage)}")
 
 
 def _cancel_workers(tx: Tx, manager: Task) -> None:

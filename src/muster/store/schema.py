@@ -91,6 +91,7 @@ tasks = Table(
     Column("image", Text),
     Column("fork_of", Text),
     Column("fork_point", Integer),
+    Column("acceptance_id", Text),
     CheckConstraint(_one_of("stage", Stage), name="tasks_stage"),
     CheckConstraint(_one_of("type", TaskType), name="tasks_type"),
     CheckConstraint("priority BETWEEN 0 AND 9", name="tasks_priority"),
@@ -99,6 +100,7 @@ tasks = Table(
     Index("tasks_by_rev", "rev"),
     Index("tasks_errands", "parent_id", "errand", unique=True),
     Index("tasks_by_playbook", "playbook", "stage"),
+    Index("tasks_by_acceptance", "acceptance_id"),
 )
 
 task_needs = Table(

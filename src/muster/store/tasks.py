@@ -61,6 +61,7 @@ class NewTask:
     errand: str | None = None
     image: str | None = None
     fork: Checkpoint | None = None
+    acceptance_id: str | None = None
 
 
 def create_task(tx: Tx, new: NewTask) -> Task:
@@ -111,6 +112,7 @@ def create_task(tx: Tx, new: NewTask) -> Task:
             "parent_id": new.parent_id,
             "errand": new.errand,
             "image": new.image,
+            "acceptance_id": new.acceptance_id,
             **_began_as(new.fork),
         },
     )

@@ -26,6 +26,7 @@ class About(StrEnum):
 
     WORK = "work"
     WORKERS = "workers"
+    TESTS = "tests"
     MERGE = "merge"
 
 

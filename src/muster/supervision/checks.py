@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from muster.domain.globs import matches
 from muster.domain.plain import plain_line
 from muster.domain.project import ProjectSettings
-from muster.domain.task import TaskType
+from muster.domain.task import OWES_PROOF, TaskType
 from muster.domain.verdict import Finding, Severity
 from muster.supervision.evidence import (
     BASE,
@@ -22,9 +22,6 @@ from muster.supervision.evidence import (
 from muster.supervision.runner_config import Contents, changed_configs, really_changed
 
 __all__ = ["CheckPlan", "CheckRun", "junit_environment", "matches", "plan_checks", "runs_pytest"]
-
-OWES_PROOF = frozenset({TaskType.FEATURE, TaskType.BUG})
-"""Types whose new tests must fail on the base."""
 
 
 @dataclass(frozen=True, slots=True)

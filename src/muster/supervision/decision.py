@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from muster.domain.verdict import Decision
+from muster.supervision.acceptance import decide_written
 from muster.supervision.bar import over_the_bar
 from muster.supervision.case import About, Case
 from muster.supervision.decide import decide_merge, decide_work, held_back
@@ -13,6 +14,7 @@ from muster.supervision.workers import decide_managed
 _BY: Mapping[About, Callable[[Case], Decision]] = {
     About.WORK: decide_work,
     About.WORKERS: decide_managed,
+    About.TESTS: decide_written,
     About.MERGE: decide_merge,
 }
 

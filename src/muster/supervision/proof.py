@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from muster.domain.task import TaskType
+from muster.domain.task import OWES_PROOF, TaskType
 from muster.domain.verdict import Finding, Severity
-from muster.supervision.checks import OWES_PROOF
 from muster.supervision.comparison import Comparison, count, failing, having, ids, name_some
 from muster.supervision.evidence import BASE_RESULT_TESTS, PASSED, Colour, colour
 

@@ -24,6 +24,7 @@ from muster.workspace.refs import ID, told
 from muster.workspace.transfer import transfer
 
 _FETCHED = "refs/muster/fetched"
+_ALTERNATES = "objects/info/alternates"
 _MOST_KEPT = 32 * 1024 * 1024
 """Bytes of answers about commits that are kept in memory."""
 
@@ -79,6 +80,23 @@ class Mirror:
                 transfer(self.git, user, self.place, [tip], [known] if known and shared else [])
             self.has_fetched(branch, tip)
             return tip
+
+    def borrow(self, other: Mirror) -> None:
+        """Be a repository that stands on another one's objects, and keeps its own to itself.
+
+        Whoever is shown the other one sees nothing of what is made here. Nothing is ever collected
+        there, so what is borrowed stays.
+        """
+        with self._lock:
+            self._make(other.place, lender=other.path)
+
+    def lenders(self) -> tuple[Path, ...]:
+        """The folders of objects that it stands on besides its own."""
+        try:
+            lines = (self.path / _ALTERNATES).read_text("utf-8").splitlines()
+        except FileNotFoundError:
+            return ()
+        return tuple(Path(line) for line in lines)
 
     def has_fetched(self, branch: str, commit: str) -> None:
         """Remember that a branch of the user's repository was seen at a commit that is here."""
@@ -157,7 +175,7 @@ class Mirror:
             return None
         return next((line.split()[0] for line in lines if line.endswith(f" {name}")), None)
 
-    def _make(self, user: Place) -> None:
+    def _make(self, user: Place, lender: Path | None = None) -> None:
         if self.is_made:
             return
         kind = self.git.run(user, "rev-parse", "--show-object-format").decode().strip()
@@ -166,6 +184,10 @@ class Mirror:
         self.git.run(
             Place(draft), "init", "--quiet", "--bare", "--template=", f"--object-format={kind}"
         )
+        if lender:
+            (draft / _ALTERNATES).write_text(f"{lender / 'objects'}\n", "utf-8")
+            # Where the other one's history begins; it may come to lie there later.
+            (draft / "shallow").symlink_to(lender / "shallow")
         draft.rename(self.path)
 
     def _tip(self, user_git_dir: Path, branch: str, known: str | None) -> tuple[str, bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -31,6 +31,21 @@ def mixed(mirror: Mirror, commit: str, take_from: str, globs: Sequence[str]) -> 
         return commit
     if len(taken) == len(found):
         return take_from
+    return _made(mirror, commit, take_from, taken)
+
+
+def with_files(mirror: Mirror, commit: str, take_from: str, paths: Collection[str]) -> str:
+    """`commit`, but with just these paths as they are in `take_from`.
+
+    Raises:
+        GitFailed: one of them is not in the mirror.
+    """
+    wanted = frozenset(paths)
+    taken = [entry for entry in differing(mirror, commit, take_from) if entry.path in wanted]
+    return _made(mirror, commit, take_from, taken) if taken else commit
+
+
+def _made(mirror: Mirror, commit: str, take_from: str, taken: Sequence[Entry]) -> str:
     tree = _tree(mirror, commit, taken)
     message = f"{commit[:12]} with the tests of {take_from[:12]}\n"
     made = write_commit(mirror, tree, [commit], message, _AUTHOR)

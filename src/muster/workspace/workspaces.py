@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from weakref import WeakValueDictionary
 
 from muster.domain.errors import NotFound
 from muster.domain.guard import folder_name, ref_name
+from muster.domain.task import HIDDEN
 from muster.workspace import branches, compare, history, layers, merge, mix, rescue
 from muster.workspace.agentgit import FOLDER as AGENT_GIT
 from muster.workspace.base import Backend, Source, Workspace
@@ -68,13 +69,26 @@ class Workspaces:
     # --- repositories ---
 
     def mirror(self, repo_id: str) -> Mirror:
-        """The control plane's own copy of a repository; made by its first fetch."""
+        """The control plane's own copy of a repository; made by its first fetch.
+
+        One whose name ends in `HIDDEN` stands on that one's objects and keeps what is made in it
+        from all who work there.
+        """
         with self._guard:
             found = self._mirrors.get(repo_id)
             if found is None:
                 path = self.home / "repos" / folder_name(repo_id) / "mirror.git"
                 found = self._mirrors[repo_id] = Mirror(path, self.git)
+        if repo_id.endswith(HIDDEN) and not found.is_made:
+            lender = self.mirror(repo_id.removesuffix(HIDDEN))
+            if lender.is_made:
+                found.borrow(lender)
         return found
+
+    def objects(self, repo_id: str) -> tuple[Path, ...]:
+        """The folders of objects that whoever works on a repository has to see."""
+        mirror = self.mirror(repo_id)
+        return (mirror.path / "objects", *mirror.lenders())
 
     def rest(self, idle: float = 0.0) -> None:
         """End the processes that read mirrors, where nobody asked for `idle` seconds.
@@ -348,6 +362,10 @@ class Workspaces:
     def mixed(self, repo_id: str, commit: str, take_from: str, globs: Sequence[str]) -> str:
         """`commit`, but with every path that matches as it is in `take_from`."""
         return mix.mixed(self.mirror(repo_id), commit, take_from, globs)
+
+    def with_files(self, repo_id: str, commit: str, take_from: str, paths: Collection[str]) -> str:
+        """`commit`, but with just these paths as they are in `take_from`."""
+        return mix.with_files(self.mirror(repo_id), commit, take_from, paths)
 
     def merge(
         self,
