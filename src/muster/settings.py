@@ -131,6 +131,7 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "disk_mb": _count(1, 1_000_000_000),
     "memory_mb": _count(20, 1_000_000_000),
     "processes": _count(10, 1_000_000),
+    "cpus": _number(0.1, 10_000.0),
     "merge_method": _choice("merge", "rebase"),
     "ports": _count(0, 1000),
     "model": _text,
@@ -147,7 +148,7 @@ NEEDS_TRUST = frozenset(
         *("runtime", "network", "setup_network", "readable", "image"),
         *("permissions", "permission_rules"),
         *("autonomy", "test_paths", "budget_usd"),
-        *("disk_mb", "memory_mb", "processes"),
+        *("disk_mb", "memory_mb", "processes", "cpus"),
         *("supervisor", "embedding"),
     }
 )

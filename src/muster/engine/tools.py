@@ -253,6 +253,7 @@ def limits_of(job: Job, wall_seconds: float) -> Limits:
         processes=own.processes,
         memory_bytes=own.memory_mb * _MB,
         disk_bytes=own.disk_mb * _MB,
+        cpus=own.cpus,
     )
 
 

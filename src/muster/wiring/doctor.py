@@ -166,15 +166,16 @@ def _usual(home: Path) -> Check:
 
 def _limits() -> Check:
     """What keeps each run small in the places of this machine."""
-    names = {"memory": "memory", "pids": "processes"}
+    names = {"memory": "memory", "pids": "processes", "cpu": "processor time (cpus)"}
     can = cgroups.limited()
-    lacking = " and ".join(name for key, name in names.items() if key not in can)
+    lacking = ", ".join(name for key, name in names.items() if key not in can)
     disk = "what it writes into its own folders is counted now and then (disk_mb)"
     if lacking:
         text = f"{lacking} of a run not limited, as no cgroup for that may be written to; {disk}"
         fix = "run the server as root, or as a service with Delegate=yes"
         return _check("limits", "warn", text, fix)
-    return _check("limits", "ok", f"memory and processes of a run by cgroups; {disk}")
+    text = f"memory, processes and processor time of a run by cgroups; {disk}"
+    return _check("limits", "ok", text)
 
 
 def _workspaces(settings: Settings) -> Iterator[Check]:
