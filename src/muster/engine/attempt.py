@@ -27,6 +27,7 @@ from muster.engine.order import (
     private,
     seconds_of,
 )
+from muster.engine.outdated import outdated
 from muster.engine.overseer import Overseer
 from muster.engine.own_settings import follow_branch, untrusted
 from muster.engine.post import delivered
@@ -161,10 +162,10 @@ async def run(tools: Tools, task: Task) -> Task:
         await told
     await in_thread(bring_home, run_dir)
     if ending.outcome not in {Outcome.COMPLETED, Outcome.CANCELLED, Outcome.HELD}:
-        why = await in_thread(
-            kept_out, runtime, run_dir, job.project, tools.settings.environ, exit_.code
-        )
-        ending = replace(ending, reason="; ".join(filter(None, (ending.reason, why))))
+        environ = tools.settings.environ
+        why = await in_thread(kept_out, runtime, run_dir, job.project, environ, exit_.code)
+        old = await in_thread(outdated, runtime, driver, options, environ, ending.outcome)
+        ending = replace(ending, reason="; ".join(filter(None, (ending.reason, why, old))))
     return await _ended(tools, task, watch, ending, exit_)
 
 
