@@ -108,8 +108,9 @@ class Fact:
 
     `kind` is one of: session, text, thought, plan, tool_started, tool_finished, file, permission,
     usage, rate_limit, retry, error, finished, raw. `data` is small and JSON-like: `text` {text};
-    `plan` {steps: [{text, status}]}; `tool_started` {tool, id, summary}; `tool_finished` {tool, id,
-    ok, summary}; `file` {path, action}; `usage` {input_tokens, output_tokens, cost_usd} as totals
+    `plan` {steps: [{text, status}]}; `tool_started` {tool, id, summary, subject}, the last word for
+    word what it is used on, empty when that is too long; `tool_finished` {tool, id, ok, summary};
+    `file` {path, action}; `usage` {input_tokens, output_tokens, cost_usd} as totals
     of the run so far; `rate_limit` {retry_at}; `retry` {text, status, delay_seconds}, when the
     service failed and is asked again; `session` {session_id, model}. `permission` {id,
     tool, summary, input, subject, options} waits for `Session.answer`: `input` is shortened for

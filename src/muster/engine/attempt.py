@@ -44,6 +44,7 @@ from muster.engine.tools import (
     program_of,
     project_and_purse,
 )
+from muster.engine.tried import Tries, own_of
 from muster.engine.watch import Watch
 from muster.failpoint import failpoint
 from muster.knowledge.brief import brief
@@ -151,7 +152,8 @@ async def run(tools: Tools, task: Task) -> Task:
     follower = Follower(runtime, run_dir, tools.wish(task.id))
     reader = driver.reader(wanted)
     budget = budget_of(job, options)
-    watch = Watch(tools, task, agent, driver, reader, follower, overseer, budget)
+    tries = Tries(tools, job, agent, own_of(tools, job, wanted, workspace))
+    watch = Watch(tools, task, agent, driver, reader, follower, overseer, tries, budget)
     if wanted.ask:
         watch.seconds = seconds_of(job, options)
     try:
