@@ -55,7 +55,7 @@ _REST = 0.15
 def measure(plan: Plan) -> list[Figure]:
     """Every start is timed beside the bare program's, in turn, because a busy machine slows all."""
     with contextlib.ExitStack() as stack:
-        if _OTHERS["docker"].available() and _can_serve_containers():
+        if not plan.tiny and _OTHERS["docker"].available() and _can_serve_containers():
             stack.enter_context(dockerd())
         return asyncio.run(_measure(plan))
 
