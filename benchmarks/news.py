@@ -1,4 +1,4 @@
-"""How soon a follower of the event stream hears: of an agent's end, and of any event."""
+"""How soon a follower hears: what an agent says, that it has ended, and of any event."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ import time
 from pathlib import Path
 
 from benchmarks.figures import Figure, Plan, percentile
-from benchmarks.server import Server, one_task, own_agent, running
+from benchmarks.server import Server, ended, one_task, own_agent, running
 
-ENDS, POSTS = 20, 100
-BAR_MS = 50.0
+ENDS, POSTS, LINES = 20, 100, 200
+BAR_MS, SAID_MS = 50.0, 10.0
+_LATE = 10
+"""Lines that were said before anybody listened and come afterwards, at most."""
 # The last thing the agent does is to say when it is, with a word of the shell's own: no fork.
 AGENT = 'echo x > "$MUSTER_TASK.txt"; echo "$EPOCHREALTIME" > "$LEDGER/$MUSTER_TASK"'
+
+# A line now and then, each with the time it is written at; it ends once nobody wants more.
+TALKS = 'while [ ! -e "$LEDGER/enough" ]; do echo "$EPOCHREALTIME"; sleep 0.02; done; echo x > x'
 
 
 def measure(plan: Plan) -> list[Figure]:
     """From an agent's end to its new status, and from a posted event, to a client's eyes."""
     config = own_agent("clocked", ("/bin/bash", "-c", AGENT), LEDGER="{root}/ledger")
+    config += own_agent("talks", ("/bin/bash", "-c", TALKS), LEDGER="{root}/ledger")
     heard: list[float] = []
     recorded: list[float] = []
     posted: list[float] = []
@@ -32,8 +38,12 @@ def measure(plan: Plan) -> list[Figure]:
             came, answers = _posts(server, plan.of(POSTS, 5))
             posted += came
             answered += answers
+        said = _lines(server, ledger, plan.of(LINES, 5))
+    output = "a line of an agent to a follower of its output"
     end, event = "agent's last act to status at a follower", "posted event to a follower"
     return [
+        Figure(f"{output}: p95", percentile(said, 0.95), "ms", SAID_MS, note=f"{len(said)} lines"),
+        Figure(f"{output}: p50", percentile(said, 0.5), "ms"),
         Figure(f"{end}: p95", percentile(heard, 0.95), "ms", BAR_MS, note=f"{len(heard)} ends"),
         Figure(f"{end}: p50", percentile(heard, 0.5), "ms"),
         Figure("the shim's record of the end to a follower: p95", percentile(recorded, 0.95), "ms"),
@@ -50,6 +60,29 @@ def _one_end(server: Server, ledger: Path) -> tuple[float, float]:
     said = float((ledger / task["label"]).read_text().replace(",", "."))
     recorded = (server.home / "runs" / task["agents"][-1]["id"] / "exit.json").stat().st_mtime
     return (at - said) * 1000, (at - recorded) * 1000
+
+
+def _lines(server: Server, ledger: Path, count: int) -> list[float]:
+    """Milliseconds from each line of an agent to its arrival at a client."""
+    subscriber = server.listen()
+    try:
+        made = server.submit("talks")
+        subscriber.wait(lambda seen: any(a.event["type"] == "agent.started" for a in seen))
+        agent = next(a.event for a in subscriber.arrivals if a.event["type"] == "agent.started")
+        output = server.listen_to(agent["subject"])
+        since = time.time()
+        try:
+            output.wait(lambda seen: sum(a.at > since for a in seen) > count + _LATE)
+        finally:
+            output.close()
+        (ledger / "enough").touch()
+        ended(subscriber, [made["id"]])
+    finally:
+        subscriber.close()
+    words = [(a.at, w) for a in output.arrivals for w in str(a.event.get("text", "")).split()]
+    times = [(at, float(word.replace(",", "."))) for at, word in words]
+    # What was said before anybody listened came all at once.
+    return [(at - said) * 1000 for at, said in times if said > since][:count]
 
 
 def _posts(server: Server, count: int) -> tuple[list[float], list[float]]:

@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.contracts.ssh_place import SSHD, Sshd
+from tests.house.dockerd import dockerd
 
 from benchmarks.figures import Broken, Figure, Plan, median
 from benchmarks.meters import children
@@ -53,7 +54,17 @@ _REST = 0.15
 
 def measure(plan: Plan) -> list[Figure]:
     """Every start is timed beside the bare program's, in turn, because a busy machine slows all."""
-    return asyncio.run(_measure(plan))
+    with contextlib.ExitStack() as stack:
+        if not plan.tiny and _OTHERS["docker"].available() and _can_serve_containers():
+            stack.enter_context(dockerd())
+        return asyncio.run(_measure(plan))
+
+
+def _can_serve_containers() -> bool:
+    """Whether an engine of our own can be started here, where none answers."""
+    parts = ("dockerd", "docker", "containerd")
+    has_all = all(map(shutil.which, parts)) and importlib.util.find_spec("aiodocker") is not None
+    return os.geteuid() == 0 and has_all
 
 
 async def _measure(plan: Plan) -> list[Figure]:

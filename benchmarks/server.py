@@ -167,6 +167,10 @@ class Server:
         """Follow its events from now on."""
         return Subscriber(self.host, self.token)
 
+    def listen_to(self, agent_id: str) -> Subscriber:
+        """Follow what an agent says."""
+        return Subscriber(self.host, self.token, path=f"/api/agents/{agent_id}/logs")
+
 
 def ended(subscriber: Subscriber, task_ids: Iterable[str]) -> None:
     """Wait until each of the tasks has come to a stand."""

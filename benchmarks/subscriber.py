@@ -21,18 +21,21 @@ class Arrival:
 
 
 class Subscriber:
-    """Follows `/api/events/stream` in a thread until it is closed."""
+    """Follows `/api/events/stream`, or another stream, in a thread until it is closed."""
 
-    def __init__(self, host: str, token: str, after: int | None = None) -> None:
+    def __init__(
+        self, host: str, token: str, after: int | None = None, path: str = "/api/events/stream"
+    ) -> None:
         """Connect; returns once the server has begun to answer."""
         self.arrivals: list[Arrival] = []
         self._news = threading.Condition()
         self._connection = http.client.HTTPConnection(host, timeout=60)
-        path = "/api/events/stream" + ("" if after is None else f"?after={after}")
-        self._connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+        path += "" if after is None else f"?after={after}"
+        headers = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream"}
+        self._connection.request("GET", path, headers=headers)
         answer = self._connection.getresponse()
         if answer.status != 200:
-            raise OSError(f"the event stream answered {answer.status}")
+            raise OSError(f"{path} answered {answer.status}")
         self._lines = answer
         self._lines.readline()
         self._thread = threading.Thread(target=self._read, daemon=True)

@@ -164,6 +164,7 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "disk_mb": _count(1, 1_000_000_000),
     "memory_mb": _count(20, 1_000_000_000),
     "processes": _count(10, 1_000_000),
+    "cpus": _number(0.1, 10_000.0),
     "merge_method": _choice("merge", "rebase"),
     "ports": _count(0, 1000),
     "model": _text,
@@ -182,7 +183,7 @@ NEEDS_TRUST = frozenset(
         *("permissions", "permission_rules"),
         *("autonomy", "accept_at", "test_paths", "evidence", "budget_usd"),
         *("acceptance_tests", "acceptance_agent"),
-        *("disk_mb", "memory_mb", "processes"),
+        *("disk_mb", "memory_mb", "processes", "cpus"),
         *("supervisor", "embedding"),
     }
 )

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from muster.agents.base import Found
+from muster.agents.claude import ClaudeDriver
+from muster.agents.codex import CodexDriver
+from muster.agents.presets import NAMED, find_preset
 from muster.agents.program import find_program, version_of
 
 
@@ -58,3 +62,26 @@ def test_a_file_that_cannot_be_run_is_not_found(tmp_path):
     assert find_program("tool", {"PATH": "/none", "HOME": str(tmp_path)}, ["tool"]) == str(
         tmp_path / "tool"
     )
+
+
+@pytest.mark.parametrize(
+    ("version", "is_old"),
+    [
+        ("1.9.900", True), ("2.0.1", True), ("0.9", True), ("2.1.0", False), ("2.1.329", False),
+        ("2.2", False), ("10.0.0", False), ("", False),
+    ],
+)  # fmt: skip
+def test_a_program_older_than_what_was_tested_is_told_and_another_is_not(version, is_old):
+    told = Found("/p", version, tested="2.1.329").too_old()
+    assert bool(told) is is_old
+    assert version in told or not is_old
+    assert Found("/p", version).too_old() == ""
+
+
+def test_each_program_that_is_known_by_name_has_a_version_that_was_tested(tmp_path):
+    for name in ("claude", "codex", *(preset.program for preset in NAMED.values())):
+        program(tmp_path / name, "echo 0.0.1")
+    environ = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path)}
+    found = [driver.find(environ) for driver in (ClaudeDriver(), CodexDriver())]
+    found += [find_preset(preset, environ) for preset in NAMED.values()]
+    assert all("0.0.1 is older than" in one.too_old() and one.install for one in found)

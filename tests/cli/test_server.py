@@ -160,6 +160,28 @@ def test_the_doctor_says_what_is_missing_and_how_to_get_it(home: Path) -> None:
         assert check["state"] == "ok" or check["fix"] in shown
 
 
+def test_the_doctor_names_each_agent_and_says_which_program_is_too_old(
+    home: Path, tmp_path: Path
+) -> None:
+    for name, version in (("gemini", "0.1.2"), ("aider", "9.9.9")):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {version}\n")
+        (tmp_path / name).chmod(0o755)
+    done = muster(
+        home, "doctor", "--json", env={**NO_PROGRAMS, "PATH": f"{tmp_path}:/usr/bin:/bin"}
+    )
+    told = {check["name"]: check for check in json.loads(done.out)["checks"]}
+    old, new = told["agent gemini"], told["agent aider"]
+    assert (old["state"], new["state"]) == ("warn", "ok")
+    assert "0.1.2 is older than" in old["text"]
+    assert "update it: npm install -g @google/gemini-cli" in old["fix"]
+    assert "9.9.9" in new["text"]
+    for name in ("opencode", "qwen", "mini"):
+        assert (told[f"agent {name}"]["state"], told[f"agent {name}"]["text"]) == (
+            "warn",
+            "not found",
+        )
+
+
 # --- open -----------------------------------------------------------------------------------------
 
 

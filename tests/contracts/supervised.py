@@ -38,6 +38,19 @@ def box_of(record: RunDir) -> list[Path]:
     return [Path(folder) for folder in box if Path(folder).exists()]
 
 
+def is_cpu_limited(record: RunDir) -> bool:
+    """Whether the run's box has the processor controller."""
+    names = ("cpu.max", "cpu.cfs_quota_us")
+    return any((folder / name).exists() for folder in box_of(record) for name in names)
+
+
+def times_held_back(record: RunDir) -> int:
+    """How often a live run had to wait for its processor time."""
+    files = [folder / "cpu.stat" for folder in box_of(record)]
+    lines = [line.split() for f in files if f.exists() for line in f.read_text().splitlines()]
+    return max((int(value) for name, value in lines if name == "nr_throttled"), default=0)
+
+
 def zygote_of(place: Place) -> int:
     """The process id of the zygote."""
     runtime = place.runtime
@@ -178,6 +191,19 @@ class SupervisedContract(RuntimeContract):
         assert b"all" not in place.out()
         assert ended.left <= 10
         assert ended.left or not self.counts_what_is_left
+
+    @BY_THE_SHIM
+    async def test_who_wants_more_processor_time_than_it_may_have_is_held_back(
+        self, place: Place
+    ) -> None:
+        record = await place.python(
+            "print('ready', flush=True)\nwhile True: pass", limits=Limits(cpus=0.2)
+        )
+        await place.says(b"ready")
+        if not is_cpu_limited(record):
+            pytest.skip("this machine cannot limit processor time")
+        await until(lambda: times_held_back(record) > 3)
+        await place.runtime.kill(place.dir())
 
     @BY_THE_SHIM
     async def test_the_input_of_an_interactive_program_can_be_ended(self, place: Place) -> None:

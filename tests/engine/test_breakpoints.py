@@ -165,7 +165,8 @@ async def test_a_run_that_was_stopped_is_not_taken_for_cancelled_by_the_next_ser
 
 @pytest.mark.long
 async def test_a_destructive_command_stops_an_agent_that_asks_nobody(tmp_path):
-    force = running("cd . && git push --force origin main", ends=False)
+    long = "# what comes before may be long\n" * 20
+    force = running(f"{long}cd . && git push --force origin main", ends=False)
     async with town(tmp_path, {"force": force}, test_command="true") as place:
         task = await place.do("force", type="chore")
         item = task["breakpoint"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from engine.houses import git, shell, town
@@ -103,6 +105,22 @@ async def test_a_limit_that_an_agent_runs_into_decides_and_is_an_event_of_its_ta
         events = (await place.service.list_events(0, type="limit.reached"))["items"]
         assert [(e["payload"]["limit"], e["subject"]) for e in events] == [(limit, agent["id"])]
         assert all(e["payload"]["text"] and e["task_id"] == task["id"] for e in events)
+
+
+async def test_an_agent_and_its_checks_get_no_more_than_is_set(tmp_path):
+    limits = {"disk_mb": 30, "memory_mb": 300, "processes": 90, "cpus": 0.5}
+    async with town(
+        tmp_path, {"works": shell("echo x > x")}, runtime="process", test_command="true", **limits
+    ) as place:
+        task = await place.do("works", type="chore")
+        assert task["status"] == "completed", task["reason"]
+        of_agent = place.run_dir(task["agents"][0]["id"])
+        runs = [of_agent, *of_agent.glob("checks/result-*-0")]
+        assert len(runs) > 1
+        for run in runs:
+            said = json.loads((run / "spec.json").read_text())["limits"]
+            assert (said["cpus"], said["processes"]) == (0.5, 90)
+            assert (said["memory_bytes"], said["disk_bytes"]) == (300_000_000, 30_000_000)
 
 
 async def test_what_a_check_runs_into_is_told_once_as_events_of_its_task(tmp_path):

@@ -345,6 +345,22 @@ async def test_an_agent_that_cannot_start_says_so(tmp_path):
         assert "/no/such/agent" in json.dumps(task)
 
 
+async def test_a_program_that_failed_and_is_too_old_says_so(tmp_path, monkeypatch):
+    says = 'if [ "$1" = --version ]; then echo 1.0.3; else echo "unknown option $2" >&2; exit 1; fi'
+    for name in ("claude", "gemini"):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{says}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    async with town(tmp_path, {}, max_attempts=1) as place:
+        task = await place.do("claude")
+        assert (task["status"], task["agents"][0]["outcome"]) == ("failed", "crashed")
+        reason = task["agents"][0]["reason"]
+        assert "1.0.3 is older than 2.1.329, which muster was tested with" in reason
+        assert "update it: npm install -g @anthropic-ai/claude-code" in reason
+        task = await place.do("gemini")
+        assert "older than" not in task["agents"][0]["reason"]
+
+
 async def test_ports_are_leased_apart(tmp_path):
     begun = tmp_path / "begun"
     begun.mkdir()

@@ -89,6 +89,16 @@ async def test_workers_run_in_order_are_waited_for_and_their_results_are_read(he
     assert [w["errand"] for w in ended["workers"]] == ["one", "two"]
 
 
+async def test_workers_take_over_the_model_of_their_manager_unless_they_are_others(here):
+    task, token = await manager(here, model="a-model")
+    async with here.client(token) as boss:
+        await call(boss, "spawn_worker", id="same", prompt="make it")
+        await worker(boss, "other")
+    team = (await here.place.service.get_task(task["id"]))["workers"]
+    made = [await here.place.service.get_task(one["id"]) for one in team]
+    assert [(one["errand"], one["model"]) for one in made] == [("same", "a-model"), ("other", None)]
+
+
 async def test_the_same_call_again_gives_the_same_worker_and_its_name_no_other_errand(here):
     _, token = await manager(here)
     async with here.client(token) as boss:

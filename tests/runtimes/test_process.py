@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contracts.runtime import READY, Place
-from contracts.supervised import SupervisedContract, box_of
+from contracts.supervised import SupervisedContract, box_of, is_cpu_limited
 from muster.runtimes.cgroups import limited
 from muster.runtimes.process import ProcessRuntime
 
@@ -22,6 +22,7 @@ class TestProcessRuntime(SupervisedContract):
         record = await place.shell(f"{READY} read x", interactive=True)
         await place.says(b"ready")
         assert ("memory" in limited()) == self.limits_memory(record)
+        assert ("cpu" in limited()) == is_cpu_limited(record)
         assert ("pids" in limited()) == any((f / "pids.max").exists() for f in box_of(record))
         await place.runtime.end_input(place.dir())
 

@@ -39,6 +39,30 @@ def test_an_ordinary_change_has_nothing_against_it() -> None:
     assert found(added={"src/a.py": "x = 1\n"}, result={"status": "completed"}) == {}
 
 
+@pytest.mark.parametrize(
+    ("path", "target", "leads_out"),
+    [
+        ("keys", "/root/.ssh", True),
+        ("a/b/up", "../../..", True),
+        ("up", "..", True),
+        ("a/x", "b/../../../other/x", True),
+        ("a/x", "../b/x", False),
+        ("x", "src/a.py", False),
+        ("x", "..name", False),
+    ],
+)
+def test_a_link_that_leads_out_of_the_repository_is_shown_to_a_person(
+    path: str, target: str, leads_out: bool
+) -> None:
+    link = Changed(path, "added", 1, link=True)
+    codes = found(changed=(link,), added={path: target})
+    assert (codes.get("change.link") is not None) is leads_out
+    if leads_out:
+        assert codes["change.link"].severity is Severity.ASK
+        assert codes["change.link"].evidence["paths"] == [path]
+    assert found(changed=(Changed(path, "added", 1),), added={path: target}) == {}
+
+
 def test_a_claim_of_success_without_a_change_is_refused() -> None:
     assert found(changed=())["change.none"].severity is Severity.VETO
 

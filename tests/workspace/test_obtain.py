@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import http.server
 import os
+import shutil
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from contracts.ssh_place import Sshd
 from engine.houses import commit, git, make_repo
 from muster.domain.errors import GitFailed, Invalid
 from muster.workspace.obtain import Credentials, is_url, obtain
@@ -137,6 +140,38 @@ def test_a_key_is_named_to_ssh_alone_and_no_other_is_tried(
     assert "/agent" not in said
     assert (folder / "a.txt").exists()
     assert str(key) not in git(folder, "config", "--local", "--list")
+
+
+@pytest.mark.needs_sshd
+def test_a_key_opens_a_real_server_and_another_key_does_not(
+    origin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = Sshd(Path(tempfile.mkdtemp(prefix="mu-")))
+    box.start()
+    try:
+        known, ssh = tmp_path / "known_hosts", tmp_path / "bin" / "ssh"
+        known.write_text(f"[127.0.0.1]:{box.port} {box.host_key}\n")
+        ssh.parent.mkdir()
+        (ssh.parent / "git").symlink_to(str(shutil.which("git")))
+        # The person's own file of known hosts is found by the user, not by HOME.
+        real = f"{shutil.which('ssh')} -F none -o UserKnownHostsFile={known}"
+        ssh.write_text(f'#!/bin/sh\nexec {real} "$@"\n')
+        ssh.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{ssh.parent}:{os.environ['PATH']}")
+        url = f"ssh://{box.host.user}@127.0.0.1:{box.port}{origin}"
+        no_key = box.folder / "host"
+        with pytest.raises(GitFailed) as no:
+            obtain(tmp_path / "projects", url, "main", Credentials(key=no_key), os.environ)
+        assert "--ssh-key" in no.value.hint
+        key = box.folder / "own"
+        folder, _ = obtain(tmp_path / "projects", url, "main", Credentials(key=key), os.environ)
+        assert (folder / "a.txt").read_text() == "a\n"
+        new = commit(origin, {"b.txt": "b\n"})
+        obtain(tmp_path / "projects", url, "main", Credentials(key=key), os.environ)
+        assert git(folder, "rev-parse", "main") == new
+    finally:
+        box.stop()
+        shutil.rmtree(box.folder)
 
 
 def test_naming_it_again_brings_what_is_new_and_leaves_what_is_ones_own(

@@ -151,7 +151,7 @@ def _preset(given: Mapping[str, Any]) -> AcpPreset:
     name = options.text(given, "preset")
     if name and name not in ACP_PRESETS:
         raise Invalid(f"there is no preset '{name}'", hint=f"presets: {', '.join(ACP_PRESETS)}")
-    return ACP_PRESETS.get(name, AcpPreset("", "", ()))
+    return ACP_PRESETS.get(name, AcpPreset("", "", "", ()))
 
 
 def _refused(given: Mapping[str, Any], preset: AcpPreset) -> tuple[str, ...]:

@@ -58,6 +58,7 @@ class AcpPreset:
 
     name: str
     install: str
+    tested: str
     command: tuple[str, ...]
     keys: tuple[str, ...] = ()
     pass_env: tuple[str, ...] = ()
@@ -89,6 +90,7 @@ def _gemini_settings(sign_in: str) -> str:
 _GEMINI = AcpPreset(
     name="gemini",
     install="npm install -g @google/gemini-cli, then `gemini` once to sign in",
+    tested="0.61.0",
     command=("gemini", "--acp"),
     keys=("GEMINI_API_KEY",),
     pass_env=("GEMINI_API_KEY", "GOOGLE_GEMINI_BASE_URL", *_PROXIES),
@@ -130,6 +132,7 @@ _GEMINI = AcpPreset(
 _OPENCODE = AcpPreset(
     name="opencode",
     install="npm install -g opencode-ai, then `opencode auth login`",
+    tested="1.18.33",
     command=("opencode", "acp"),
     keys=("OPENCODE_CONFIG", "OPENCODE_CONFIG_CONTENT", "OPENAI_API_KEY", "ANTHROPIC_API_KEY"),
     pass_env=(
@@ -154,6 +157,7 @@ _OPENCODE = AcpPreset(
 _QWEN = AcpPreset(
     name="qwen",
     install="npm install -g @qwen-code/qwen-code (node 22), then `qwen` once to sign in",
+    tested="0.24.4",
     command=("qwen", "--acp"),
     keys=("OPENAI_API_KEY",),
     pass_env=("OPENAI_API_KEY", "OPENAI_BASE_URL", *_PROXIES),

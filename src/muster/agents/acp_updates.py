@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from muster.agents.base import Fact
-from muster.agents.said import one_line, readable, small, subject
+from muster.agents.said import one_line, readable, small, subject, used_on
 from muster.agents.stream_json_values import deep, entries, mapping, word
 
 Update = Mapping[str, Any]
@@ -74,7 +74,9 @@ class Updates:
         if not known.get(_TOLD) and _is_whole(call):
             call[_TOLD] = True
             tool, summary = self.named(call)
-            yield Fact("tool_started", {"tool": tool, "id": number, "summary": summary})
+            on = used_on(mapping(call.get("rawInput")) or {"title": word(call.get("title"))})
+            data = {"tool": tool, "id": number, "summary": summary, "subject": on}
+            yield Fact("tool_started", data)
         self._calls[number] = call
         if call.get("status") in _OVER:
             yield from self._finished(number, call)

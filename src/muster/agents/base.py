@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,8 +108,9 @@ class Fact:
 
     `kind` is one of: session, text, thought, plan, tool_started, tool_finished, file, permission,
     usage, rate_limit, retry, error, finished, raw. `data` is small and JSON-like: `text` {text};
-    `plan` {steps: [{text, status}]}; `tool_started` {tool, id, summary}; `tool_finished` {tool, id,
-    ok, summary}; `file` {path, action}; `usage` {input_tokens, output_tokens, cost_usd} as totals
+    `plan` {steps: [{text, status}]}; `tool_started` {tool, id, summary, subject}, the last word for
+    word what it is used on, empty when that is too long; `tool_finished` {tool, id, ok, summary};
+    `file` {path, action}; `usage` {input_tokens, output_tokens, cost_usd} as totals
     of the run so far; `rate_limit` {retry_at}; `retry` {text, status, delay_seconds}, when the
     service failed and is asked again; `session` {session_id, model}. `permission` {id,
     tool, summary, input, subject, options} waits for `Session.answer`: `input` is shortened for
@@ -221,12 +223,28 @@ class Session(Reader, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Whether a program is here and signed in, for `muster doctor`."""
+    """Whether a program is here and signed in, for `muster doctor`.
+
+    `tested` is the version that its driver was measured with, `install` how to get a newer one.
+    """
 
     path: str | None
     version: str = ""
     signed_in: bool | None = None
     hint: str = ""
+    tested: str = ""
+    install: str = ""
+
+    def too_old(self) -> str:
+        """That it is older than what was tested, in words; empty when it is not, or unknown."""
+        if not self.version or not _numbers(self.version) < _numbers(self.tested):
+            return ""
+        return f"{self.version} is older than {self.tested}, which muster was tested with"
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The version up to its second dot: what comes after it seldom breaks anything."""
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
 
 
 class Driver(Protocol):

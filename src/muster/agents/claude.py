@@ -118,7 +118,7 @@ class ClaudeDriver:
             return Found(None, hint=INSTALL)
         signed_in = _signed_in(environ)
         hint = "" if signed_in else f"run `claude` once to sign in, or set {CREDENTIALS[0]}"
-        return Found(path, version_of(path, environ), signed_in, hint)
+        return Found(path, version_of(path, environ), signed_in, hint, TESTED, INSTALL)
 
     def launch(self, job: Job) -> Launch:
         """The command for a job; see the facts above for each flag."""

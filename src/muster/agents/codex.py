@@ -98,7 +98,7 @@ class CodexDriver:
         login = _login(environ)
         signed_in = _own_key(environ) or (login is not None and (login / _LOGIN).is_file())
         hint = "" if signed_in else f"run `codex login`, or set {CREDENTIALS[0]}"
-        return Found(path, version_of(path, environ), signed_in, hint)
+        return Found(path, version_of(path, environ), signed_in, hint, TESTED, INSTALL)
 
     def launch(self, job: Job) -> Launch:
         """The app-server; everything about the job is said over its standard input."""

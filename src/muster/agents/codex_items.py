@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from muster.agents.base import Fact
-from muster.agents.said import one_line, readable
+from muster.agents.said import one_line, readable, used_on
 from muster.agents.stream_json_values import count, deep, entries, mapping, word
 
 Item = Mapping[str, Any]
@@ -46,7 +46,8 @@ def started(item: Item, root: str) -> Iterator[Fact]:
     """An item that is a use of a tool begins."""
     tool, words = summary(item, root)
     if tool:
-        data = {"tool": tool, "id": one_line(word(item.get("id"))), "summary": words}
+        number = one_line(word(item.get("id")))
+        data = {"tool": tool, "id": number, "summary": words, "subject": used_on(item)}
         yield Fact("tool_started", data)
 
 

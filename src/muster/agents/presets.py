@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from muster.agents.acp_presets import ACP_PRESETS
-from muster.agents.base import Found
+from muster.agents.base import Driver, Found
 from muster.agents.mini import COMMAND
 from muster.agents.program import find_program, version_of
 
@@ -34,6 +34,7 @@ class Preset:
     driver: str
     program: str
     install: str
+    tested: str
     options: Mapping[str, Any]
 
 
@@ -45,6 +46,7 @@ PRESETS: Mapping[str, Preset] = {
             driver="command",
             program="aider",
             install="pip install aider-chat",
+            tested="0.86.2",
             options={
                 "command": [
                     *("aider", "--message-file", "{prompt_file}", "--edit-format", "diff"),
@@ -65,6 +67,7 @@ PRESETS: Mapping[str, Preset] = {
             driver="command",
             program="mini",
             install="pip install mini-swe-agent mcp==2.3.0",
+            tested="2.4.6",
             options={
                 "command": ["sh", "-c", COMMAND, "mini"],
                 "model_args": ["-m", "{model}"],
@@ -85,7 +88,12 @@ NAMED: Mapping[str, Preset] = {
     **{name: replace(known, options={"preset": name}) for name, known in PRESETS.items()},
     **{
         known.name: Preset(
-            known.name, "acp", known.command[0], known.install, {"preset": known.name}
+            known.name,
+            "acp",
+            known.command[0],
+            known.install,
+            known.tested,
+            {"preset": known.name},
         )
         for known in ACP_PRESETS.values()
     },
@@ -98,4 +106,13 @@ def find_preset(preset: Preset, environ: Mapping[str, str]) -> Found:
     path = find_program(preset.program, environ)
     if path is None:
         return Found(None, hint=preset.install)
-    return Found(path, version_of(path, environ))
+    version = version_of(path, environ)
+    return Found(path, version, tested=preset.tested, install=preset.install)
+
+
+def found_of(driver: Driver, options: Mapping[str, Any], environ: Mapping[str, str]) -> Found:
+    """What is known of the program that a driver runs with these options."""
+    if driver.name not in {"acp", "command"}:
+        return driver.find(environ)
+    preset = NAMED.get(str(options.get("preset", "")))
+    return Found(None) if preset is None else find_preset(preset, environ)

@@ -103,6 +103,11 @@ def small(value: Any, depth: int = 4, longest: int = 2000) -> Any:
             return "…"
 
 
+def used_on(given: Mapping[str, Any], root: str = "") -> str:
+    """The same as `subject`, made fit to be kept and shown; empty where it is too long."""
+    return readable(subject(given, root) or "", SUBJECT)
+
+
 def subject(given: Mapping[str, Any], root: str = "") -> str | None:
     """What a tool is to be used on, word for word: its command, else its path, else all of it.
 

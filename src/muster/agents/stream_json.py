@@ -21,7 +21,7 @@ from typing import Any
 
 from muster.agents.base import Ending, Fact
 from muster.agents.endings import by_why, status_words
-from muster.agents.said import Lines, one_line, readable
+from muster.agents.said import Lines, one_line, readable, used_on
 from muster.agents.stream_json_end import End
 from muster.agents.stream_json_values import count, deep, entries, mapping, money, word
 from muster.domain.agent import Outcome, Usage
@@ -127,7 +127,8 @@ class StreamJsonReader:
             summary = self._summary(tool, given)
             number = one_line(word(block.get("id")))
             _remember(self._tools, number, (tool, summary, given))
-            yield Fact("tool_started", {"tool": tool, "id": number, "summary": summary})
+            data = {"tool": tool, "id": number, "summary": summary, "subject": used_on(given)}
+            yield Fact("tool_started", data)
 
     def _user(self, event: Mapping[str, Any]) -> Iterator[Fact]:
         created = deep(event, "tool_use_result", "type") == "create"

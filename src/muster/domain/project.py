@@ -50,6 +50,7 @@ class ProjectSettings:
     disk_mb: int = 20_000
     memory_mb: int = 8_000
     processes: int = 512
+    cpus: float | None = None
     merge_method: str = "merge"
     ports: int = 10
     model: str | None = None

@@ -28,6 +28,7 @@ from muster.engine.order import (
     private,
     seconds_of,
 )
+from muster.engine.outdated import outdated
 from muster.engine.overseer import Overseer
 from muster.engine.own_settings import follow_branch, untrusted
 from muster.engine.post import delivered
@@ -44,6 +45,7 @@ from muster.engine.tools import (
     program_of,
     project_and_purse,
 )
+from muster.engine.tried import Tries, own_of
 from muster.engine.watch import Watch
 from muster.failpoint import failpoint
 from muster.own_file import OwnFile
@@ -152,7 +154,8 @@ async def run(tools: Tools, task: Task) -> Task:
     follower = Follower(runtime, run_dir, tools.wish(task.id))
     reader = driver.reader(wanted)
     budget = budget_of(job, options)
-    watch = Watch(tools, task, agent, driver, reader, follower, overseer, budget)
+    tries = Tries(tools, job, agent, own_of(tools, job, wanted, workspace))
+    watch = Watch(tools, task, agent, driver, reader, follower, overseer, tries, budget)
     if wanted.ask:
         watch.seconds = seconds_of(job, options)
     try:
@@ -163,10 +166,10 @@ async def run(tools: Tools, task: Task) -> Task:
         await told
     await in_thread(bring_home, run_dir)
     if ending.outcome not in {Outcome.COMPLETED, Outcome.CANCELLED, Outcome.HELD}:
-        why = await in_thread(
-            kept_out, runtime, run_dir, job.project, tools.settings.environ, exit_.code
-        )
-        ending = replace(ending, reason="; ".join(filter(None, (ending.reason, why))))
+        environ = tools.settings.environ
+        why = await in_thread(kept_out, runtime, run_dir, job.project, environ, exit_.code)
+        old = await in_thread(outdated, runtime, driver, options, environ, ending.outcome)
+        ending = replace(ending, reason="; ".join(filter(None, (ending.reason, why, old))))
     return await _ended(tools, task, watch, ending, exit_)
 
 

@@ -27,7 +27,8 @@ AT_ONCE = 2
 def as_changes(found: Iterable[Change]) -> Changes:
     """What git says has changed, as evidence."""
     return tuple(
-        Changed(c.path, c.status, c.added, c.removed, c.old_path, c.binary, c.size) for c in found
+        Changed(c.path, c.status, c.added, c.removed, c.old_path, c.binary, c.size, c.link)
+        for c in found
     )
 
 

@@ -234,4 +234,7 @@ def counted(tx: Tx, task_id: str, rules: Ruleset) -> dict[str, int]:
 def _call(data: Mapping[str, Any]) -> tuple[str, str]:
     """A call of a tool as (tool, what with); drivers begin their words with the tool's name."""
     tool, words = str(data.get("tool", "")), str(data.get("summary", ""))
+    on = str(data.get("subject", ""))
+    if on and not on.startswith("{"):
+        return tool, on  # whole, where the words are cut for a line
     return tool, words.removeprefix(tool).strip()

@@ -16,11 +16,11 @@ from muster.domain.agent import Agent
 from muster.domain.errors import Invalid
 from muster.domain.project import Project, ProjectSettings
 from muster.domain.task import Autonomy, Task
-from muster.engine.hints import Hints
 from muster.engine.turns import Turns
 from muster.own_file import OWN_FILE, OwnFile, parse_own_file
 from muster.runtimes.base import Limits, Runtime
 from muster.runtimes.choice import Usual, choose
+from muster.runtimes.hints import Hints
 from muster.settings import Settings, resolve
 from muster.store import agents, projects
 from muster.store.base import Store, Tx
@@ -255,6 +255,7 @@ def limits_of(job: Job, wall_seconds: float) -> Limits:
         processes=own.processes,
         memory_bytes=own.memory_mb * _MB,
         disk_bytes=own.disk_mb * _MB,
+        cpus=own.cpus,
     )
 
 

@@ -18,6 +18,7 @@ from muster.engine.overseer import Overseer
 from muster.engine.permit import Permits
 from muster.engine.ran_into import LIMIT, MOST_REFUSALS, REFUSED, limits_reached
 from muster.engine.tools import Tools
+from muster.engine.tried import Tries
 from muster.failpoint import failpoint
 from muster.runtimes.base import Exit, Why
 from muster.runtimes.refusals import read_refusals
@@ -46,6 +47,7 @@ class Watch:
     reader: Reader
     follower: Follower
     overseer: Overseer
+    tries: Tries
     budget: float | None = None
     purse: Purse | None = None
     seconds: float | None = None
@@ -88,6 +90,7 @@ class Watch:
             await self._report()
             await self._tell_words()
             await self._tell_refusals()
+            await self.tries.tell()
             await self._enforce()
         exit_ = self.follower.exit
         await self._tell_limits(exit_)
@@ -102,6 +105,7 @@ class Watch:
     def _take(self, fact: Fact) -> None:
         self._heard_at = time.monotonic()
         self.overseer.hear(fact)
+        self.tries.hear(fact)
         data = fact.data
         if fact.kind == "retry":
             self._trouble = (data, self.tools.clock())

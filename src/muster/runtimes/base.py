@@ -28,8 +28,8 @@ class Limits:
 
     `head_bytes` and `tail_bytes` are kept of each output stream; what lies between is dropped and
     said so. `file_bytes` is the most of one file, `disk_bytes` of all that the run writes into its
-    folders; what was there before does not count. `memory_bytes` and `processes` act where the
-    machine's cgroups allow it; `cpus`, the time of so many processors, in a container only.
+    folders; what was there before does not count. `memory_bytes`, `processes` and `cpus`, the time
+    of so many processors, act where the machine's cgroups allow it, and in a container.
     """
 
     wall_seconds: float = 7200.0

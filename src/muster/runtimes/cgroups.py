@@ -18,7 +18,9 @@ from muster.runtimes.layout import read_text
 
 _SHIMS = "shims"
 _HOUSE = "muster"
-_CONTROLLERS = frozenset({"memory", "pids"})
+_CONTROLLERS = frozenset({"memory", "pids", "cpu"})
+_PERIOD = 100_000
+"""Microseconds in which a box may use its processor time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def settle(*, nested: bool) -> Boxes:
 
 
 def limited() -> frozenset[str]:
-    """Which of `memory` and `pids` boxes can limit here, as far as it shows without making one."""
+    """Which controllers boxes can have here, as far as it shows without making one."""
     own, found = _own(), set[str]()
     for mount, kind, options in _mounts():
         if kind == "cgroup2":
@@ -151,7 +153,9 @@ def open_box(box: Iterable[str]) -> None:
         _make(folder)
 
 
-def limit(box: Iterable[str], memory: int | None, processes: int) -> None:
+def limit(
+    box: Iterable[str], memory: int | None, processes: int, cpus: float | None = None
+) -> None:
     """Set a box's limits, as far as its controllers are there."""
     limits = {"pids.max": str(processes)}
     if memory is not None:
@@ -161,6 +165,9 @@ def limit(box: Iterable[str], memory: int | None, processes: int) -> None:
             "memory.limit_in_bytes": str(memory),
             "memory.memsw.limit_in_bytes": str(memory),
         }
+    if cpus is not None:
+        quota = str(int(cpus * _PERIOD))
+        limits |= {"cpu.max": f"{quota} {_PERIOD}", "cpu.cfs_quota_us": quota}
     for folder in box:
         for name, value in limits.items():
             _write(f"{folder}/{name}", value)

@@ -51,7 +51,8 @@ def configuration(
             "LogConfig": {"Type": "none"},
             "Memory": memory,
             "MemorySwap": memory,
-            "NanoCpus": int((limits.cpus or 0) * 1e9),
+            # The engine refuses more than there are.
+            "NanoCpus": int(min(limits.cpus or 0, os.cpu_count() or 1) * 1e9),
             "PidsLimit": limits.processes + _ITS_OWN,
             "Tmpfs": {path: f"{_MOUNTED},size={size}" for path, size in _TMPFS.items()},
             "Mounts": [

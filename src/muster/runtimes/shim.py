@@ -192,7 +192,12 @@ class Keeper:
         the pipes until `Shim` reads them.
         """
         order, limits = self.order, self.order.limits
-        cgroups.limit(self.cradle.traces.box, limits["memory_bytes"], limits["processes"])
+        cgroups.limit(
+            self.cradle.traces.box,
+            limits["memory_bytes"],
+            limits["processes"],
+            limits.get("cpus"),
+        )
         said = self.embryo.become(
             order.argv, order.cwd, self.environment(), limits["file_bytes"], self.cage()
         )

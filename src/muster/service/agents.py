@@ -21,7 +21,7 @@ PAGE_BYTES = 65_536
 MOST_BYTES = 1_048_576
 WORD_BYTES = 64_000
 MOST_WORDS = 100
-_LOOK_AGAIN = 1.0
+_LOOK_AGAIN, _LOOK_OFTEN = 1.0, 0.05
 
 
 class Agents(Desk):
@@ -122,11 +122,21 @@ class Agents(Desk):
             await self._grown(run, position, seen)
 
     async def _grown(self, run: RunDir, position: int, seen: int) -> None:
-        """Wait until the log is longer or the store has news."""
-        for _ in range(int(_LOOK_AGAIN / 0.05)):
+        """Wait until the log may be longer or the store has news, which the kernel tells if it can.
+
+        A run that is just being made has no folder to be told of yet.
+        """
+        with self._own.hints.of([run.path], grows=True) as came:
             if self._store.feed.rev > seen or await asyncio.to_thread(run.log_size) > position:
                 return
-            await self._store.feed.wait(seen, 0.05)
+            patience = _LOOK_AGAIN if came.sees else _LOOK_OFTEN
+            news = asyncio.ensure_future(self._store.feed.wait(seen, patience))
+            grown = asyncio.ensure_future(came.wait())
+            try:
+                await asyncio.wait((news, grown), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                news.cancel()
+                grown.cancel()
 
     async def kill_agent(self, agent_id: str) -> dict[str, Any]:
         """Stop an agent; its task is cancelled.

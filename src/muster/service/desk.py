@@ -8,6 +8,7 @@ from typing import Any
 
 from muster.domain.task import Task
 from muster.runtimes.choice import Usual
+from muster.runtimes.hints import Hints
 from muster.service import shapes
 from muster.service.screens import Screens
 from muster.settings import Settings, resolve
@@ -27,7 +28,7 @@ class Belongings:
     engine of this process does, `usual` where runs go that name no place, once that is known,
     `clear_away` has it remove what is left over, and `at_work` keeps what an agent has made so far;
     `sizes` remembers how large a task's change is, by commit. `rules` are those of breakpoints, of
-    all projects.
+    all projects, `hints` the kernel's, of what grows.
     """
 
     settings: Settings
@@ -46,6 +47,7 @@ class Belongings:
     at_work: Callable[[Task], Awaitable[NewCheckpoint]]
     rules: RuleBook
     screens: Screens = field(default_factory=lambda: Screens({}))
+    hints: Hints = field(default_factory=Hints)
     sizes: dict[tuple[str, str, str], dict[str, int]] = field(default_factory=dict)
 
 

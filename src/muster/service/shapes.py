@@ -300,6 +300,7 @@ _TOLD = {
     "agent.starting": ("note", "Attempt {attempt} given to {driver} ({runtime})"),
     "workspace.opened": ("note", "Workspace made ({backend}) at {commit}"),
     "mailbox.refused": ("fail", "Not taken from the mailbox: {file}. {why}"),
+    "containment.tried": ("wait", "{text}"),
     "network.refused": ("fail", "Not reached: {host} {port}. {why}"),
     "settings.untrusted": (
         "wait",

@@ -23,7 +23,8 @@ TAIL = 4096
 class Changed:
     """One changed path: `status` is added, modified, deleted or renamed (then with `old_path`).
 
-    `added` and `removed` count lines; `size` is the new size in bytes when known, else 0.
+    `added` and `removed` count lines; `size` is the new size in bytes when known, else 0. `link`:
+    it is a symbolic link now.
     """
 
     path: str
@@ -33,6 +34,7 @@ class Changed:
     old_path: str | None = None
     binary: bool = False
     size: int = 0
+    link: bool = False
 
     @property
     def paths(self) -> tuple[str, ...]:

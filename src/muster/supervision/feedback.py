@@ -15,6 +15,7 @@ _INSTRUCTIONS: Mapping[str, str] = {
     "change.none": "Make the change in the files of the working directory; words are not enough.",
     "change.conflict_markers": "Resolve every conflict marker.",
     "change.secret": "Take secrets out of the files; read them from the environment instead.",
+    "change.link": "Remove the links that lead out of the repository.",
     "change.nested_repository": "Remove the repository that was made inside this one.",
     "change.path": "Use ordinary file names only, and none under .git.",
     "tests.broken": "Make these tests pass again without changing, skipping or deleting them.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
@@ -91,6 +92,7 @@ def validate(
         *about_agent(outcome, ending_reason, structured_result),
         *_amount(outcome, changed),
         *_places(changed, allowed),
+        *_links(changed, added or {}),
         *_nested({*nested_repos, *_bare(changed)}),
         *_contents(added or {}),
         *_stubs(added or {}, test_paths),
@@ -148,6 +150,22 @@ def _places(changed: Changes, allowed: tuple[str, ...]) -> Iterator[Finding]:
     if outside:
         text = f"The change goes beyond the paths of the task: {_some(outside)}."
         yield Finding("plan.outside", Severity.ASK, text, {"paths": _listed(outside)})
+
+
+def _links(changed: Changes, added: Mapping[str, str]) -> Iterator[Finding]:
+    """Links out of the repository: what is behind them is another thing on each machine."""
+    targets = {change.path: added.get(change.path, "") for change in changed if change.link}
+    found = [path for path, target in sorted(targets.items()) if _leads_out(path, target)]
+    if found:
+        text = f"The change holds links that lead out of the repository: {_some(found)}."
+        yield Finding("change.link", Severity.ASK, text, {"paths": _listed(found)})
+
+
+def _leads_out(path: str, target: str) -> bool:
+    if target.startswith("/"):
+        return True
+    whole = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+    return whole == ".." or whole.startswith("../")
 
 
 def _odd(path: str) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from muster.agents.base import Driver, Found
+from muster.agents.presets import NAMED, find_preset
 from muster.domain.errors import MusterError
 from muster.runtimes import cgroups
 from muster.runtimes.base import Runtime
@@ -166,15 +167,16 @@ def _usual(home: Path) -> Check:
 
 def _limits() -> Check:
     """What keeps each run small in the places of this machine."""
-    names = {"memory": "memory", "pids": "processes"}
+    names = {"memory": "memory", "pids": "processes", "cpu": "processor time (cpus)"}
     can = cgroups.limited()
-    lacking = " and ".join(name for key, name in names.items() if key not in can)
+    lacking = ", ".join(name for key, name in names.items() if key not in can)
     disk = "what it writes into its own folders is counted now and then (disk_mb)"
     if lacking:
         text = f"{lacking} of a run not limited, as no cgroup for that may be written to; {disk}"
         fix = "run the server as root, or as a service with Delegate=yes"
         return _check("limits", "warn", text, fix)
-    return _check("limits", "ok", f"memory and processes of a run by cgroups; {disk}")
+    text = f"memory, processes and processor time of a run by cgroups; {disk}"
+    return _check("limits", "ok", text)
 
 
 def _workspaces(settings: Settings) -> Iterator[Check]:
@@ -214,8 +216,10 @@ def _driver(name: str, found: Found) -> Check:
         return _check(f"agent {name}", "warn", "not found", found.hint)
     signed = {True: "signed in", False: "not signed in", None: ""}[found.signed_in]
     parts = [found.version, found.path, signed]
-    state = "warn" if found.signed_in is False else "ok"
-    return _check(f"agent {name}", state, ", ".join(filter(None, parts)), found.hint)
+    old = found.too_old()
+    state = "warn" if old or found.signed_in is False else "ok"
+    fix = "; ".join(filter(None, (f"update it: {found.install}" if old else "", found.hint)))
+    return _check(f"agent {name}", state, ", ".join(filter(None, [*parts, old])), fix)
 
 
 def _agents(settings: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
@@ -226,6 +230,10 @@ def _agents(settings: Settings, environ: Mapping[str, str]) -> Iterator[Check]:
         return _driver(name, driver.find(environ))
 
     yield from _of("agents", home, look)
+    named = [preset for name, preset in sorted(NAMED.items()) if name not in settings.agents]
+    with ThreadPoolExecutor() as pool:
+        found = pool.map(lambda preset: find_preset(preset, environ), named)
+        yield from (_driver(p.name, one) for p, one in zip(named, found, strict=True))
     for name, options in sorted(settings.agents.items()):
         yield _own_agent(name, options, drivers, environ)
 

@@ -77,6 +77,7 @@ class House:
                 clear_away=lambda: sweep_all(self.tools),
                 at_work=lambda task: at_work(self.tools, task),
                 rules=self.tools.rules,
+                hints=self.tools.hints,
             )
         )
 

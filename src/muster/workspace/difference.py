@@ -13,6 +13,7 @@ DIFF = ("diff-tree", "-r", "--no-ext-diff", "--no-textconv", "--ignore-submodule
 ABSENT = "000000"
 """The mode of what is not there."""
 
+_LINK = "120000"
 _STATUS = {"A": "added", "M": "modified", "D": "deleted", "R": "renamed", "T": "modified"}
 _MOST_DERIVED = 1024 * 1024
 """Bytes of a listing. A longer one is quicker made by git than here."""
@@ -23,7 +24,7 @@ class Change:
     """One changed path: `status` is added, modified, deleted or renamed (then with `old_path`).
 
     `added` and `removed` count lines; a `binary` file has none, and instead its new `size` in
-    bytes. Names that are no UTF-8 hold surrogate escapes.
+    bytes. `link`: it is a symbolic link now. Names that are no UTF-8 hold surrogate escapes.
     """
 
     path: str
@@ -33,6 +34,7 @@ class Change:
     removed: int
     binary: bool
     size: int = 0
+    link: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +99,15 @@ def _parse(out: bytes) -> Difference:
     fields = out.split(b"\0")
     found: list[Entry] = []
     kinds: dict[str, str] = {}
+    links: set[str] = set()
     at = 0
     while fields[at].startswith(b":"):
         how = fields[at].decode("ascii")[1:].split(" ")
         paths = [os.fsdecode(path) for path in fields[at + 1 : at + (3 if how[4][0] == "R" else 2)]]
         found.extend(_entries(how, paths))
         kinds[paths[-1]] = _STATUS[how[4][0]]
+        if how[1] == _LINK:
+            links.add(paths[-1])
         at += 1 + len(paths)
     changed: list[Change] = []
     while fields[at]:
@@ -110,7 +115,7 @@ def _parse(out: bytes) -> Difference:
         added, removed, old, path = said
         binary = added == "-"
         lines = (0, 0) if binary else (int(added), int(removed))
-        changed.append(Change(path, old, kinds[path], *lines, binary))
+        changed.append(Change(path, old, kinds[path], *lines, binary, link=path in links))
     found.sort(key=lambda entry: os.fsencode(entry.path))
     return Difference(tuple(found), tuple(changed), b"\0".join(fields[at + 1 :]))
 

@@ -1,4 +1,4 @@
-"""Hints that something was put into a folder, from the kernel where it gives them (inotify).
+"""Hints that something was put into a folder, or grew there, from the kernel (inotify).
 
 One descriptor serves all folders of the house. A hint may be missed or come for nothing: whoever
 waits for one looks again after a while all the same.
@@ -16,10 +16,17 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-_MOVED_TO, _CLOSE_WRITE, _OVERFLOW = 0x80, 0x8, 0x4000
-_ONLY_FOLDERS, _NO_LINKS = 0x01000000, 0x02000000
-_WANTED = _MOVED_TO | _CLOSE_WRITE | _ONLY_FOLDERS | _NO_LINKS
+_MODIFY, _CLOSE_WRITE, _MOVED_TO, _CREATE, _OVERFLOW = 0x2, 0x8, 0x80, 0x100, 0x4000
+_ONLY_FOLDERS, _NO_LINKS, _AND_BEFORE = 0x01000000, 0x02000000, 0x20000000
+_WANTED = _MOVED_TO | _CLOSE_WRITE | _ONLY_FOLDERS | _NO_LINKS | _AND_BEFORE
+_GROWS = _WANTED | _MODIFY | _CREATE
 _HEAD = struct.Struct("iIII")
+
+
+class Came(asyncio.Event):
+    """That something came; `sees` says whether the kernel will tell, so that nobody has to look."""
+
+    sees = False
 
 
 class Hints:
@@ -27,20 +34,27 @@ class Hints:
 
     def __init__(self) -> None:
         self._fd: int | None = None
-        self._waiting: dict[int, asyncio.Event] = {}
+        self._waiting: dict[int, set[Came]] = {}
 
     @contextlib.contextmanager
-    def of(self, folders: Sequence[Path]) -> Iterator[asyncio.Event]:
-        """An event that is set when something comes into one of these; a hint, no promise."""
-        came = asyncio.Event()
-        watches = [number for folder in folders if (number := self._watch(folder)) is not None]
-        self._waiting |= dict.fromkeys(watches, came)
+    def of(self, folders: Sequence[Path], *, grows: bool = False) -> Iterator[Came]:
+        """An event that is set when something comes into one of these; a hint, no promise.
+
+        `grows`: also when a file there grows.
+        """
+        came = Came()
+        wanted = _GROWS if grows else _WANTED
+        watches = [n for folder in folders if (n := self._watch(folder, wanted)) is not None]
+        came.sees = len(watches) == len(folders)
+        for number in watches:
+            self._waiting.setdefault(number, set()).add(came)
         try:
             yield came
         finally:
             for number in watches:
-                self._waiting.pop(number, None)
-                if self._fd is not None:
+                others = self._waiting.get(number, set())
+                others.discard(came)
+                if not others and self._waiting.pop(number, None) is not None and self._fd:
                     _libc().inotify_rm_watch(self._fd, number)
 
     def close(self) -> None:
@@ -50,11 +64,11 @@ class Hints:
             os.close(self._fd)
             self._fd = None
 
-    def _watch(self, folder: Path) -> int | None:
+    def _watch(self, folder: Path, wanted: int) -> int | None:
         fd = self._opened()
         if fd is None:
             return None
-        number = int(_libc().inotify_add_watch(fd, os.fsencode(folder), _WANTED))
+        number = int(_libc().inotify_add_watch(fd, os.fsencode(folder), wanted))
         return number if number >= 0 else None
 
     def _opened(self) -> int | None:
@@ -72,10 +86,10 @@ class Hints:
             while at < len(data):
                 number, mask, _, length = _HEAD.unpack_from(data, at)
                 at += _HEAD.size + length
-                told = self._waiting if mask & _OVERFLOW else (number,)
+                told = list(self._waiting) if mask & _OVERFLOW else [number]
                 for each in told:
-                    if each in self._waiting:
-                        self._waiting[each].set()
+                    for came in self._waiting.get(each, ()):
+                        came.set()
 
 
 @functools.cache
