@@ -64,7 +64,7 @@ async def test_plain_tests_still_merge_under_full_and_muster_says_that_it_cannot
         assert task["status"] == "completed"
         (verdict,) = task["verdicts"]
         assert verdict["confidence"] is None
-        assert "Existing tests alone" in verdict["sure"]["abstains"]
+        assert "existing tests alone" in verdict["sure"]["abstains"]
         assert [r["text"] for r in verdict["sure"]["for"]] == ["The existing tests pass."]
         (stored,) = await verdicts(place, task["id"])
         assert recomputed(stored, TaskType.CHORE).as_json() == verdict["sure"]
