@@ -64,7 +64,7 @@ async def test_plain_tests_still_merge_under_full_and_muster_says_that_it_cannot
         assert task["status"] == "completed"
         (verdict,) = task["verdicts"]
         assert verdict["confidence"] is None
-        assert "Existing tests alone" in verdict["sure"]["abstains"]
+        assert "existing tests alone" in verdict["sure"]["abstains"]
         assert [r["text"] for r in verdict["sure"]["for"]] == ["The existing tests pass."]
         (stored,) = await verdicts(place, task["id"])
         assert recomputed(stored, TaskType.CHORE).as_json() == verdict["sure"]
@@ -151,7 +151,10 @@ async def test_a_person_s_word_beats_what_was_found_and_nothing_found_beats_it(t
     async with town(tmp_path, {"good": GOOD}) as place:
         task = await place.do("good", type="chore")
         waiting = await place.submit("good", type="chore", autonomy="manual")
+        seen = place.service.current_rev()
         said = await place.service.tell_outcome(task["label"], "right", "in use for a year", "ann")
+        news = await place.service.changed_since(seen)
+        assert [t["label"] for t in news["tasks"]] == [task["label"]]  # pages show it at once
         assert (said["right"], said["shown"], said["by"]) == (True, "said", "ann")
         git(place.repo, "reset", "-q", "--hard")
         git(place.repo, "revert", "--no-edit", "-m", "1", task["merged_commit"])

@@ -126,8 +126,8 @@ def test_the_shipped_weights_say_about_what_their_experiment_found():
     [
         ((), "No tests show"),
         ((found("tests.none", ABSTAIN),), "No tests show"),
-        ((GREEN,), "Existing tests alone"),
-        ((GREEN, covered(1.0), found("lint.clean")), "Existing tests alone"),
+        ((GREEN,), "existing tests alone"),
+        ((GREEN, covered(1.0), found("lint.clean")), "existing tests alone"),
         ((GREEN, PASSED, found("agent.timeout", VETO)), "did not finish"),
         ((found("change.none", VETO),), "Nothing has changed"),
     ],

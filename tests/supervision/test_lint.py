@@ -64,6 +64,8 @@ def judged(base: CheckResult | None, result: CheckResult | None) -> Finding | No
 
 
 LINE = "a.py:1:1: F401 unused"
+TASTE = "a.py:9:1: SIM108 use a ternary operator"
+CLIPPY = "src/a.rs:3:5: error[E0425]: cannot find value"
 
 
 @pytest.mark.parametrize(
@@ -75,6 +77,10 @@ LINE = "a.py:1:1: F401 unused"
         (run("lint base", "", 0), run("lint result", ""), "lint.new", "veto"),
         (run("lint base", LINE), run("lint result", LINE), "lint.old", "note"),
         (run("lint base", LINE), run("lint result", LINE + "\nb" + LINE), "lint.new", "veto"),
+        (run("lint base", LINE), run("lint result", f"{LINE}\n{TASTE}"), "lint.worse", "ask"),
+        (run("lint base", "", 0), run("lint result", TASTE), "lint.new", "veto"),
+        (run("lint base", TASTE), run("lint result", f"{TASTE}\n{LINE}"), "lint.new", "veto"),
+        (run("lint base", TASTE), run("lint result", f"{TASTE}\n{CLIPPY}"), "lint.new", "veto"),
         (run("lint base", "", 0), run("lint result", "", None, "timeout"), "lint.unknown", "note"),
         (run("lint base", "", None, "lost"), run("lint result", LINE), "lint.unknown", "note"),
         (None, run("lint result", LINE), "lint.unknown", "note"),

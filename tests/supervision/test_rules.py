@@ -139,6 +139,53 @@ def test_a_test_that_vanished_is_asked_about_also_when_no_test_file_changed() ->
     assert findings["tests.missing"].evidence["missing"] == ["t::b"]
 
 
+@pytest.mark.parametrize("task_type", [TaskType.FEATURE, TaskType.BUG])
+def test_a_task_that_gives_no_reason_to_remove_or_skip_tests_is_refused_for_it(
+    task_type: TaskType,
+) -> None:
+    base = run("base", 0, OK)
+    for tests, code in (
+        ({"t::a": "passed"}, "tests.missing"),
+        (OK | {"t::b": "skipped"}, "tests.skipped"),
+    ):
+        findings = found(base, run("result", 0, tests), task_type=task_type)
+        assert findings[code].severity is Severity.VETO
+        assert "tests.green" not in findings
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "gone"),
+    [
+        ({"old::test_x": "passed"}, {"new.place::test_x": "passed"}, []),
+        ({"t::test_x": "passed"}, {"t::test_x[1]": "passed", "t::test_x[2]": "passed"}, []),
+        ({"t::test_x[1]": "passed"}, {"t::test_x[one]": "passed"}, []),
+        ({"t::x[1]": "passed", "t::x[2]": "passed"}, {"t::x[one]": "passed"}, ["t::x[2]"]),
+        ({"a::t": "passed", "b::t": "passed"}, {"a::t": "passed"}, ["b::t"]),
+        ({"a::t": "passed"}, {"a::other": "passed"}, ["a::t"]),
+    ],
+)
+def test_a_test_that_went_elsewhere_is_not_gone(
+    before: dict[str, str], after: dict[str, str], gone: list[str]
+) -> None:
+    findings = found(run("base", 0, before), run("result", 0, after), task_type=TaskType.BUG)
+    assert ("tests.missing" in findings) is bool(gone)
+    if gone:
+        assert findings["tests.missing"].evidence["missing"] == gone
+
+
+def test_a_deleted_file_whose_tests_went_elsewhere_is_no_loss() -> None:
+    changed = (Changed("tests/test_old.py", "deleted"), Changed("tests/test_new.py", "added"))
+    findings = found(
+        *(
+            run("base", 0, {"tests.test_old::t": "passed"}),
+            run(KEPT, 0, {"tests.test_old::t": "passed"}),
+        ),
+        run("result", 0, {"tests.test_new::t": "passed"}),
+        changed=changed,
+    )
+    assert severities(findings) == {"tests.green": "ok"}
+
+
 def test_a_base_test_that_is_no_longer_run_with_the_new_code_is_asked_about() -> None:
     new = OK | {"t::new": "passed"}
     findings = found(

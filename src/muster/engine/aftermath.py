@@ -37,7 +37,7 @@ class LookBack:
     _due: float | None = None
     _merged: set[str] = field(default_factory=set)
     _one: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _was: dict[str, Was] = field(default_factory=dict)
+    _was: dict[str, dict[str, Was]] = field(default_factory=dict)
 
     def merged(self, project_id: str) -> None:
         """Have a project looked at soon, because something was merged into it."""
@@ -97,19 +97,24 @@ class LookBack:
         later = spaces.words_since(project.id, oldest, tip, _MOST_COMMITS) if tip != oldest else ()
         blamed = blamed_by(((words.commit, words.message) for words in later), texts)
         now = int(self.tools.clock() * 1000)
-        return blamed, [self._work(project.id, item, tip, now) for item in landed]
+        works = [self._work(project.id, item, tip, now) for item in landed]
+        looked_at = {str(item.task.merged_commit) for item in landed}
+        kept = self._was[project.id]
+        self._was[project.id] = {merged: kept[merged] for merged in looked_at}
+        return blamed, works
 
     def _work(self, project_id: str, item: Landed, tip: str, now: int) -> MergedWork:
         task, spaces = item.task, self.tools.workspaces
         merged = str(task.merged_commit)
-        if merged not in self._was:
-            self._was[merged] = spaces.changed_from(project_id, merged, _MOST_PATHS)
+        known = self._was.setdefault(project_id, {})
+        if merged not in known:
+            known[merged] = spaces.changed_from(project_id, merged, _MOST_PATHS)
         return MergedWork(
             label=task.label,
             commits=tuple(filter(None, (merged, task.result_commit))),
             age_ms=now - (task.finished_at or now),
             later=item.later,
-            undone=spaces.is_undone(project_id, self._was[merged], tip),
+            undone=spaces.is_undone(project_id, known[merged], tip),
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from muster.domain.aftermath import Aftermath, Shown, Sign
 from muster.domain.confidence import Confidence
@@ -59,11 +59,22 @@ class Judged:
 
 
 def record(tx: Tx, task: Task, verdict: Judged, found: Sign) -> Aftermath:
-    """Keep the outcome of a verdict, unless a stronger one is known; the one that counts now."""
+    """Keep the outcome of a verdict, unless a stronger one is known; the one that counts now.
+
+    The task changes by it, so that those who look at it see the outcome.
+    """
+    kept, new = _keep(tx, task, verdict, found)
+    if new:
+        tx.conn.execute(update(tasks).where(tasks.c.id == task.id).values(rev=kept.rev))
+    return kept
+
+
+def _keep(tx: Tx, task: Task, verdict: Judged, found: Sign) -> tuple[Aftermath, bool]:
+    """The outcome that counts now, and whether it is the one that was found."""
     row = tx.conn.execute(_OF_VERDICT, {"of_verdict": verdict.id}).first()
     known = aftermath_of(row) if row else None
     if known and (not known.gives_way(found.shown) or _same(known, found)):
-        return known
+        return known, False
     rev = tx.emit(
         NewEvent(
             "outcome.recorded",
@@ -96,7 +107,7 @@ def record(tx: Tx, task: Task, verdict: Judged, found: Sign) -> Aftermath:
     tx.conn.execute(delete(outcomes).where(outcomes.c.verdict_id == verdict.id))
     columns = {**asdict(new), "right": int(new.right), "shown": str(new.shown)}
     tx.conn.execute(insert(outcomes), columns)
-    return new
+    return new, True
 
 
 def _same(known: Aftermath, found: Sign) -> bool:
@@ -137,7 +148,7 @@ def refused_by_answer(tx: Tx, task: Task, answer: str | None, note: str, by: str
         verdict = judged(tx, task.id)
         if verdict is not None and verdict.id == asked.evidence.get("verdict"):
             why = note.strip() or f"answered with '{answer}' when asked about the merge"
-            record(tx, task, verdict, Sign(False, Shown.REFUSED, why, by))
+            _keep(tx, task, verdict, Sign(False, Shown.REFUSED, why, by))
 
 
 @dataclass(frozen=True, slots=True)

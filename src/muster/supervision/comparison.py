@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -97,6 +98,23 @@ class Comparison:
         return lost
 
     @property
+    def gone(self) -> Ids:
+        """Those of `missing` that are not in the result under another file, class or parameters."""
+        if self.base is None or self.result is None:
+            return frozenset()
+        new = frozenset(self.result.tests or ()) - frozenset(self.base.tests or ())
+        moved = Counter(map(_name, new))
+        left: set[str] = set()
+        for test in sorted(self.missing):
+            name = _name(test)
+            in_result = test in (self.result.tests or ())  # missing with the base's own tests
+            if in_result or not moved[name]:
+                left.add(test)
+            else:
+                moved[name] -= 1
+        return frozenset(left)
+
+    @property
     def newly_skipped(self) -> Ids:
         """Ran on the base and is skipped now."""
         if not self.per_test or self.base is None:
@@ -131,6 +149,11 @@ class Comparison:
             "missing": ids(self.missing),
         }
         return Finding(code, severity, text, evidence | more)
+
+
+def _name(test: str) -> str:
+    """A test's own name, without where it is and what it is given."""
+    return test.rpartition("::")[2].partition("[")[0]
 
 
 def failing(run: CheckResult | None) -> Ids:

@@ -73,10 +73,7 @@ def _abstains(
     if features["tests_unknown"] and features["acceptance_unknown"]:
         return "No tests show whether this work is right."
     if features["acceptance_unknown"] and not calibrated:
-        return (
-            "Existing tests alone do not tell right work from wrong, no acceptance tests were run,"
-            " and too few outcomes of this project are known to judge by."
-        )
+        return "No acceptance tests were run, and existing tests alone tell too little."
     return ""
 
 

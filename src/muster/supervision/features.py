@@ -77,6 +77,7 @@ _BROKEN = frozenset(
     }
 )
 _WEAKENED = frozenset({"tests.missing", "tests.skipped", "tests.fewer", "tests.config_changed"})
+_BY_CHANCE = frozenset(f"tests.{how}" for how in ("flaky", "unsteady"))
 _UNFINISHED = frozenset({"change.unfinished", "change.elided", "change.stub", "change.promised"})
 _OUTSIDE = frozenset({"plan.outside", "files.outside_plan"})
 _NOTHING_OF_TESTS = frozenset(
@@ -139,7 +140,7 @@ def _tests(found: Sequence[Finding]) -> dict[str, float]:
         "tests_green": float(green and not broken and not silent),
         "tests_broken": broken,
         "tests_unknown": float(not broken and (bool(silent) or not green)),
-        "tests_flaky": float("tests.flaky" in codes),
+        "tests_flaky": float(bool(codes & _BY_CHANCE)),
         "tests_proven": float(bool(codes & {"tests.proven", "tests.fixed"})),
         "tests_prove_nothing": float(bool(codes & {"tests.prove_nothing", "tests.nothing_fixed"})),
         "tests_none_new": float("tests.no_new" in codes),

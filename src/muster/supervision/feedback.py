@@ -26,6 +26,8 @@ _INSTRUCTIONS: Mapping[str, str] = {
         "Change the code so that the tests pass as they were before; do not change what existing"
         " tests expect."
     ),
+    "tests.missing": "Bring back the tests that are gone; this task gives no reason to remove any.",
+    "tests.skipped": "Let the tests run again that are skipped now.",
     "tests.prove_nothing": (
         "Write at least one test that fails without your change and passes with it."
     ),

@@ -26,6 +26,8 @@ _SUMMARY = re.compile(
 )
 _NUMBER = re.compile(r"\d+")
 _CODE = re.compile(r"[A-Za-z]+\d+")
+_CERTAIN = re.compile(r"\b(?:F\d{3}|E9\d\d|PLE\d{4}|E\d{4}|[A-Za-z]*[Ee]rror)\b")
+"""Complaints that are faults and no taste: pyflakes, syntax, pylint's errors, what says error."""
 
 
 def judge_lint(kind: str, results: Iterable[CheckResult]) -> list[Finding]:
@@ -67,7 +69,10 @@ def _compare(kind: str, base: CheckResult, result: CheckResult) -> Finding:
         return Finding(f"{kind}.old", Severity.NOTE, text, evidence)
     first = f": {new[0].strip()[:_LONGEST]}" if new else ""
     more = f" (and {count(len(new) - 1, 'other')})" if len(new) > 1 else ""
-    return Finding(f"{kind}.new", Severity.VETO, f"{text}{first}{more}.", evidence)
+    text = f"{text}{first}{more}."
+    if kind == "lint" and base.exit_code != 0 and not any(map(_CERTAIN.search, new)):
+        return Finding("lint.worse", Severity.ASK, text, evidence)
+    return Finding(f"{kind}.new", Severity.VETO, text, evidence)
 
 
 def _evidence(base: CheckResult, result: CheckResult) -> dict[str, object]:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from muster.domain.errors import Invalid
@@ -41,7 +41,7 @@ class Prior:
 @cache
 def the_prior() -> Prior:
     """The weights that this version of muster ships."""
-    return parse_prior(files("muster.supervision").joinpath(FILE).read_text("utf-8"))
+    return parse_prior(Path(__file__).with_name(FILE).read_text("utf-8"))
 
 
 def parse_prior(text: str) -> Prior:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from muster.domain.plain import plain_line
 from muster.domain.task import TaskType
 from muster.domain.verdict import Finding, Severity
-from muster.supervision.checks import CheckPlan
+from muster.supervision.checks import OWES_PROOF, CheckPlan
 from muster.supervision.comparison import Comparison, count, failing, ids, name_some
 from muster.supervision.counted import counted
 from muster.supervision.evidence import (
@@ -304,24 +304,30 @@ def _severity_of_changed_tests(case: Comparison, blamed: frozenset[str]) -> Seve
 
 
 def _weakened(case: Comparison) -> list[Finding]:
+    """Tests that do not run any more: a veto where the task gives no reason for it.
+
+    Tests that went elsewhere are not gone. Without a report per test only files are known.
+    """
     found: list[Finding] = []
-    missing, skipped, deleted = case.missing, case.newly_skipped, case.plan.deleted_tests
-    if missing or deleted:
-        gone = [plain_line(path, 120) for path in deleted] if deleted else sorted(missing)
+    gone, skipped, deleted = case.gone, case.newly_skipped, case.plan.deleted_tests
+    severity = Severity.VETO if case.task_type in OWES_PROOF else Severity.ASK
+    if gone or (deleted and not case.missing):
+        named = [plain_line(path, 120) for path in deleted] if deleted else sorted(gone)
         what = "test file" if deleted else "test"
-        text = f"{count(len(gone), what)} of the base {_is(gone)} gone: {name_some(gone)}."
+        text = f"{count(len(named), what)} of the base {_is(named)} gone: {name_some(named)}."
         found.append(
             case.finding(
                 "tests.missing",
-                Severity.ASK,
+                severity if gone else Severity.ASK,
                 text,
+                missing=ids(gone),
                 deleted_files=[plain_line(path) for path in deleted],
             )
         )
     if skipped:
         text = f"{count(len(skipped), 'test')} that ran before {_is(skipped)} skipped now:"
         text = f"{text} {name_some(skipped)}."
-        found.append(case.finding("tests.skipped", Severity.ASK, text, skipped=ids(skipped)))
+        found.append(case.finding("tests.skipped", severity, text, skipped=ids(skipped)))
     return found
 
 
