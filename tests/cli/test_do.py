@@ -51,7 +51,7 @@ def test_everything_that_was_said_is_submitted(run: Run, server: Loopback, tmp_p
         "do", "-f", str(file), "--project", "sample", "--agent", "claude", "--runtime", "process",
         "--playbook", "solo", "--autonomy", "full", "--after", "MU-1", "--after", "MU-2",
         "--priority", "0", "--budget", "1.5", "--model", "m", "--type", "bug", "--title", "T",
-        "--path", "src/*", "--timeout", "5", "--key", "mine",
+        "--path", "src/*", "--timeout", "5", "--key", "mine", "--acceptance",
     ]  # fmt: skip
     assert run(*line).code == 0
     asked = server.asked[-1]
@@ -60,8 +60,13 @@ def test_everything_that_was_said_is_submitted(run: Run, server: Loopback, tmp_p
         "project": "sample", "description": "Add a retry\n\nMore of it\n", "agent": "claude",
         "runtime": "process", "playbook": "solo", "autonomy": "full", "after": ["MU-1", "MU-2"],
         "priority": 0, "budget_usd": 1.5, "model": "m", "type": "bug", "title": "T",
-        "paths": ["src/*"], "timeout_minutes": 5.0,
+        "paths": ["src/*"], "timeout_minutes": 5.0, "acceptance": True,
     }  # fmt: skip
+
+
+def test_what_is_judged_otherwise_than_the_project_says_is_sent(run: Run, server: Loopback) -> None:
+    assert run("do", "x", "--no-acceptance").code == 0
+    assert server.asked[-1].body["acceptance"] is False
 
 
 def test_the_project_is_the_current_directorys(run: Run, server: Loopback) -> None:

@@ -136,7 +136,7 @@ async def test_a_coder_who_hard_codes_what_it_is_shown_is_refused_by_what_it_is_
         assert f"tests/{shown}.py" in told
         assert all(word in told for word in inner[shown])
         assert not any(word in told for word in (hidden, *inner[hidden]))
-    assert "1 that you are not shown" in two
+    assert "1 of 2 acceptance tests fails: 1 hidden." in two
 
 
 @pytest.mark.long
@@ -269,6 +269,9 @@ async def test_it_merges_no_tests_whatever_a_person_answers_and_nobody_forks_the
             await place.service.fork_task(wrote["id"], 2, {})
         task = await place.until(made["id"])
         assert "acceptance.passed" in codes(task)
+        forked, _ = await place.service.fork_task(task["id"], 2, {})
+        judged = await place.service.get_task(forked["id"])
+        assert judged["acceptance"]["judges"] == [task["label"], forked["label"]]
         mirror = place.house.workspaces.mirror(f"{task['project_id']}.hidden")
         kept = mirror.git.run(
             Place(mirror.path), "rev-parse", f"refs/muster/acceptance/{wrote['id']}"

@@ -87,6 +87,34 @@ def test_a_rewritten_branch_is_fetched_even_when_the_old_one_is_gone(git_repo, g
     assert mirror.fetch(repo / ".git", "main") == git(repo, "rev-parse", "HEAD")
 
 
+def test_what_is_made_in_one_that_borrows_is_not_in_the_one_that_lends(git_repo, git, home):
+    spaces = Workspaces(home, {})
+    repo = git_repo()
+    lender = spaces.mirror("prj")
+    before = spaces.mirror("prj.hidden")
+    assert not before.is_made
+    base = lender.fetch(repo / ".git", "main")
+    hidden = spaces.mirror("prj.hidden")
+    assert hidden.has(base)
+    assert spaces.objects("prj") == (lender.path / "objects",)
+    assert spaces.objects("prj.hidden") == (hidden.path / "objects", lender.path / "objects")
+    (repo / "more").mkdir()
+    for name in ("test_a", "test_b"):
+        (repo / "more" / name).write_text(name)
+    git(repo, "add", "-A")
+    git(repo, "commit", "-qm", "more")
+    work = lender.fetch(repo / ".git", "main")
+    assert hidden.has(work)
+    taken = spaces.with_files("prj.hidden", base, work, ["more/test_b", "more/none"])
+    assert {*spaces.paths("prj.hidden", taken)} - {*spaces.paths("prj", base)} == {"more/test_b"}
+    assert hidden.has(taken)
+    assert not lender.has(taken)
+    listed = lender.git.run(lender.place, "cat-file", "--batch-all-objects", "--batch-check")
+    assert taken not in listed.decode()
+    assert spaces.with_files("prj.hidden", base, work, ["none"]) == base
+    spaces.rest()
+
+
 def test_a_detached_head_is_no_hindrance(git_repo, git, mirror):
     repo = git_repo()
     git(repo, "checkout", "--quiet", "--detach")

@@ -26,11 +26,13 @@ from muster.supervision.acceptance import (
     needs_visible_run,
     nobody_looks,
     only_tests,
+    unfit,
 )
 from muster.supervision.checks import matches
 from muster.supervision.evidence import BASE, Changes, CheckResult
 
 WITH_TESTS = "base+acceptance tests"
+_NO_COMMAND = "the project has no test command any more"
 
 
 # --- who writes them ------------------------------------------------------------------------------
@@ -45,6 +47,8 @@ async def fitness(
     """
     found = nobody_looks((*seen, *only_tests(changed, job.settings.test_paths)))
     command = (job.settings.test_command or "").strip()
+    if not command:
+        found.append(unfit(_NO_COMMAND))
     if commit is None or any(f.severity is Severity.VETO for f in found):
         return found
     where = tools.run_dir(agent.id) / "checks"
@@ -113,6 +117,8 @@ async def accepted(
     written, author = await _tests_of(tools, task)
     if written is None or author is None:
         return [abstained(_why_none(author), author.label if author else "")]
+    if not (job.settings.test_command or "").strip():
+        return [abstained(_NO_COMMAND, author.label)]
     where = tools.run_dir(f"acceptance-{task.id}-{task.attempt}") / "checks"
     by = await _writer(tools, author)
     everything = await _run(tools, job, written, ALL, (base, commit), where)
@@ -145,6 +151,8 @@ async def _run(
 
 async def _tests_of(tools: Tools, task: Task) -> tuple[Written | None, Task | None]:
     """The tests that judge a task, once they are written, and the task that writes them."""
+    if task.acceptance_id is None:
+        return None, None
 
     def read(tx: Tx) -> tuple[Written | None, Task | None]:
         author = acceptance.author_of(tx, task)

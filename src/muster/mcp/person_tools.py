@@ -28,6 +28,9 @@ class NewTask(Arguments):
     agent: str | None = None
     budget_usd: float | None = Field(None, gt=0)
     paths: list[str] | None = Field(None, description="patterns the work should stay within")
+    acceptance: bool | None = Field(
+        None, description="whether another agent first writes tests; unsaid: as the project says"
+    )
 
 
 class Listing(Arguments):

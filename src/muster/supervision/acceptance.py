@@ -65,10 +65,10 @@ def only_tests(changed: Changes, test_paths: Sequence[str]) -> tuple[Finding, ..
     others = [c.path for c in changed if c.status == "added" and not matches(test_paths, c.path)]
     found = []
     if touched:
-        found.append(_unfit(f"files are changed that were there before: {_paths(touched)}"))
+        found.append(unfit(f"files are changed that were there before: {_paths(touched)}"))
     if others:
         where = ", ".join(test_paths)
-        found.append(_unfit(f"files are added that are no tests ({where}): {_paths(others)}"))
+        found.append(unfit(f"files are added that are no tests ({where}): {_paths(others)}"))
     return tuple(found)
 
 
@@ -90,20 +90,20 @@ def judge_written(
     that no work could make load.
     """
     if why := _unusable(base, run):
-        return (_unfit(why, run),)
+        return (unfit(why, run),)
     before = frozenset(base.tests or ()) if base else frozenset()
     new = frozenset(run.tests or ()) - before
     broken = having(base, PASSED) & failing(run)
     fit = new & failing(run)
     if broken:
-        return (_unfit(f"{count(len(broken), 'test')} of the base fail beside them", run, broken),)
+        return (unfit(f"{count(len(broken), 'test')} of the base fail beside them", run, broken),)
     if not new:
-        return (_unfit("no test of theirs ran", run),)
+        return (unfit("no test of theirs ran", run),)
     if not fit:
         text = f"all {len(new)} pass without the change, so they prove nothing"
-        return (_unfit(text, run, new),)
+        return (unfit(text, run, new),)
     if why := _never_loads(run, files, known_names, wish):
-        return (_unfit(why, run, fit),)
+        return (unfit(why, run, fit),)
     written = _sorted_out(fit, new - fit, files, commits, task_id)
     return (_fit(written),)
 
@@ -177,7 +177,8 @@ def _never_loads(
     return ""
 
 
-def _unfit(why: str, run: CheckResult | None = None, tests: Collection[str] = ()) -> Finding:
+def unfit(why: str, run: CheckResult | None = None, tests: Collection[str] = ()) -> Finding:
+    """The finding that refuses acceptance tests; `run` and its `tests` show why."""
     evidence: dict[str, object] = {"why": why, "failing": ids(tests)}
     if run is not None:
         evidence |= {"runs": [run.as_json()], "about": run.name, "command": run.command}
@@ -286,7 +287,7 @@ def judge_acceptance(
 def _failed(found: Outcomes, shown: frozenset[str], hidden: int) -> str:
     parts: Iterator[str] = filter(
         None,
-        (name_some(shown) if shown else "", f"{hidden} that you are not shown" if hidden else ""),
+        (name_some(shown) if shown else "", f"{hidden} hidden" if hidden else ""),
     )
     number = count(len(found.tests), "acceptance test")
     return f"{len(found.red)} of {number} {_do(len(found.red))}: {' and '.join(parts)}."
