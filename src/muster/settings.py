@@ -89,6 +89,15 @@ def _stages(name: str, value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def _file_inside(name: str, value: Any) -> str:
+    text = _text(name, value)
+    if text.startswith(("/", "~", "{")) or ".." in text.split("/"):
+        raise Invalid(
+            f"{name} must be a path inside the project", hint='for example "coverage/lcov.info"'
+        )
+    return text
+
+
 def _paths(name: str, value: Any) -> tuple[str, ...]:
     paths = _globs(name, value)
     for path in paths:
@@ -141,6 +150,7 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "type_command": _text,
     "test_paths": _globs,
     "evidence": _stages,
+    "coverage_report": _file_inside,
     "max_concurrent": _count(1, 1000),
     "max_workers": _count(1, MOST_WORKERS),
     "max_attempts": _count(1, 20),
@@ -166,7 +176,7 @@ NEEDS_TRUST = frozenset(
         *("runtime", "network", "setup_network", "readable", "image"),
         *("permissions", "permission_rules"),
         *("autonomy", "test_paths", "budget_usd"),
-        *("evidence"),
+        *("evidence", "coverage_report"),
         *("disk_mb", "memory_mb", "processes"),
         *("supervisor", "embedding"),
     }

@@ -32,7 +32,8 @@ class ProjectSettings:
     lint_command: str | None = None
     type_command: str | None = None
     test_paths: tuple[str, ...] = DEFAULT_TEST_PATHS
-    evidence: tuple[str, ...] = ("flaky",)
+    evidence: tuple[str, ...] = ("flaky", "coverage")
+    coverage_report: str | None = None
     max_concurrent: int = 8
     max_workers: int = 4
     max_attempts: int = 3
