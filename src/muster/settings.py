@@ -151,6 +151,7 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "test_paths": _globs,
     "evidence": _stages,
     "coverage_report": _file_inside,
+    "mutant_seconds": _number(1.0, 100_000.0),
     "max_concurrent": _count(1, 1000),
     "max_workers": _count(1, MOST_WORKERS),
     "max_attempts": _count(1, 20),
@@ -176,7 +177,7 @@ NEEDS_TRUST = frozenset(
         *("runtime", "network", "setup_network", "readable", "image"),
         *("permissions", "permission_rules"),
         *("autonomy", "test_paths", "budget_usd"),
-        *("evidence", "coverage_report"),
+        *("evidence", "coverage_report", "mutant_seconds"),
         *("disk_mb", "memory_mb", "processes"),
         *("supervisor", "embedding"),
     }

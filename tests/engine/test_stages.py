@@ -131,3 +131,25 @@ async def test_the_results_own_run_tells_how_much_of_the_change_its_tests_reach(
             if r["name"] == "base"
         }
         assert "-result-" in base
+
+
+@pytest.mark.long
+@pytest.mark.needs_bubblewrap
+async def test_faults_are_tried_in_the_containment_and_told(tmp_path):
+    tells = shell(
+        "printf 'def sub(a, b):\\n    return a - b\\n' >> calc.py;"
+        "printf 'from calc import sub\\n\\n\\ndef test_sub():\\n    assert sub(2, 0) == 2\\n'"
+        " > test_sub.py"
+    )
+    files = {"calc.py": CALC, "test_calc.py": TEST, **CONF}
+    evidence = ["coverage", "mutants"]
+    async with town(
+        tmp_path, {"tells": tells}, files, test_command=PYTEST, evidence=evidence, runtime="sandbox"
+    ) as place:
+        task = await place.do("tells", type="feature")
+        assert task["status"] == "completed", task["reason"]
+        told = found(task)["mutants.changed"]["evidence"]
+        lived = [(s["path"], s["line"], s["what"]) for s in told["survivors"]]
+        assert lived == [("calc.py", 4, "another operator: a - b → (a + b)")]
+        assert (told["killed"], told["untested"], told["enough"]) == (1, 0, False)
+        assert "add" in (place.repo / "calc.py").read_text()

@@ -16,6 +16,7 @@ from muster.supervision.checks import CheckPlan, CheckRun
 from muster.supervision.covered import Coverage
 from muster.supervision.evidence import BASE, RESULT, Changed, CheckResult
 from muster.supervision.flaky import Flaky
+from muster.supervision.mutants import Mutants
 from muster.supervision.ride import flips, tells, unsteady
 from muster.supervision.stage import Beside, Case, Stage
 
@@ -86,6 +87,30 @@ class TestCoverageKeepsTheContract(StageContract):
         (run,) = case.results
         told, _ = asked(stage, replace(case, results=(replace(run, left=left),)), garbled)
         assert [f.code for f in told.findings] == [code]
+
+
+class TestMutantsKeepsTheContract(StageContract):
+    @pytest.fixture
+    def stage(self) -> Stage:
+        return Mutants()
+
+    @pytest.fixture
+    def case(self) -> Case:
+        return Case(
+            TaskType.CHORE,
+            ProjectSettings(test_command=COMMAND),
+            PLAN,
+            (ended(RESULT, 0, {"t::a": "passed"}),),
+            CHANGED,
+            {"calc.py": (1,)},
+            {"calc.py": "A = 1 + 2\n"}.get,
+            seed="s",
+        )
+
+    @pytest.fixture
+    def ends(self):
+        left = json.dumps({"files": {"calc.py": {"1": ["t::a"]}}})
+        return lambda run: ended(run.name, 0, None, left=left)
 
 
 class TestFlakyKeepsTheContract(StageContract):

@@ -34,6 +34,7 @@ class ProjectSettings:
     test_paths: tuple[str, ...] = DEFAULT_TEST_PATHS
     evidence: tuple[str, ...] = ("flaky", "coverage")
     coverage_report: str | None = None
+    mutant_seconds: float = 120.0
     max_concurrent: int = 8
     max_workers: int = 4
     max_attempts: int = 3
