@@ -97,6 +97,15 @@ def _stages(name: str, value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def _file_inside(name: str, value: Any) -> str:
+    text = _text(name, value)
+    if text.startswith(("/", "~", "{")) or ".." in text.split("/"):
+        raise Invalid(
+            f"{name} must be a path inside the project", hint='for example "coverage/lcov.info"'
+        )
+    return text
+
+
 def _paths(name: str, value: Any) -> tuple[str, ...]:
     paths = _globs(name, value)
     for path in paths:
@@ -150,6 +159,8 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "type_command": _text,
     "test_paths": _globs,
     "evidence": _stages,
+    "coverage_report": _file_inside,
+    "mutant_seconds": _number(1.0, 100_000.0),
     "acceptance_tests": _choice(ON, OFF),
     "acceptance_agent": _text,
     "max_concurrent": _count(1, 1000),
@@ -181,9 +192,10 @@ NEEDS_TRUST = frozenset(
         "fallback_agents",
         *("runtime", "network", "setup_network", "readable", "image"),
         *("permissions", "permission_rules"),
-        *("autonomy", "accept_at", "test_paths", "evidence", "budget_usd"),
+        *("autonomy", "accept_at", "test_paths", "budget_usd"),
         *("acceptance_tests", "acceptance_agent"),
         *("disk_mb", "memory_mb", "processes", "cpus"),
+        *("evidence", "coverage_report", "mutant_seconds"),
         *("supervisor", "embedding"),
     }
 )

@@ -13,7 +13,7 @@ from muster.domain.task import TaskType
 from muster.domain.verdict import Finding, Severity
 from muster.supervision.checks import CheckPlan
 from muster.supervision.evidence import CheckResult
-from muster.supervision.stage import Case, Run, Stage, Told
+from muster.supervision.stage import Case, Rides, Run, Stage, Told
 
 MOST_ROUNDS = 100
 
@@ -62,7 +62,7 @@ class StageContract:
     def test_it_wants_the_same_runs_when_it_is_asked_again(self, stage, case, ends):
         first, second = asked(stage, case, ends), asked(stage, case, ends)
         assert first == second
-        assert first[1]
+        assert first[1] or isinstance(stage, Rides)
 
     def test_its_runs_are_at_planned_places_and_each_has_a_name_of_its_own(self, stage, case, ends):
         runs = [run for wanted in asked(stage, case, ends)[1] for run in wanted]
@@ -82,8 +82,9 @@ class StageContract:
         assert isinstance(asked(stage, case, garbled)[0], Told)
 
     def test_runs_that_nobody_saw_end_speak_for_nothing(self, stage, case):
-        told, _ = asked(stage, case, lost)
-        assert all(f.severity not in {Severity.OK, Severity.VETO} for f in told.findings)
+        told, rounds = asked(stage, case, lost)
+        spoke = any(f.severity in {Severity.OK, Severity.VETO} for f in told.findings)
+        assert not (rounds and spoke)
         assert told.results == ()
 
     def test_of_a_change_of_nothing_it_wants_nothing(self, stage):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 
+import pytest
+
 from engine.houses import shell, town
 from house.patience import PATIENCE
 from muster.domain.verdict import Finding, Severity
@@ -103,3 +105,51 @@ async def test_a_rerun_that_outlives_its_server_is_taken_up_and_not_started_agai
         # Each was run once in all: planned, five times more on the base, three in the result.
         runs = {which: (tmp_path / f"tally{which}").read_text() for which in ("base", "result")}
         assert runs == {"base": "6", "result": "4"}
+
+
+@pytest.mark.long
+async def test_the_results_own_run_tells_how_much_of_the_change_its_tests_reach(tmp_path):
+    tells = shell(
+        "printf 'def sub(a, b):\\n    return a - b\\n' >> calc.py;"
+        "printf 'from calc import sub\\n\\n\\ndef test_sub():\\n    assert sub(2, 1) == 1\\n'"
+        " > test_sub.py; printf 'A = 1\\nB = 2\\n' > never.py"
+    )
+    files = {"calc.py": CALC, "test_calc.py": TEST, **CONF}
+    async with town(tmp_path, {"tells": tells, "good": GOOD}, files, test_command=PYTEST) as place:
+        task = await place.do("tells", type="feature")
+        assert task["status"] == "completed"
+        told = found(task)["coverage.changed"]["evidence"]
+        assert (told["covered"], told["lines"], told["by"]) == (2, 4, "coverage.py")
+        runs = {r["name"] for f in found(task).values() for r in f["evidence"].get("runs", ())}
+        assert runs == {"base", "result", "result+base tests", "base+result tests"}
+        # What was merged is the next base, and its run is known.
+        task = await place.do("good", type="chore")
+        (base,) = {
+            r["run_id"]
+            for f in found(task).values()
+            for r in f["evidence"].get("runs", ())
+            if r["name"] == "base"
+        }
+        assert "-result-" in base
+
+
+@pytest.mark.long
+@pytest.mark.needs_bubblewrap
+async def test_faults_are_tried_in_the_containment_and_told(tmp_path):
+    tells = shell(
+        "printf 'def sub(a, b):\\n    return a - b\\n' >> calc.py;"
+        "printf 'from calc import sub\\n\\n\\ndef test_sub():\\n    assert sub(2, 0) == 2\\n'"
+        " > test_sub.py"
+    )
+    files = {"calc.py": CALC, "test_calc.py": TEST, **CONF}
+    evidence = ["coverage", "mutants"]
+    async with town(
+        tmp_path, {"tells": tells}, files, test_command=PYTEST, evidence=evidence, runtime="sandbox"
+    ) as place:
+        task = await place.do("tells", type="feature")
+        assert task["status"] == "completed", task["reason"]
+        told = found(task)["mutants.changed"]["evidence"]
+        lived = [(s["path"], s["line"], s["what"]) for s in told["survivors"]]
+        assert lived == [("calc.py", 4, "another operator: a - b → (a + b)")]
+        assert (told["killed"], told["untested"], told["enough"]) == (1, 0, False)
+        assert "add" in (place.repo / "calc.py").read_text()

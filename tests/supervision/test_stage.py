@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 from muster_docs import Docs
 
-from contracts.stage import StageContract, asked
+from contracts.stage import StageContract, asked, garbled
 from muster.domain.project import ProjectSettings
 from muster.domain.task import TaskType
 from muster.domain.verdict import Severity
 from muster.supervision.checks import CheckPlan, CheckRun
+from muster.supervision.covered import Coverage
 from muster.supervision.evidence import BASE, RESULT, Changed, CheckResult
 from muster.supervision.flaky import Flaky
+from muster.supervision.mutants import Mutants
 from muster.supervision.ride import flips, tells, unsteady
 from muster.supervision.stage import Beside, Case, Stage
 
@@ -47,6 +50,67 @@ class TestTheExampleKeepsTheContract(StageContract):
     def test_documents_that_cannot_be_built_are_a_veto(self, stage, case):
         told, _ = asked(stage, case, lambda run: ended(run.name, 2, None))
         assert [f.severity for f in told.findings] == [Severity.VETO]
+
+
+class TestCoverageKeepsTheContract(StageContract):
+    @pytest.fixture
+    def stage(self) -> Stage:
+        return Coverage()
+
+    @pytest.fixture
+    def case(self) -> Case:
+        left = json.dumps({"files": {"calc.py": {"1": ["t::a"]}}})
+        return Case(
+            TaskType.CHORE,
+            ProjectSettings(test_command=COMMAND),
+            PLAN,
+            (ended(RESULT, 0, {"t::a": "passed"}, left=left),),
+            CHANGED,
+            {"calc.py": (1,)},
+            {"calc.py": "A = 1\n"}.get,
+            rider=Beside(),
+        )
+
+    @pytest.fixture
+    def ends(self):
+        return lambda run: ended(run.name, 0, None)
+
+    @pytest.mark.parametrize(
+        ("left", "code"),
+        [
+            ('{"files": {}}', "coverage.changed"),
+            ("{}", "coverage.unknown"),
+            ("garbled", "coverage.unknown"),
+        ],
+    )
+    def test_it_never_says_nothing_where_nothing_is_known(self, stage, case, left, code):
+        (run,) = case.results
+        told, _ = asked(stage, replace(case, results=(replace(run, left=left),)), garbled)
+        assert [f.code for f in told.findings] == [code]
+
+
+class TestMutantsKeepsTheContract(StageContract):
+    @pytest.fixture
+    def stage(self) -> Stage:
+        return Mutants()
+
+    @pytest.fixture
+    def case(self) -> Case:
+        return Case(
+            TaskType.CHORE,
+            ProjectSettings(test_command=COMMAND),
+            PLAN,
+            (ended(RESULT, 0, {"t::a": "passed"}),),
+            CHANGED,
+            {"calc.py": (1,)},
+            {"calc.py": "A = 1 + 2\n"}.get,
+            seed="s",
+        )
+
+    @pytest.fixture
+    def ends(self):
+        left = json.dumps({"files": {"calc.py": {"1": ["t::a"]}}})
+        return lambda run: ended(run.name, 0, None, left=left)
 
 
 class TestFlakyKeepsTheContract(StageContract):

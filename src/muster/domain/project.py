@@ -35,7 +35,9 @@ class ProjectSettings:
     lint_command: str | None = None
     type_command: str | None = None
     test_paths: tuple[str, ...] = DEFAULT_TEST_PATHS
-    evidence: tuple[str, ...] = ("flaky",)
+    evidence: tuple[str, ...] = ("flaky", "coverage")
+    coverage_report: str | None = None
+    mutant_seconds: float = 120.0
     acceptance_tests: str = OFF
     acceptance_agent: str | None = None
     max_concurrent: int = 8

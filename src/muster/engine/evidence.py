@@ -48,7 +48,7 @@ async def evidence(
     """
     plan = await in_thread(_plan, tools, job, base, commit, changed)
     case = await in_thread(_case, tools, job, plan, base, commit, changed)
-    ridden = None if again else rider_of(tools, case)
+    ridden = None if again else await in_thread(rider_of, tools, case)
     ground = _Ground(tools, job, plan, base, commit, where, ridden)
     if plan.runs:
         await ground.lay()

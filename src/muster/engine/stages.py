@@ -9,11 +9,11 @@ from dataclasses import replace
 
 from muster.domain.plain import plain_line
 from muster.domain.verdict import Finding, Severity
-from muster.engine.tools import Tools
+from muster.engine.tools import Tools, in_thread
 from muster.supervision.evidence import CheckResult
 from muster.supervision.quality import judge
 from muster.supervision.severity import strongest_first
-from muster.supervision.stage import Beside, Case, Rides, Run, Stage, Told
+from muster.supervision.stage import Beside, Case, Rides, Run, Stage, Steps, Told
 
 log = logging.getLogger("muster.engine")
 
@@ -73,14 +73,22 @@ async def _ask(name: str, stage: Stage, case: Case, run_all: RunAll) -> Told:
     results: list[CheckResult] | None = None
     while True:
         try:
-            wanted = next(steps) if results is None else steps.send(results)
-        except StopIteration as end:
-            return end.value if isinstance(end.value, Told) else Told()
+            wanted = await in_thread(_step, steps, results)
         except Exception as fault:  # a stranger's stage
             log.exception("the stage '%s' of evidence failed", name)
             return Told((_failed(name, fault),))
+        if isinstance(wanted, Told):
+            return wanted
         # The folder of a run is named by it, and no two stages may share one.
         results = await run_all([replace(run, name=f"{name} {run.name}") for run in wanted])
+
+
+def _step(steps: Steps, results: list[CheckResult] | None) -> Sequence[Run] | Told:
+    """The runs that a stage wants next, or what it says at its end; it may read files."""
+    try:
+        return next(steps) if results is None else steps.send(results)
+    except StopIteration as end:
+        return end.value if isinstance(end.value, Told) else Told()
 
 
 def _failed(name: str, fault: Exception) -> Finding:

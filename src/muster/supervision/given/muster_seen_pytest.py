@@ -1,0 +1,56 @@
+"""A plugin of pytest that measures by `muster_seen` which tests execute which lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import muster_seen
+import pytest
+
+SEEN = muster_seen.Seen()
+SEEN.start()
+
+
+def _alone(options: Any) -> None:
+    """Keep pytest-cov from measuring as well; what it would report is not looked at."""
+    for name in ("cov_source", "cov_fail_under"):
+        if getattr(options, name, None):
+            setattr(options, name, None)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_load_initial_conftests(early_config: Any) -> Iterator[None]:
+    """Before it begins."""
+    _alone(early_config.known_args_namespace)
+    yield
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: Any) -> None:
+    """At the place where it looks again."""
+    _alone(config.option)
+
+
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: Any) -> Iterator[None]:
+    """Tell the tests apart, with what each has set up for it."""
+    began = time.perf_counter()
+    SEEN.now(item.nodeid)
+    yield
+    SEEN.now("")
+    SEEN.seconds[item.nodeid] = round(time.perf_counter() - began, 3)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: Any) -> None:
+    """Leave what was seen; workers of pytest-xdist have ended when their head does."""
+    if hasattr(config, "workerinput"):
+        SEEN.write(muster_seen.GIVEN / f"part-{os.getpid()}.json")
+        return
+    for part in muster_seen.GIVEN.glob("part-*.json"):
+        SEEN.parts.append(json.loads(part.read_text("utf-8")))
+    SEEN.write(muster_seen.REPORT)

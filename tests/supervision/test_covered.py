@@ -1,0 +1,244 @@
+"""How much of what a change adds its tests execute, by really running them."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import pytest
+
+from muster.domain.project import ProjectSettings
+from muster.domain.task import TaskType
+from muster.domain.verdict import Severity
+from muster.supervision.changed_lines import added_numbers, executable
+from muster.supervision.coverage_reports import read_report
+from muster.supervision.covered import Coverage
+from muster.supervision.evidence import RESULT
+from muster.supervision.seen import read_seen, watched
+from muster.supervision.stage import Case
+from supervision.trees import PYTEST, changes, drive, execute, plan_of, tree_of
+
+CALC = "def add(a, b):\n    return a + b\n"
+TEST = "from calc import add\n\n\ndef test_add():\n    assert add(2, 3) == 5\n"
+CONF = {"conftest.py": "import sys; sys.path.insert(0, '.')\n"}
+BASE = {"calc.py": CALC, "tests/test_calc.py": TEST, **CONF}
+HALF = (
+    "\n\ndef part(a):\n    '''Of it.'''\n    if a > 3:\n        b = (\n            a -\n"
+    "            1\n        )\n    else:\n        b = 2\n    return b\n"
+)
+TEST_HALF = "from calc import part\n\n\ndef test_part():\n    assert part(5) == 4\n"
+UNITTEST = f"'{sys.executable}' -B -m unittest -q"
+
+
+def added(base, result):
+    """The numbers of the lines that were put at the ends of files."""
+    return {
+        path: tuple(range(base.get(path, "").count("\n") + 1, text.count("\n") + 1))
+        for path, text in result.items()
+        if text != base.get(path)
+    }
+
+
+@pytest.fixture
+def told(tmp_path):
+    """The one finding about a step between two trees, with the case it is about."""
+
+    def ask(base, result, where="result", **more):
+        settings = replace(ProjectSettings(test_command=PYTEST), **more)
+        plan = plan_of(TaskType.CHORE, base, result, settings)
+        case = Case(
+            TaskType.CHORE, settings, plan, (), changes(base, result), added(base, result),
+            result.get,
+        )  # fmt: skip
+        stage = Coverage()
+        ridden = stage.ride(case)
+        if ridden is not None:
+            check = plan.run(RESULT)
+            run = replace(check, command=ridden[0])
+            done = execute(run, tree_of(check, base, result), tmp_path / where, ridden[1])
+            case = replace(case, results=(done,), rider=ridden[1])
+        said, runs = drive(stage, case, base, result, tmp_path)
+        assert runs == []
+        return said.findings[0] if said.findings else None, case
+
+    return ask
+
+
+def test_statements_that_no_test_reaches_are_counted_and_named(told):
+    result = BASE | {"calc.py": CALC + HALF, "tests/test_part.py": TEST_HALF}
+    found, case = told(BASE, result)
+    assert case.run(RESULT).exit_code == 0
+    assert (found.code, found.severity) == ("coverage.changed", Severity.OK)
+    assert {k: found.evidence[k] for k in ("covered", "lines", "share", "by")} == {
+        "covered": 4, "lines": 5, "share": 0.8, "by": "coverage.py"
+    }  # fmt: skip
+    assert found.evidence["missed"] == [{"path": "calc.py", "line": 13}]
+
+
+def test_each_line_is_told_with_the_tests_that_reach_it(told):
+    result = BASE | {"calc.py": CALC + HALF, "tests/test_part.py": TEST_HALF}
+    _, case = told(BASE, result)
+    seen = read_seen(case.run(RESULT).left)
+    (statements,) = watched(case).values()
+    by = {s.first: seen.tests_of("calc.py", s) for s in statements}
+    reached = ("tests/test_part.py::test_part",)
+    assert by == {5: (), 7: reached, 8: reached, 13: (), 14: reached}
+    assert list(seen.seconds) == ["tests/test_calc.py::test_add", *reached]
+
+
+def test_code_without_a_test_is_a_note_with_nothing_covered_but_its_head(told):
+    found, _ = told(BASE, BASE | {"calc.py": CALC + HALF, "new.py": "A = 1\n\nB = A\n"})
+    assert (found.code, found.severity) == ("coverage.changed", Severity.NOTE)
+    # `def` alone was executed; the new file was never loaded.
+    assert (found.evidence["covered"], found.evidence["lines"]) == (1, 7)
+
+
+def test_a_mark_that_hides_code_from_coverage_hides_nothing(told):
+    hidden = CALC + HALF.replace("def part(a):", "def part(a):  # pragma: no cover")
+    hides = {".coveragerc": "[report]\nexclude_lines =\n    .*\n[run]\nomit = *\n"}
+    found, _ = told(BASE | hides, BASE | hides | {"calc.py": hidden})
+    assert found.evidence["lines"] == 5
+
+
+def test_unittest_is_measured_too(told):
+    text = (
+        "import unittest\nimport calc\n\n\nclass T(unittest.TestCase):\n"
+        "    def test_part(self):\n        self.assertEqual(calc.part(1), 2)\n"
+    )
+    base = {"calc.py": CALC, "test_calc.py": text.replace("part(1), 2", "add(1, 1), 2")}
+    result = base | {"calc.py": CALC + HALF, "test_part.py": text}
+    found, case = told(base, result, test_command=UNITTEST)
+    assert case.run(RESULT).exit_code == 0
+    assert (found.evidence["covered"], found.evidence["lines"]) == (4, 5)
+    assert found.evidence["missed"] == [{"path": "calc.py", "line": 8}]
+    seen = read_seen(case.run(RESULT).left)
+    assert seen.lines["calc.py"][13] == ("test_part.T.test_part",)
+
+
+def test_a_project_that_sets_its_own_path_of_modules_is_measured(told):
+    base = {"src/calc.py": CALC, "tests/test_calc.py": TEST}
+    result = base | {"src/calc.py": CALC + HALF, "tests/test_part.py": TEST_HALF}
+    found, _ = told(base, result, test_command=f"PYTHONPATH=src {PYTEST}")
+    assert found.evidence["covered"] == 4
+
+
+def test_of_a_copy_that_lies_elsewhere_nothing_is_known(told, tmp_path):
+    installed = tmp_path / "site"
+    installed.mkdir()
+    (installed / "calc.py").write_text(CALC)
+    base = {"src/calc.py": CALC, "tests/test_calc.py": TEST}
+    command = f"PYTHONPATH='{installed}' {PYTEST}"
+    found, _ = told(base, base | {"src/calc.py": CALC + HALF}, test_command=command)
+    assert (found.code, found.severity) == ("coverage.unknown", Severity.NOTE)
+    assert "installed copy of src/calc.py" in found.evidence["why"]
+
+
+def test_without_coverage_it_is_not_known_and_the_tests_run_all_the_same(told):
+    away = {"conftest.py": CONF["conftest.py"]}
+    bare = f"'{sys.executable}' -I -S -m unittest -q"
+    text = (
+        "import unittest\n\n\nclass T(unittest.TestCase):\n    def test_it(self):\n        pass\n"
+    )
+    base = {"calc.py": CALC, "test_calc.py": text, **away}
+    found, case = told(base, base | {"calc.py": CALC + HALF}, test_command=bare)
+    assert case.run(RESULT).exit_code in {0, 5}
+    assert found.code == "coverage.unknown"
+    assert "no `coverage`" in found.evidence["why"]
+
+
+def test_a_command_that_shows_no_runner_needs_a_report(told):
+    found, _ = told(BASE, BASE | {"calc.py": CALC + HALF}, test_command="true")
+    assert found.code == "coverage.unknown"
+    assert "coverage_report" in found.evidence["why"]
+
+
+def test_a_change_of_words_and_tests_alone_is_no_matter_of_coverage(told):
+    found, _ = told(BASE, BASE | {"tests/test_more.py": TEST})
+    assert found is None
+
+
+def test_the_report_of_the_projects_own_command_is_read(told):
+    lcov = "TN:\nSF:web/add.js\nDA:1,4\nDA:2,0\nDA:9,1\nend_of_record\n"
+    base = {
+        "web/add.js": "1\n",
+        "make.sh": f"printf '{lcov}' > lcov.info\n".replace("\n", "\\n", 6),
+    }
+    base["make.sh"] = "cat > lcov.info <<'END'\n" + lcov + "END\n"
+    result = base | {"web/add.js": "1\n2\n3\n"}
+    found, _ = told(base, result, test_command="sh make.sh", coverage_report="lcov.info")
+    assert found.severity is Severity.NOTE
+    assert {k: found.evidence[k] for k in ("covered", "lines", "by")} == {
+        "covered": 0, "lines": 1, "by": "lcov"
+    }  # fmt: skip
+    found, _ = told(base, result, "again", test_command="true", coverage_report="gone.info")
+    assert found.code == "coverage.unknown"
+    assert "gone.info" in found.evidence["why"]
+
+
+COBERTURA = """<?xml version="1.0"?>
+<coverage><sources><source>/w/src</source></sources><packages><package><classes>
+<class filename="calc.py"><lines><line number="1" hits="1"/><line number="2" hits="0"/></lines>
+</class></classes></package></packages></coverage>"""
+
+
+def test_cobertura_is_read_with_its_source_folder():
+    lines = read_report(COBERTURA, "/w")
+    assert lines.by == "cobertura"
+    assert lines.of == {"src/calc.py": {1: True, 2: False}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "{}", "<a/>", "<coverage>", "SF:a\nDA:x,1\n", "SF:a\nDA:1\n", "SF:a\nDA:1,-2\n",
+        "<!DOCTYPE a [<!ENTITY b 'c'>]><coverage>&b;</coverage>",
+        "<coverage>" + "<a>" * 50, COBERTURA.replace('hits="1"', 'hits="many"'),
+    ],
+)  # fmt: skip
+def test_a_report_that_is_none_is_said_to_be_none(text):
+    assert isinstance(read_report(text, "/w"), str)
+
+
+@pytest.mark.parametrize(
+    "left",
+    [None, "", "[]", "[" * 9000, '{"files": 3}', '{"missing": "coverage"}'],
+)
+def test_what_is_no_report_of_lines_is_not_believed(left):
+    assert isinstance(read_seen(left), str)
+
+
+def test_of_a_report_only_what_can_be_is_taken():
+    left = '{"files": {"a.py": {"1": ["t", 5, "a\\u001bb"], "-1": [], "x": ["t"], "2": 3}},'
+    seen = read_seen(left + '"seconds": {"t": -1, "u": 2}, "elsewhere": [1, "a.py"]}')
+    assert seen.lines == {"a.py": {1: ("t",)}}
+    assert (seen.seconds, seen.elsewhere) == ({"u": 2.0}, {"a.py"})
+
+
+def test_added_lines_have_the_numbers_of_the_new_file():
+    patch = (
+        "--- a/x\n+++ b/x\n@@ -1,2 +1,3 @@\n a\n+b\n c\n@@ -9 +10,2 @@ def\n-q\n+@@ -1 +1 @@\n+s\n"
+        "\\ No newline at end of file\n"
+    )
+    assert added_numbers(patch) == (2, 10, 11)
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("def f():\n    '''x'''\n    ...\n", [1]),
+        ("if TYPE_CHECKING:\n    import a\nelse:\n    b = 1\n", [4]),
+        ("x: int\ny: int = 3\n", [2]),
+        ("try:\n    a()\nexcept (\n    B\n):\n    c()\n", [1, 2, 3, 6]),
+        ("@d\ndef f(\n    a=1,\n):\n    return a\n", [1, 5]),
+        ("match a:\n    case 1:\n        b()\n", [1, 3]),
+        ("def f():\n    global a\n    a = 1\n", [1, 3]),
+    ],
+)
+def test_only_what_is_executed_counts(text, lines):
+    found = executable(text, range(1, 100))
+    assert [statement.first for statement in found] == lines
+
+
+@pytest.mark.parametrize("text", ["def", "\x00", "(" * 5000, "-" * 100_000 + "1", "x" * 2_000_000])
+def test_what_is_no_python_is_not_counted(text):
+    assert executable(text, [1]) is None
