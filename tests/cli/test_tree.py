@@ -25,6 +25,7 @@ LINES: dict[str, list[str]] = {
     "project set": ["sample", "agent", "claude"],
     "project remove": ["sample"],
     "do": ["add a retry", "--project", "sample"],
+    "plan": ["two things", "--project", "sample"],
     "worker list": ["--project", "sample"],
     "worker logs": [AGENT],
     "worker clean": [],

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from muster.cli.look import Ink, ago, between, duration, facts, indented, money, some, table
+from muster.cli.plan_page import plan_table
 from muster.client.shapes import Agent, Breakpoint, Finding, Footprint, TaskDetail, Verdict
 from muster.domain.plain import plain
-from muster.domain.task import MANAGER
+from muster.domain.task import MANAGER, PLAN
 
 _MOST_NAMES = 8
 _STEPS = {
@@ -25,7 +26,7 @@ def task_page(ink: Ink, task: TaskDetail) -> str:
     parts = [
         _head(ink, task),
         _description(ink, task),
-        _workers(ink, task),
+        plan_table(ink, task) or _workers(ink, task),
         *_attempts(ink, task),
         _question(ink, task["breakpoint"]),
         _next(ink, task),
@@ -44,7 +45,7 @@ def _head(ink: Ink, task: TaskDetail) -> str:
     pairs = [
         ("why", some(task["reason"])),
         ("now", some(live["last_line"]) if live else ""),
-        ("manager", _manager(ink, task)),
+        (_came_of(task), _manager(ink, task)),
         ("needs", ", ".join(map(some, task["needs_labels"]))),
         ("agent", " on ".join(filter(None, (some(task["agent"]), some(task["runtime"]))))),
         ("autonomy", some(task["autonomy"])),
@@ -72,8 +73,13 @@ def _spent(task: TaskDetail) -> float:
     return task["cost_usd"] + sum(worker["cost_usd"] for worker in task["workers"])
 
 
+def _came_of(task: TaskDetail) -> str:
+    """What the task's parent is to it."""
+    return "plan" if task["parent"] and task["parent"]["playbook"] == PLAN else "manager"
+
+
 def _manager(ink: Ink, task: TaskDetail) -> str:
-    """The manager that has spawned the task."""
+    """The manager that has spawned the task, or the plan that it is of."""
     parent = task["parent"]
     if parent is None:
         return ""
@@ -234,9 +240,10 @@ def next_steps(task: TaskDetail) -> list[str]:
         "cancelled": [f"muster task retry {label}"],
         "executing": [f"muster agent logs -f {some(live['id'])}"] if live else [],
     }
-    if task["playbook"] == MANAGER:  # it has no change of its own
+    if task["playbook"] in {MANAGER, PLAN}:  # it has no change of its own
         by_status |= {"completed": [], "waiting": []}
-    team = [f"muster worker list --manager {label}"] if task["workers"] else []
+    manages = task["workers"] and task["playbook"] != PLAN
+    team = [f"muster worker list --manager {label}"] if manages else []
     return [*team, *by_status.get(task["status"], [])]
 
 

@@ -280,6 +280,7 @@ class TaskDetail(Task):
     breakpoint: Breakpoint | None
     checkpoints: list[Checkpoint]
     trail: list[Footprint]
+    plan: dict[str, Any] | None
     parent: Task | None
     workers: list[Task]
 

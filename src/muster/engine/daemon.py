@@ -8,7 +8,7 @@ import logging
 from muster.domain.errors import MusterError
 from muster.domain.task import ACTIVE, Stage, Task
 from muster.domain.verdict import OPTIONS, BreakpointKind
-from muster.engine import attempt, conclude, dispatch, janitor, landing
+from muster.engine import attempt, conclude, dispatch, janitor, landing, planning
 from muster.engine.damage import mend_damage
 from muster.engine.durable import Durable
 from muster.engine.tools import Tools, in_thread, job_of
@@ -55,6 +55,7 @@ class Daemon:
         self._durable = durable
         self._loops: list[asyncio.Task[None]] = []
         self.adopted = 0
+        durable.register(Stage.PLANNING, lambda task: planning.plan(tools, task))
         durable.register(Stage.PREPARING, self._prepare)
         durable.register(Stage.RUNNING, self._run)
         durable.register(Stage.VALIDATING, lambda task: conclude.conclude(tools, task))
