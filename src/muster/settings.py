@@ -137,6 +137,8 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "supervisor": _model,
     "embedding": _model,
     "model_calls_per_hour": _count(0, 100_000),
+    "review": _choice("on", "off"),
+    "review_votes": _count(1, 9),
     "git_user_name": _text,
     "git_user_email": _text,
 }
@@ -148,7 +150,7 @@ NEEDS_TRUST = frozenset(
         *("permissions", "permission_rules"),
         *("autonomy", "test_paths", "budget_usd"),
         *("disk_mb", "memory_mb", "processes"),
-        *("supervisor", "embedding"),
+        *("supervisor", "embedding", "review", "review_votes"),
     }
 )
 """Settings that a repository's own file may only set in a version that the user trusts.

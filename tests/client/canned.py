@@ -99,7 +99,7 @@ def detail(text: str = "Add a retry", **changes: Any) -> dict[str, Any]:
         "agents": [agent(text)], "verdicts": [verdict(text)], "breakpoint": question(text),
         "decisions": [{"attempt": 1, "step": "retry", "reasons": [text], "time": MORNING}],
         "checkpoints": [checkpoint(text)], "trail": steps,
-        "plan": plan(text),
+        "plan": plan(text), "rubric": {"questions": [text], "model": text},
         "parent": task(text, playbook="manager"),
         "workers": [task(text, parent_id="tsk_1", errand=text)],
     }  # fmt: skip

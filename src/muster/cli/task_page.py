@@ -175,8 +175,15 @@ def finding_lines(ink: Ink, finding: Finding, shown: set[str]) -> list[str]:
         if evidence.get("command"):
             lines.append(f"      $ {some(evidence['command'])}")
         lines.append(indented(table_of_runs, "      "))
+    lines += [f"      {_answer(one)}" for one in _list(evidence.get("answers"))]
     named = {name: _list(evidence.get(name)) for name in ("broken", "missing", "fixed")}
     return lines + [f"      {name}: {_names(tests)}" for name, tests in named.items() if tests]
+
+
+def _answer(one: Mapping[str, Any]) -> str:
+    """A model's answer to a question of its rubric, with where the change shows it."""
+    said = "yes" if one.get("yes") else "no"
+    return f"{said}: {some(one.get('question'))} ({some(one.get('path'))}:{some(one.get('line'))})"
 
 
 def _run(run: Mapping[str, Any]) -> list[str]:

@@ -281,6 +281,7 @@ class TaskDetail(Task):
     checkpoints: list[Checkpoint]
     trail: list[Footprint]
     plan: dict[str, Any] | None
+    rubric: dict[str, Any] | None
     parent: Task | None
     workers: list[Task]
 

@@ -31,6 +31,7 @@ from muster.engine.overseer import Overseer
 from muster.engine.own_settings import follow_branch, untrusted
 from muster.engine.post import delivered
 from muster.engine.resume import Past, catch_up, copy_home, gone_before, make_home, make_way
+from muster.engine.review import prepare_review
 from muster.engine.setup import ensure_layer
 from muster.engine.tools import (
     Job,
@@ -84,7 +85,9 @@ async def prepare(tools: Tools, task: Task) -> Task:
     if tools.wish(task.id).is_set() or task.wish == "cancel":
         return await _cancelled(tools, task, agent)
     past = await gone_before(tools, task, driver, runtime.name)
-    workspace = await _open(tools, job, agent, base, past)
+    workspace, _ = await asyncio.gather(
+        _open(tools, job, agent, base, past), prepare_review(tools, job)
+    )
     driver.launch(agent_job(tools, job, agent, workspace, options, past))
     failpoint("attempt.prepared")
     return await tools.store.write(

@@ -20,6 +20,7 @@ from muster.engine.foreign import read_small
 from muster.engine.holding import Work, overseen
 from muster.engine.managed import examine_workers
 from muster.engine.points import point_of, snapshot
+from muster.engine.review import review
 from muster.engine.tools import Job, Tools, in_thread, job_and_agent
 from muster.store.moves import Fence, Move, move
 from muster.supervision.decide import Ended, decide
@@ -77,6 +78,7 @@ async def examine(tools: Tools, job: Job, agent: Agent) -> Examined:
         return Examined(commit, changed, findings)
     where = tools.run_dir(agent.id) / "checks"
     findings += await evidence(tools, job, base, commit, changed, where)
+    findings += await review(tools, job, base, commit, findings)
     return Examined(commit, changed, findings)
 
 

@@ -129,6 +129,7 @@ class Tasks(Desk):
             ],
             "trail": [line for line in reversed(told) if line is not None],
             "plan": papers.paper_of(tx, task_id, papers.PLAN),
+            "rubric": papers.paper_of(tx, task_id, papers.RUBRIC),
             "parent": self._parent(tx, task),
             "workers": self._task_shapes(tx, workers.workers_of(tx, task_id)),
         }
