@@ -182,6 +182,8 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "supervisor": _model,
     "embedding": _model,
     "model_calls_per_hour": _count(0, 100_000),
+    "review": _choice("on", "off"),
+    "review_votes": _count(1, 9),
     "git_user_name": _text,
     "git_user_email": _text,
 }
@@ -196,7 +198,7 @@ NEEDS_TRUST = frozenset(
         *("acceptance_tests", "acceptance_agent"),
         *("disk_mb", "memory_mb", "processes", "cpus"),
         *("evidence", "coverage_report", "mutant_seconds"),
-        *("supervisor", "embedding"),
+        *("supervisor", "embedding", "review", "review_votes"),
     }
 )
 """Settings that a repository's own file may only set in a version that the user trusts.

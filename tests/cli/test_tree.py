@@ -26,6 +26,7 @@ LINES: dict[str, list[str]] = {
     "project try": ["max_attempts", "1", "--project", "sample"],
     "project remove": ["sample"],
     "do": ["add a retry", "--project", "sample"],
+    "plan": ["two things", "--project", "sample"],
     "worker list": ["--project", "sample"],
     "worker logs": [AGENT],
     "worker clean": [],

@@ -154,6 +154,7 @@ def detail(text: str = "Add a retry", **changes: Any) -> dict[str, Any]:
         "decisions": [{"attempt": 1, "step": "retry", "reasons": [text], "time": MORNING}],
         "checkpoints": [checkpoint(text)], "trail": steps,
         "outcomes": [outcome(text)],
+        "plan": plan(text), "rubric": {"questions": [text], "model": text},
         "parent": task(text, playbook="manager"),
         "workers": [task(text, parent_id="tsk_1", errand=text)],
         "acceptance": {
@@ -220,3 +221,16 @@ def health(text: str = "0.1.0") -> dict[str, Any]:
 
 def page(*items: dict[str, Any], next: Any = None) -> dict[str, Any]:
     return {"items": list(items), "next": next}
+
+
+def plan(text: str) -> dict[str, Any]:
+    one = {
+        "key": text, "after": [], "checks": [text], "commands": [[text]], "files": [text],
+        "minutes": 30.0, "agent": text, "agent_why": text, "isolation": text,
+        "isolation_why": text,
+    }  # fmt: skip
+    return {
+        "model": text, "repairs": 0, "kept_at": None, "why": text, "type": "feature",
+        "summary": text, "confidence": 0.8, "questions": [], "minutes": 30.0, "commit": "a" * 40,
+        "tasks": [one],
+    }  # fmt: skip

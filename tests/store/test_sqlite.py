@@ -18,6 +18,7 @@ from contracts.store import StoreContract, add_project, add_task
 from house.databases import put_database
 from muster.domain.agent import Role
 from muster.domain.errors import Unavailable
+from muster.domain.task import PLAN, Stage
 from muster.store import admission, agent_tokens, agents, events, migrate, tasks
 from muster.store.admission import Limits
 from muster.store.agents import NewAgent
@@ -145,6 +146,24 @@ async def test_a_fresh_schema_equals_all_migrations(tmp_path):
         difference = compare_metadata(MigrationContext.configure(connection), metadata)
     engine.dispose()
     assert difference == []
+
+
+async def test_an_older_database_takes_tasks_that_are_being_planned(tmp_path):
+    path = tmp_path / "muster.db"
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        run.upgrade(connection, "0005")
+    engine.dispose()
+    store = SqliteStore(path)
+    await add_task(store, await add_project(store), playbook=PLAN)
+    (claimed,) = await store.write(admission.admit, Limits(1, {}, 1))
+    assert claimed.stage is Stage.PLANNING
+    await store.close()
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        with pytest.raises(sqlite3.IntegrityError):
+            connection.execute("UPDATE tasks SET stage = 'dreaming'")
+    connection.close()
 
 
 async def test_a_database_of_the_first_schema_opens_with_what_it_held(tmp_path):

@@ -31,7 +31,7 @@ class NewTask(Body):
     autonomy: str | None = Field(None, description="manual, confirm or full")
     agent: str | None = None
     runtime: str | None = None
-    playbook: str | None = Field(None, description="solo or manager")
+    playbook: str | None = Field(None, description="solo, manager or plan")
     model: str | None = None
     budget_usd: float | None = None
     timeout_minutes: float | None = None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import click
@@ -13,12 +11,12 @@ from muster.cli.line import Line, command
 from muster.cli.look import Ink
 from muster.cli.reach import reach
 from muster.cli.task import task_line
-from muster.cli.watch import ENDS, PATIENT, wait_for, what_now
+from muster.cli.watch import ENDS, NEEDS_A_PERSON, PATIENT, wait_for, what_now
 from muster.cli.which import project_or_here
+from muster.cli.words import words_given
 from muster.client import Muster
 from muster.client.shapes import Task
-from muster.domain.errors import Invalid
-from muster.domain.task import Autonomy, TaskType
+from muster.domain.task import PLAN, Autonomy, TaskType
 
 """Who waits for a task sits out a restart of the server."""
 
@@ -51,6 +49,7 @@ from muster.domain.task import Autonomy, TaskType
 )
 @click.option("--timeout", "timeout_minutes", type=click.FloatRange(min=0), metavar="MINUTES")
 @click.option("--key", metavar="KEY", help="The same key makes the same task only once.")
+@click.option("--plan", "planned", is_flag=True, help="Have it split into tasks first.")
 @click.option("--wait", is_flag=True, help="Wait until it is done or needs a person.")
 @click.option("--wait-timeout", type=click.FloatRange(min=0), metavar="SECONDS")
 def do(
@@ -59,6 +58,7 @@ def do(
     file: str | None,
     project: str | None,
     key: str | None,
+    planned: bool,
     wait: bool,
     wait_timeout: float | None,
     type_: str | None,
@@ -69,8 +69,10 @@ def do(
     With --wait the exit status says how it ended: 0 completed, 1 failed or cancelled, 7 a person
     has to decide, 8 the --wait-timeout is over. The task goes on when you stop waiting.
     """
-    description = _description(text, file)
+    description = words_given(text, file)
     given = {name: _value(value) for name, value in fields.items() if value not in (None, ())}
+    if planned and given.setdefault("playbook", PLAN) != PLAN:
+        raise click.UsageError("--plan is a playbook of its own: leave --playbook out")
     with reach(line) as muster:
         task = muster.create_task(
             project_or_here(muster, project), description, key=key, type=type_, **given
@@ -97,23 +99,4 @@ def _wait(line: Line, muster: Muster, task: Task, seconds: float | None) -> int:
     else:
         out.say(line, task_line(Ink(line.colour), ended))
         out.tell(line, what_now(ended))
-    return ENDS[ended["status"]]
-
-
-def _description(text: str | None, file: str | None) -> str:
-    if (text is None) == (file is None):
-        raise click.UsageError("say what should be done: either TEXT or --file FILE")
-    if text is None:
-        text = _read(file or "-")
-    if not text.strip():
-        raise Invalid("the text is empty", hint='muster do "what should be done"')
-    return text
-
-
-def _read(file: str) -> str:
-    try:
-        if file == "-":
-            return sys.stdin.read()
-        return Path(file).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Invalid(f"{file} cannot be read: {error}", hint="name a text file") from error
+    return ENDS.get(ended["status"], NEEDS_A_PERSON)

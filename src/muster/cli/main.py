@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "init": ("muster.cli.init", "init", "Register a repository."),
     "project": ("muster.cli.project", "project", "List and change projects."),
     "do": ("muster.cli.do", "do", "Submit a task."),
+    "plan": ("muster.cli.plan", "plan", "Split a wish into tasks."),
     "manager": ("muster.cli.manager", "manager", "Have a manager split a wish among workers."),
     "worker": ("muster.cli.worker", "worker", "Spawn, watch and clear away workers by hand."),
     "task": ("muster.cli.task", "task", "List, show and act on tasks."),

@@ -7,9 +7,10 @@ from typing import Any
 
 from muster.cli.look import Ink, ago, between, duration, facts, indented, money, some, table
 from muster.cli.outcome import confidence_lines, outcome_line
+from muster.cli.plan_page import plan_table
 from muster.client.shapes import Agent, Breakpoint, Finding, Footprint, TaskDetail, Verdict
 from muster.domain.plain import plain
-from muster.domain.task import MANAGER
+from muster.domain.task import MANAGER, PLAN
 
 _MOST_NAMES = 8
 STEPS = {
@@ -28,7 +29,7 @@ def task_page(ink: Ink, task: TaskDetail) -> str:
     parts = [
         _head(ink, task),
         _description(ink, task),
-        _workers(ink, task),
+        plan_table(ink, task) or _workers(ink, task),
         *_attempts(ink, task),
         _question(ink, task["breakpoint"]),
         _next(ink, task),
@@ -47,7 +48,7 @@ def _head(ink: Ink, task: TaskDetail) -> str:
     pairs = [
         ("why", some(task["reason"])),
         ("now", some(live["last_line"]) if live else ""),
-        ("manager", _manager(ink, task)),
+        (_came_of(task), _manager(ink, task)),
         ("tests", _acceptance(ink, task)),
         ("needs", ", ".join(map(some, task["needs_labels"]))),
         ("agent", " on ".join(filter(None, (some(task["agent"]), some(task["runtime"]))))),
@@ -76,8 +77,13 @@ def _spent(task: TaskDetail) -> float:
     return task["cost_usd"] + sum(worker["cost_usd"] for worker in task["workers"])
 
 
+def _came_of(task: TaskDetail) -> str:
+    """What the task's parent is to it."""
+    return "plan" if task["parent"] and task["parent"]["playbook"] == PLAN else "manager"
+
+
 def _manager(ink: Ink, task: TaskDetail) -> str:
-    """The manager that has spawned the task."""
+    """The manager that has spawned the task, or the plan that it is of."""
     parent = task["parent"]
     if parent is None:
         return ""
@@ -190,8 +196,15 @@ def finding_lines(ink: Ink, finding: Finding, shown: set[str]) -> list[str]:
         if evidence.get("command"):
             lines.append(f"      $ {some(evidence['command'])}")
         lines.append(indented(table_of_runs, "      "))
+    lines += [f"      {_answer(one)}" for one in _list(evidence.get("answers"))]
     named = {name: _list(evidence.get(name)) for name in ("broken", "missing", "fixed")}
     return lines + [f"      {name}: {_names(tests)}" for name, tests in named.items() if tests]
+
+
+def _answer(one: Mapping[str, Any]) -> str:
+    """A model's answer to a question of its rubric, with where the change shows it."""
+    said = "yes" if one.get("yes") else "no"
+    return f"{said}: {some(one.get('question'))} ({some(one.get('path'))}:{some(one.get('line'))})"
 
 
 def _run(run: Mapping[str, Any]) -> list[str]:
@@ -255,9 +268,10 @@ def next_steps(task: TaskDetail) -> list[str]:
         "cancelled": [f"muster task retry {label}"],
         "executing": [f"muster agent logs -f {some(live['id'])}"] if live else [],
     }
-    if task["playbook"] == MANAGER:  # it has no change of its own
+    if task["playbook"] in {MANAGER, PLAN}:  # it has no change of its own
         by_status |= {"completed": [], "waiting": []}
-    team = [f"muster worker list --manager {label}"] if task["workers"] else []
+    manages = task["workers"] and task["playbook"] != PLAN
+    team = [f"muster worker list --manager {label}"] if manages else []
     return [*team, *by_status.get(task["status"], [])]
 
 

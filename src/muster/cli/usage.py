@@ -29,6 +29,7 @@ Commands:
   init        Register a repository.
   project     List and change projects.
   do          Submit a task.
+  plan        Split a wish into tasks.
   manager     Have a manager split a wish among workers.
   worker      Spawn, watch and clear away workers by hand.
   task        List, show and act on tasks.

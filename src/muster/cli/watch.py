@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from muster.cli.look import Ink, some
 from muster.cli.out import Progress
 from muster.cli.task_page import answer_command
 from muster.client import Muster, Patience
-from muster.client.shapes import Event, TaskDetail
-from muster.domain.task import MANAGER
+from muster.client.shapes import Event, Task, TaskDetail
+from muster.domain.plain import plain
+from muster.domain.task import MANAGER, PLAN
 
+NEEDS_A_PERSON = 7
 ENDS = {"completed": 0, "failed": 1, "cancelled": 1, "waiting": 7, "proposed": 7}
 """The exit status for each state in which waiting is over."""
 
@@ -21,10 +23,25 @@ PATIENT = Patience(seconds=60.0, tries=100)
 _TELLING = ("task.", "breakpoint.", "agent.", "resync")
 
 
+_GOES_ON = {"queued", "planning", "executing", "monitoring"}
+
+
+def is_over(task: TaskDetail) -> bool:
+    """Whether it is in one of the states of `ENDS`, or a plan that only waits for people."""
+    if task["status"] in ENDS:
+        return True
+    states = {child["status"] for child in task["workers"]}
+    return task["playbook"] == PLAN and bool(states & set(ENDS)) and not states & _GOES_ON
+
+
 def wait_for(
-    muster: Muster, label: str, progress: Progress, seconds: float | None = None
+    muster: Muster,
+    label: str,
+    progress: Progress,
+    seconds: float | None = None,
+    over: Callable[[TaskDetail], bool] = is_over,
 ) -> TaskDetail:
-    """Follow a task until it is in one of the states of `ENDS`.
+    """Follow a task until it is `over`.
 
     Raises:
         TimeoutError: `seconds` have passed; the task goes on.
@@ -34,14 +51,14 @@ def wait_for(
     task = muster.get_task(label)
     try:
         watch.see(task)
-        if task["status"] in ENDS:
+        if over(task):
             return task
         for event in muster.events(after=task["rev"], until=until):
             if not _concerns(event, task):
                 continue
             task = muster.get_task(label)
             watch.see(task)
-            if task["status"] in ENDS:
+            if over(task):
                 return task
     except TimeoutError:
         state = some(task["status"])
@@ -78,7 +95,8 @@ def wait_for_all(
 
 
 def _concerns(event: Event, task: TaskDetail) -> bool:
-    own = event.get("task_id") == task["id"] or event["type"] == "resync"
+    ids = {task["id"], *(child["id"] for child in task["workers"] if task["playbook"] == PLAN)}
+    own = event.get("task_id") in ids or event["type"] == "resync"
     return own and event["type"].startswith(_TELLING)
 
 
@@ -113,12 +131,33 @@ def what_now(task: TaskDetail) -> str:
     label = some(task["label"])
     asked = task["breakpoint"]
     if asked and asked["open"]:
+        if asked["kind"] == "question":
+            return f"{label} needs you:\n{plain(asked['question'])}\n{_in_words(asked['id'])}"
         options = "\n".join(f"  {answer_command(asked['id'], o)}" for o in asked["options"])
         return f"{label} needs you: {some(asked['question'])}\n{options}"
     if task["status"] == "proposed":
         return f"{label} waits for your go:\n  muster task approve {label}"
+    if task["playbook"] == PLAN and task["plan"] is not None:
+        return "\n".join(["Its tasks:", *(f"  {_child(child)}" for child in task["workers"])])
+    return _look_at(task, label)
+
+
+def _look_at(task: TaskDetail, label: str) -> str:
+    """Where to look once it has ended."""
     if task["status"] == "completed" and task["playbook"] == MANAGER:
         return f"See its workers: muster worker list --manager {label}"
     if task["status"] == "completed":
         return f"See what it changed: muster task diff {label}"
     return f"See why: muster task show {label}"
+
+
+def _in_words(breakpoint_id: str) -> str:
+    return f'  {answer_command(breakpoint_id, "")}"YOUR ANSWER"'
+
+
+def _child(child: Task) -> str:
+    """A task of a plan, and what a person does about it."""
+    label, waits = some(child["label"]), child["breakpoint_id"] is not None
+    if child["status"] == "proposed":
+        return f"muster task approve {label}"
+    return f"{'muster inbox' if waits else 'muster task show'} {'' if waits else label}".strip()

@@ -406,6 +406,8 @@ class TaskDetail(Task):
     breakpoint: Breakpoint | None
     checkpoints: list[Checkpoint]
     trail: list[Footprint]
+    plan: dict[str, Any] | None
+    rubric: dict[str, Any] | None
     parent: Task | None
     workers: list[Task]
     acceptance: Acceptance | None

@@ -8,7 +8,7 @@ from typing import Any, assert_never
 
 from muster.domain.errors import Invalid
 from muster.domain.task import Stage, Task
-from muster.domain.verdict import OPTIONS, Answer, BreakpointKind
+from muster.domain.verdict import OFFERED_TOO, OPTIONS, Answer, BreakpointKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,11 @@ def after_answer(
     match chosen:
         case Answer.MERGE:
             return Consequence(Stage.MERGING, f"Merge was chosen{who}.")
-        case Answer.RETRY:
-            return Consequence(
-                Stage.QUEUED, f"Another try was chosen{who}.", True, _with_note(task, note)
-            )
+        case Answer.RETRY | Answer.ONE_TASK:
+            told = _with_note(task, note)
+            if chosen is Answer.ONE_TASK:
+                told = {**(told or {}), "one_task": who.strip() or "by a person"}
+            return Consequence(Stage.QUEUED, f"Another try was chosen{who}.", True, told)
         case Answer.APPROVE:
             return Consequence(Stage.QUEUED, f"The start was approved{who}.")
         case Answer.FAIL:
@@ -89,6 +90,7 @@ def words_of(answer: str, note: str) -> str:
 
 def _chosen(kind: BreakpointKind, answer: str, task: Task, offered: Sequence[str] | None) -> Answer:
     options = [o for o in OPTIONS[kind] if offered is None or o in offered]
+    options += [o for o in OFFERED_TOO.get(kind, ()) if o in (offered or ())]
     wanted = answer.strip().lower()
     for option in options:
         if option.value == wanted:

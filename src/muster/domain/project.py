@@ -59,6 +59,8 @@ class ProjectSettings:
     supervisor: str | None = None
     embedding: str | None = None
     model_calls_per_hour: int = 100
+    review: str = "off"
+    review_votes: int = 1
     git_user_name: str = "muster"
     git_user_email: str = "muster@localhost"
 

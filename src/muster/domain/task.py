@@ -50,6 +50,7 @@ class Stage(StrEnum):
     PROPOSED = "proposed"
     BLOCKED = "blocked"
     QUEUED = "queued"
+    PLANNING = "planning"
     PREPARING = "preparing"
     RUNNING = "running"
     VALIDATING = "validating"
@@ -64,6 +65,7 @@ STATUS_OF: Mapping[Stage, Status] = {
     Stage.PROPOSED: Status.PROPOSED,
     Stage.BLOCKED: Status.BLOCKED,
     Stage.QUEUED: Status.QUEUED,
+    Stage.PLANNING: Status.PLANNING,
     Stage.PREPARING: Status.EXECUTING,
     Stage.RUNNING: Status.EXECUTING,
     Stage.VALIDATING: Status.MONITORING,
@@ -74,7 +76,9 @@ STATUS_OF: Mapping[Stage, Status] = {
     Stage.CANCELLED: Status.CANCELLED,
 }
 
-ACTIVE = frozenset({Stage.PREPARING, Stage.RUNNING, Stage.VALIDATING, Stage.MERGING})
+ACTIVE = frozenset(
+    {Stage.PLANNING, Stage.PREPARING, Stage.RUNNING, Stage.VALIDATING, Stage.MERGING}
+)
 """Stages in which the engine holds the task and works on it."""
 
 HOLDS_A_SLOT = frozenset({Stage.PREPARING, Stage.RUNNING})
@@ -89,7 +93,10 @@ _END = {Stage.FAILED, Stage.CANCELLED}
 MOVES: Mapping[Stage, frozenset[Stage]] = {
     Stage.PROPOSED: frozenset({Stage.QUEUED, Stage.BLOCKED, *_END}),
     Stage.BLOCKED: frozenset({Stage.QUEUED, *_END}),
-    Stage.QUEUED: frozenset({Stage.PREPARING, Stage.BLOCKED, Stage.WAITING, *_END}),
+    Stage.QUEUED: frozenset({Stage.PREPARING, Stage.PLANNING, Stage.BLOCKED, Stage.WAITING, *_END}),
+    Stage.PLANNING: frozenset(
+        {Stage.PROPOSED, Stage.BLOCKED, Stage.QUEUED, Stage.WAITING, Stage.COMPLETED, *_END}
+    ),
     Stage.PREPARING: frozenset({Stage.RUNNING, Stage.QUEUED, Stage.WAITING, *_END}),
     Stage.RUNNING: frozenset({Stage.VALIDATING, Stage.QUEUED, Stage.WAITING, *_END}),
     Stage.VALIDATING: frozenset(
@@ -104,12 +111,14 @@ MOVES: Mapping[Stage, frozenset[Stage]] = {
 """Which stage may follow which; a retry by a person leads back from an ended task.
 
 A manager's task has nothing to merge, nor has one that writes acceptance tests: they are completed
-by their verdicts.
+by their verdicts. A plan waits for the tasks that it made like any task for those it needs, and is
+completed with them.
 """
 
-SOLO, MANAGER, ACCEPTANCE = "solo", "manager", "acceptance"
-PLAYBOOKS = (SOLO, MANAGER)
-"""Which roles a task goes through: one agent under supervision, or a manager with its workers.
+SOLO, MANAGER, PLAN, ACCEPTANCE = "solo", "manager", "plan", "acceptance"
+PLAYBOOKS = (SOLO, MANAGER, PLAN)
+"""Which roles a task goes through: one agent under supervision, a manager with its workers, or no
+agent at all: a plan that muster makes of it, whose tasks are proposed.
 
 `acceptance` is none that can be asked for: the task of who writes acceptance tests for another one.
 """
@@ -137,9 +146,9 @@ class Task:
 
     `token` is fresh for each claim and fences every write of the attempt it belongs to.
     `rev` is the number of the event that last changed the row. A worker's task names the manager's
-    by `parent_id`, and `errand` is the name that the manager gave it. A fork began as another task
-    (`fork_of`) was at its checkpoint `fork_point`. `acceptance_id` is the task that writes the
-    acceptance tests which this one is judged by.
+    by `parent_id`, and `errand` is the name that the manager gave it; so do those of a plan. A fork
+    began as another task (`fork_of`) was at its checkpoint `fork_point`. `acceptance_id` is the
+    task that writes the acceptance tests which this one is judged by.
     """
 
     id: str
@@ -211,6 +220,11 @@ class Task:
     def hidden_repo(self) -> str:
         """The name of the repository that holds what no coder of its project may see."""
         return f"{self.project_id}{HIDDEN}"
+
+    @property
+    def plans(self) -> bool:
+        """Whether it is a plan: no agent works on it, other tasks come of it."""
+        return self.playbook == PLAN
 
     @property
     def listens(self) -> bool:

@@ -128,6 +128,7 @@ class Answer(StrEnum):
     ALLOW_SESSION = "allow_session"
     EDIT = "edit"
     DENY = "deny"
+    ONE_TASK = "one_task"
 
 
 OPTIONS: Mapping[BreakpointKind, tuple[Answer, ...]] = {
@@ -147,6 +148,12 @@ OPTIONS: Mapping[BreakpointKind, tuple[Answer, ...]] = {
     ),
     BreakpointKind.RULE: (Answer.MERGE, Answer.RETRY, Answer.FAIL, Answer.CANCEL),
 }
+
+
+OFFERED_TOO: Mapping[BreakpointKind, tuple[Answer, ...]] = {
+    BreakpointKind.PROBLEM: (Answer.ONE_TASK,),
+}
+"""Answers that a question takes only where it offers them."""
 
 
 @dataclass(frozen=True, slots=True)

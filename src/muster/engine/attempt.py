@@ -33,6 +33,7 @@ from muster.engine.overseer import Overseer
 from muster.engine.own_settings import follow_branch, untrusted
 from muster.engine.post import delivered
 from muster.engine.resume import Past, catch_up, copy_home, gone_before, make_home, make_way
+from muster.engine.review import prepare_review
 from muster.engine.setup import ensure_layer
 from muster.engine.tools import (
     Job,
@@ -87,7 +88,9 @@ async def prepare(tools: Tools, task: Task) -> Task:
         return await _cancelled(tools, task, agent)
     past = await gone_before(tools, task, driver, runtime.name)
     prompt = await prompt_of(tools, job)
-    workspace = await _open(tools, job, agent, base, past, prompt)
+    workspace, _ = await asyncio.gather(
+        _open(tools, job, agent, base, past, prompt), prepare_review(tools, job)
+    )
     driver.launch(agent_job(tools, job, agent, workspace, options, prompt, past))
     failpoint("attempt.prepared")
     return await tools.store.write(

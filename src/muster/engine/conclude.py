@@ -22,6 +22,7 @@ from muster.engine.foreign import read_small
 from muster.engine.holding import Work, overseen
 from muster.engine.managed import examine_workers
 from muster.engine.points import point_of, snapshot
+from muster.engine.review import review
 from muster.engine.tools import Job, Tools, in_thread, job_and_agent, program_name
 from muster.store.checkpoints import after
 from muster.store.moves import Fence, Move, move
@@ -71,6 +72,7 @@ async def examine(tools: Tools, job: Job, agent: Agent) -> tuple[Work, list[Find
     findings += await evidence(tools, job, base, work.commit, work.changed, where)
     if not any(f.severity is Severity.VETO for f in findings):
         findings += await accepted(tools, job, agent, base, work.commit)
+    findings += await review(tools, job, base, work.commit, findings)
     return work, findings
 
 

@@ -8,7 +8,7 @@ import logging
 from muster.domain.errors import MusterError
 from muster.domain.task import ACTIVE, Stage, Task
 from muster.domain.verdict import OPTIONS, BreakpointKind
-from muster.engine import attempt, conclude, dispatch, janitor, landing
+from muster.engine import attempt, conclude, dispatch, janitor, landing, planning
 from muster.engine.aftermath import LookBack
 from muster.engine.damage import mend_damage
 from muster.engine.durable import Durable
@@ -57,6 +57,7 @@ class Daemon:
         self._loops: list[asyncio.Task[None]] = []
         self._back = LookBack(tools)
         self.adopted = 0
+        durable.register(Stage.PLANNING, lambda task: planning.plan(tools, task))
         durable.register(Stage.PREPARING, self._prepare)
         durable.register(Stage.RUNNING, self._run)
         durable.register(Stage.VALIDATING, lambda task: conclude.conclude(tools, task))

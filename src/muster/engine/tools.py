@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 from muster.agents.base import Driver
 from muster.agents.presets import NAMED
@@ -30,6 +30,9 @@ from muster.supervision.rulebook import RuleBook
 from muster.supervision.stage import Stage
 from muster.workspace.workspaces import Workspaces
 
+if TYPE_CHECKING:
+    from muster.llm.asking import Model
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -37,6 +40,22 @@ log = logging.getLogger("muster.engine")
 
 _SETTLE_SECONDS = 10.0
 _MB = 1_000_000
+
+
+class Models(Protocol):
+    """The models of the server; they are made when they are first asked for."""
+
+    def of(self, text: str, *, embedding: bool = False) -> Model:
+        """The model that a setting names.
+
+        Raises:
+            Invalid: it names none, or a kind that there is not.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        ...
 
 
 @dataclass(slots=True)
@@ -47,8 +66,9 @@ class Tools:
     to end. `clock` gives epoch seconds. `idle_seconds` is how long an agent may say and do nothing.
     `look_again_seconds` is how long a mailbox rests of which no hint was heard. `url` is where
     agents reach this server; empty while there is no door, and then they get no token; `key` is the
-    secret of which theirs are made. `usual` is where runs go that name no place, once that is
-    known. `stages` are those of evidence that there are.
+    secret of which theirs are made. `model_calls` is how many requests a project may make to its
+    models in an hour, as its settings said when it last asked. `usual` is where runs go that name
+    no place, once that is known. `stages` are those of evidence that there are.
     """
 
     settings: Settings
@@ -58,6 +78,8 @@ class Tools:
     drivers: Mapping[str, Driver]
     clock: Callable[[], float]
     rules: RuleBook
+    models: Models
+    model_calls: dict[str, int] = field(default_factory=dict)
     stages: Mapping[str, Stage] = field(default_factory=dict)
     url: str = ""
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
@@ -14,7 +15,10 @@ INSTALL = "pip install 'passmuster[models]'"
 
 
 class Extra:
-    """Hands everything but `health` on to the class `Wire` of a module that is loaded then."""
+    """Hands everything but `health` on to the class `Wire` of a module that is loaded then.
+
+    It is loaded beside the loop: that takes seconds.
+    """
 
     wire: ClassVar[str]
     needs: ClassVar[str]
@@ -22,19 +26,20 @@ class Extra:
     def __init__(self, named: Named) -> None:
         self.named = named
         self._made: Provider | None = None
+        self._making = asyncio.Lock()
 
     async def reply(self, asked: Asked) -> Reply:
         """One answer."""
-        return await self._provider().reply(asked)
+        return await (await self._loaded()).reply(asked)
 
     async def stream(self, asked: Asked) -> AsyncGenerator[Piece, None]:
         """The answer as it comes."""
-        async for piece in self._provider().stream(asked):
+        async for piece in (await self._loaded()).stream(asked):
             yield piece
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """A vector for each text."""
-        return await self._provider().embed(texts)
+        return await (await self._loaded()).embed(texts)
 
     async def close(self) -> None:
         """Let go of connections, where there are any."""
@@ -46,11 +51,12 @@ class Extra:
         """What has to be installed before it can be asked; empty when nothing has."""
         return "" if find_spec(self.needs) else INSTALL
 
-    def _provider(self) -> Provider:
-        if self._made is None:
-            if fix := self.missing():
-                said = f"{self.named.kind} needs {self.needs}, which is not installed"
-                raise NoAnswer(said, why=Silence.REFUSED, hint=fix)
-            module: Any = import_module(self.wire)
-            self._made = cast("Provider", module.Wire(self.named))
-        return self._made
+    async def _loaded(self) -> Provider:
+        async with self._making:
+            if self._made is None:
+                if fix := self.missing():
+                    said = f"{self.named.kind} needs {self.needs}, which is not installed"
+                    raise NoAnswer(said, why=Silence.REFUSED, hint=fix)
+                module: Any = await asyncio.to_thread(import_module, self.wire)
+                self._made = cast("Provider", module.Wire(self.named))
+            return self._made

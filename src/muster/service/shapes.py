@@ -291,6 +291,9 @@ _TOLD = {
     "task.approved": ("ok", "Approved by {by}"),
     "task.blocked": ("wait", "Waits for other tasks"),
     "task.queued": ("note", "Queued: {reason}"),
+    "task.planning": ("note", "Being planned"),
+    "task.plan.asked": ("note", "Asked {model} for a plan"),
+    "task.plan.created": ("ok", "Planned {tasks} (by {by}): {summary}"),
     "task.held": (
         "wait",
         "Waits its turn: no more than {most} of its manager's workers run at a time",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from muster.domain.acceptance import written_of
@@ -14,6 +15,7 @@ from muster.domain.permission import permitted
 from muster.domain.project import ProjectSettings
 from muster.domain.task import (
     MANAGER,
+    PLAN,
     PLAYBOOKS,
     STATUS_OF,
     TERMINAL,
@@ -22,7 +24,7 @@ from muster.domain.task import (
     Status,
     Task,
 )
-from muster.domain.verdict import Breakpoint, BreakpointKind, Checkpoint
+from muster.domain.verdict import Answer, Breakpoint, BreakpointKind, Checkpoint
 from muster.service import shapes
 from muster.service.desk import Desk
 from muster.service.requests import TaskRequest, amount, owes_acceptance, task_request
@@ -35,6 +37,8 @@ from muster.store import (
     keys,
     moves,
     outcomes,
+    papers,
+    plans,
     projects,
     purse,
     tasks,
@@ -134,6 +138,8 @@ class Tasks(Desk):
                 shapes.checkpoint_shape(c) for c in checkpoints.checkpoints_of(tx, task_id)
             ],
             "trail": [line for line in reversed(told) if line is not None],
+            "plan": papers.paper_of(tx, task_id, papers.PLAN),
+            "rubric": papers.paper_of(tx, task_id, papers.RUBRIC),
             "parent": self._parent(tx, task),
             "workers": self._task_shapes(tx, workers.workers_of(tx, task_id)),
             "acceptance": _acceptance(tx, task),
@@ -190,7 +196,9 @@ class Tasks(Desk):
             names = ", ".join(sorted(known))
             raise Invalid(f"there is no agent '{wanted.agent}'", hint=f"agents: {names}")
         settings, _ = resolve(self._own.settings, project.overrides, project.file_settings)
-        manual = proposed or (wanted.autonomy or settings.autonomy) is Autonomy.MANUAL
+        # A plan starts no agent: its tasks are what a person is asked about.
+        manual = (wanted.autonomy or settings.autonomy) is Autonomy.MANUAL
+        manual = proposed or (manual and wanted.playbook != PLAN)
         new = NewTask(
             project_id=project.id,
             title=wanted.title,
@@ -368,6 +376,9 @@ class Tasks(Desk):
             judgements.refuse_resolved(tx, breakpoint_id)
             item = judgements.get_breakpoint(tx, breakpoint_id)
             task = tasks.get_task(tx, item.task_id)
+            if item.kind is BreakpointKind.QUESTION and task.plans:
+                item, task = moves.resolve(tx, item.id, _told(task, item, answer, note, by))
+                return shapes.breakpoint_shape(item, task, tasks.holds_back(tx, task.id))
             if item.kind is BreakpointKind.QUESTION:
                 words = words_of(answer, note)
                 item = judgements.answer_question(tx, item, words, note, by)
@@ -409,9 +420,30 @@ def _answered(tx: Tx, task: Task, item: Breakpoint, answer: str, note: str, by: 
         case Stage.QUEUED if task.stage is Stage.PROPOSED:
             return start_move(tx, task, by)
         case Stage.QUEUED:
-            return _again(tx, task, note, by=by, restart=item.kind is BreakpointKind.CONFLICT)
+            task = replace(task, feedback=then.feedback)
+            restart = item.kind is BreakpointKind.CONFLICT
+            step = _again(tx, task, note, by=by, restart=restart)
+            return replace(step, answer=answer.strip().lower())
         case _:
             return Move(Fence.of(task), then.stage, then.reason, answer=answer, note=note, by=by)
+
+
+def _told(task: Task, item: Breakpoint, answer: str, note: str, by: str) -> Move:
+    """The move of a plan back to planning, with what a person answered to its questions."""
+    words = words_of(answer, note)
+    said = "nothing; decide it yourself" if words == Answer.DECLINE else words
+    before = dict(task.feedback or {})
+    asked = "; ".join(map(str, item.evidence.get("questions", [])))
+    before["answers"] = [*before.get("answers", []), {"question": asked, "answer": said}]
+    return Move(
+        Fence.of(task),
+        Stage.QUEUED,
+        f"answered by {by}",
+        columns={"feedback": before},
+        answer=words,
+        note=note,
+        by=by,
+    )
 
 
 def _pay(tx: Tx, task: Task, budget: float) -> Task:
@@ -438,6 +470,8 @@ def merge_move(task: Task, note: str, by: str, answer: str = "merge") -> Move:
 
 def start_move(tx: Tx, task: Task, by: str) -> Move:
     """The move of a proposed task into the queue, or behind what it waits for."""
+    if task.plans:
+        return plans.start(tx, task, by)
     ready = not tasks.unfinished_needs(tx, task.needs)
     return Move(
         Fence.of(task),

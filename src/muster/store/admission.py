@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, func, select
 
 from muster.domain.project import ProjectSettings
-from muster.domain.task import HOLDS_A_SLOT, MANAGER, SOLO, Autonomy, Stage, Task
+from muster.domain.task import HOLDS_A_SLOT, MANAGER, PLAN, SOLO, Autonomy, Stage, Task
 from muster.domain.verdict import OPTIONS, BreakpointKind
 from muster.failpoint import failpoint
 from muster.store import judgements
@@ -19,7 +19,7 @@ from muster.store.judgements import NewBreakpoint
 from muster.store.moves import Fence, Move, move
 from muster.store.purse import purse_of
 from muster.store.schema import projects, tasks
-from muster.store.tasks import with_needs
+from muster.store.tasks import get_task, with_needs
 from muster.store.workers import hold_back
 
 _READY = (
@@ -36,7 +36,7 @@ _READY = (
     )
     .limit(200)
 )
-_READY_MANAGERS = _READY.where(tasks.c.playbook == MANAGER)
+_READY_WITHOUT_SLOT = _READY.where(tasks.c.playbook.in_((MANAGER, PLAN)))
 _HELD = (
     select(tasks.c.project_id, tasks.c.parent_id, func.count())
     .where(
@@ -71,9 +71,9 @@ def admit(tx: Tx, limits: Limits) -> list[Task]:
 
     Ready means: queued, its time has come, the fleet is not paused, the list is not stopped (for
     listed tasks), and both limits leave a slot. A manager takes none: it waits for workers, which
-    could not start while it held theirs. Of the workers of one manager so many run at once, and
-    neither they nor it start once its budget is spent. Each claimed task has a fresh token and a
-    new attempt number.
+    could not start while it held theirs; nor does a plan, which no agent works on. Of the workers
+    of one manager so many run at once, and neither they nor it start once its budget is spent.
+    Each claimed task has a fresh token and a new attempt number.
     """
     settings = judgements.queue_settings(tx)
     if settings.paused:
@@ -81,8 +81,8 @@ def admit(tx: Tx, limits: Limits) -> list[Task]:
     held, teams = _held(tx)
     room = limits.fleet - held.total()
     listed_too = settings.stopped_by is None
-    managers = _ready(tx, _READY_MANAGERS, listed_too)
-    claimed = [_claim(tx, task) for task in managers if _is_paid_for(tx, task, limits)]
+    slotless = _ready(tx, _READY_WITHOUT_SLOT, listed_too)
+    claimed = [_claim(tx, task) for task in slotless if _is_paid_for(tx, task, limits)]
     if room <= 0:
         return claimed
     for task in _ready(tx, _READY, listed_too):
@@ -113,7 +113,7 @@ def _may_join(tx: Tx, task: Task, teams: Counter[str], limits: Limits) -> bool:
     if task.parent_id is None:
         return True
     most = limits.of(task).max_workers
-    if teams[task.parent_id] >= most:
+    if teams[task.parent_id] >= most and get_task(tx, task.parent_id).manages:
         hold_back(tx, task, most)
         return False
     if not _is_paid_for(tx, task, limits):
@@ -151,7 +151,7 @@ def _claim(tx: Tx, task: Task) -> Task:
         tx,
         Move(
             Fence.of(task),
-            Stage.PREPARING,
+            Stage.PLANNING if task.plans else Stage.PREPARING,
             columns={
                 "attempt": task.attempt + 1,
                 "tries": task.tries + 1,

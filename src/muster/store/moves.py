@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from muster.domain.errors import Conflict, Stale
 from muster.domain.event import NewEvent
@@ -201,25 +201,31 @@ def _after_the_end(tx: Tx, task: Task) -> None:
     agent_verbs.close_leftovers(tx, task)
     if task.stage is Stage.FAILED:
         stop_list(tx, task)
-    if task.stage is Stage.CANCELLED and task.manages:
+    if task.stage is Stage.CANCELLED and (task.manages or task.plans):
         _cancel_workers(tx, task)
     author = author_of(tx, task)
     if author is not None and task.stage is not Stage.COMPLETED:
         _cancel_idle(tx, task, author)
     waiting = tx.conn.execute(_WAITING, {"needed": task.id}).scalars().all()
     for other in (get_task(tx, task_id) for task_id in waiting):
-        if other.stage is not Stage.BLOCKED:  # perhaps by now, through a third that both need
-            continue
-        if task.stage is not Stage.COMPLETED and other.acceptance_id == task.id:
-            left = let_go(tx, other, task)
-            if not unfinished_needs(tx, left.needs):
-                reason = f"{task.label} wrote no acceptance tests, so none will judge it"
-                move(tx, Move(Fence.of(left), Stage.QUEUED, reason))
-        elif task.stage is not Stage.COMPLETED:
-            reason = f"needs {task.label}, which {_ended(task.stage)}"
-            move(tx, Move(Fence.of(other), Stage.FAILED, reason))
-        elif not unfinished_needs(tx, other.needs):
-            move(tx, Move(Fence.of(other), Stage.QUEUED))
+        if task.stage is Stage.CANCELLED and other.plans and task.parent_id == other.id:
+            _leave_out(tx, other, task)
+        elif other.stage is Stage.BLOCKED:  # perhaps no more, through a third that both need
+            _unblock(tx, other, task)
+
+
+def _unblock(tx: Tx, other: Task, task: Task) -> None:
+    """Let go of a task that waited for one that has ended now."""
+    if task.stage is not Stage.COMPLETED and other.acceptance_id == task.id:
+        left = let_go(tx, other, task)
+        if not unfinished_needs(tx, left.needs):
+            reason = f"{task.label} wrote no acceptance tests, so none will judge it"
+            move(tx, Move(Fence.of(left), Stage.QUEUED, reason))
+    elif task.stage is not Stage.COMPLETED:
+        reason = f"needs {task.label}, which {_ended(task.stage)}"
+        move(tx, Move(Fence.of(other), Stage.FAILED, reason))
+    elif not unfinished_needs(tx, other.needs):
+        move(tx, Move(Fence.of(other), Stage.QUEUED))
 
 
 def _start_author(tx: Tx, task: Task) -> None:
@@ -241,11 +247,25 @@ def _cancel_idle(tx: Tx, task: Task, author: Task) -> None:
         cancel(tx, author, f"{task.label}, which it writes tests for, {_ended(task.stage)}")
 
 
-def _cancel_workers(tx: Tx, manager: Task) -> None:
-    """End what a cancelled manager has spawned and what has not ended."""
-    for worker in workers_of(tx, manager.id):
-        # Read again: one that waited for another has ended with it.
-        cancel(tx, get_task(tx, worker.id), f"{manager.label}, which spawned it, was cancelled")
+def _cancel_workers(tx: Tx, task: Task) -> None:
+    """End what a cancelled manager has spawned, or a plan proposed, and what has not ended."""
+    did = "spawned" if task.manages else "planned"
+    for worker in reversed(workers_of(tx, task.id)):
+        # Read again: one that waited for another may have ended with it.
+        cancel(tx, get_task(tx, worker.id), f"{task.label}, which {did} it, was cancelled")
+
+
+def _leave_out(tx: Tx, plan: Task, task: Task) -> None:
+    """Let a plan wait no more for a task of it that was cancelled."""
+    one = (task_needs.c.task_id == plan.id, task_needs.c.needs_id == task.id)
+    tx.conn.execute(delete(task_needs).where(*one))
+    left = [need for need in plan.needs if need != task.id]
+    if plan.stage not in {Stage.PROPOSED, Stage.BLOCKED}:
+        return
+    if not any(get_task(tx, need).parent_id == plan.id for need in left):
+        move(tx, Move(Fence.of(plan), Stage.CANCELLED, "all of its tasks were cancelled"))
+    elif plan.stage is Stage.BLOCKED and not unfinished_needs(tx, left):
+        move(tx, Move(Fence.of(plan), Stage.QUEUED))
 
 
 def cancel(tx: Tx, task: Task, why: str) -> Task:

@@ -1,4 +1,4 @@
-"""A manager's purse: what it and its workers have spent, together, of the manager's budget."""
+"""A purse: what a manager and its workers, or the tasks of a plan, have spent of its budget."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from sqlalchemy import bindparam, func, or_, select
 
 from muster.domain.errand import KEPT
-from muster.domain.task import Task
+from muster.domain.task import MANAGER, Task
 from muster.store.base import Tx
 from muster.store.schema import agents, tasks
 
-_BUDGET = select(tasks.c.number, tasks.c.budget_usd).where(tasks.c.id == bindparam("manager"))
+_BUDGET = select(tasks.c.number, tasks.c.budget_usd, tasks.c.playbook).where(
+    tasks.c.id == bindparam("manager")
+)
 _SPENT = (
     select(func.coalesce(func.sum(agents.c.cost_usd), 0.0))
     .join(tasks, tasks.c.id == agents.c.task_id)
@@ -67,7 +69,7 @@ def purse_of(tx: Tx, task: Task, besides: str = "") -> Purse | None:
 
     What the agent `besides` has spent is left out.
     """
-    if task.manages:
+    if task.manages or task.plans:
         return _purse(tx, task.id, 0.0, besides)
     return _purse(tx, task.parent_id, KEPT, besides) if task.parent_id else None
 
@@ -83,4 +85,5 @@ def _purse(tx: Tx, manager: str, kept: float, besides: str) -> Purse | None:
         return None
     spent = tx.conn.execute(_SPENT, {"manager": manager, "besides": besides}).scalar_one()
     budget = float(row.budget_usd)
+    kept = kept if row.playbook == MANAGER else 0.0  # a plan sums nothing up
     return Purse(f"MU-{row.number}", budget, budget * kept, float(spent))

@@ -234,6 +234,15 @@ checkpoints = Table(
     Column("feedback", JSON(none_as_null=True)),
 )
 
+papers = Table(
+    "papers",
+    metadata,
+    Column("task_id", Text, ForeignKey("tasks.id"), primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("content", JSON, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
 agent_tokens = Table(
     "agent_tokens",
     metadata,

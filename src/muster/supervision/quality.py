@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from muster.domain.plain import plain_line
-from muster.domain.task import TaskType
+from muster.domain.task import OWES_PROOF, TaskType
 from muster.domain.verdict import Finding, Severity
-from muster.supervision.checks import OWES_PROOF, CheckPlan
+from muster.supervision.checks import CheckPlan
 from muster.supervision.comparison import Comparison, count, failing, ids, name_some
 from muster.supervision.counted import counted
 from muster.supervision.evidence import (

@@ -44,6 +44,7 @@ _LABELS: Mapping[str, tuple[str, str]] = {
     Answer.RETRY: ("Try again", "starts another attempt, with your note in its prompt"),
     Answer.FAIL: ("Give up", "marks the task failed; its branch is kept"),
     Answer.CANCEL: ("Cancel task", "ends the task; its branch is kept"),
+    Answer.ONE_TASK: ("Plan as one task", "plans it without the model, in your own words"),
     Answer.APPROVE: ("Start", "lets the task start as soon as a slot is free"),
     Answer.CLOSE: ("Close", "ends the task as done without a merge; its branch is kept"),
     Answer.ANSWER: ("Answer", "gives the agent your note as the answer; it goes on"),

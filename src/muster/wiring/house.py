@@ -11,12 +11,14 @@ from muster.engine.dispatch import room_on_disk
 from muster.engine.janitor import sweep_all
 from muster.engine.points import at_work
 from muster.engine.tools import Tools
+from muster.llm.accounts import CALLS_PER_HOUR
 from muster.runtimes.screens import Shows
 from muster.service.counter import Service
 from muster.service.desk import Belongings
 from muster.service.screens import Screens
 from muster.settings import Settings
 from muster.supervision.rulebook import RuleBook
+from muster.wiring.models import Models
 from muster.wiring.plugins import working
 from muster.workspace.workspaces import Workspaces
 
@@ -40,6 +42,8 @@ class House:
             works=works,
         )
         self.workspaces.choose()
+        calls: dict[str, int] = {}
+        self.models = Models(settings, lambda project: calls.get(project, CALLS_PER_HOUR))
         self.tools = Tools(
             settings=settings,
             store=self.store,
@@ -49,6 +53,8 @@ class House:
             clock=time.time,
             rules=RuleBook(working("conditions", settings.home), settings.home),
             stages=working("evidence", settings.home),
+            models=self.models,
+            model_calls=calls,
         )
         durable = working("durable", settings.home)["rows"](
             self.store, lambda task, fault: hand_over(self.tools, task, fault)
@@ -90,5 +96,6 @@ class House:
         """Let go; running agents stay alive under their shims."""
         await self.daemon.stop()
         self.tools.hints.close()
+        await self.models.close()
         await asyncio.to_thread(self.workspaces.rest)
         await self.store.close()
