@@ -74,6 +74,7 @@ ELSEWHERE = {
     "init",
     "mcp",
     "record",
+    "debug bundle",
     "help",
     "image build",
     "plugin list",

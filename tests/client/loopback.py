@@ -185,6 +185,9 @@ def usual_routes(text: str | None = None) -> dict[tuple[str, str], Route]:
         "tasks": Answer(body=canned.page(task)),
         "tasks/MU-1": Answer(body=canned.detail(*own)),
         "tasks/tsk_1": Answer(body=canned.detail(*own)),
+        "tasks/MU-1/debug-bundle": Answer(
+            body="a bundle", headers={"Content-Type": "application/gzip"}
+        ),
         "tasks/MU-1/diff": Answer(body=canned.diff(*own)),
         "tasks/MU-1/checkpoints": Answer(body=canned.page(canned.checkpoint(*own))),
         "agents": Answer(body=canned.page(agent)),

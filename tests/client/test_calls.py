@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -36,6 +37,7 @@ ROUTES: dict[str, Callable[[Muster], Any]] = {
     "POST /api/tasks/MU-1/merge": lambda m: m.merge_task("MU-1"),
     "PATCH /api/tasks/MU-1": lambda m: m.set_budget("MU-1", 20.0),
     "GET /api/tasks/MU-1/diff": lambda m: m.task_diff("MU-1"),
+    "GET /api/tasks/MU-1/debug-bundle": lambda m: m.debug_bundle("MU-1", io.BytesIO()),
     "GET /api/tasks/MU-1/checkpoints": lambda m: m.list_checkpoints("MU-1"),
     "POST /api/tasks/MU-1/checkpoints": lambda m: m.take_checkpoint("MU-1", "half way"),
     "POST /api/tasks/MU-1/checkpoints/1/fork": lambda m: m.fork_task("MU-1", 1, agent="codex"),

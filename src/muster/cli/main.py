@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "host": ("muster.cli.host", "host", "List, add and remove machines reached by SSH."),
     "image": ("muster.cli.image", "image", "Make images for agents in containers."),
     "plugin": ("muster.cli.plugin", "plugin", "List drivers, runtimes and stores."),
+    "debug": ("muster.cli.debug", "debug", "Collect what is known of a task, for others."),
     "mcp": ("muster.cli.mcp", "mcp", "Speak MCP over standard input and output."),
     "record": ("muster.cli.record", "record", "Save an agent's transcript as a cassette."),
     "help": ("muster.cli.help", "help_", "Explain a topic, such as exit-codes."),

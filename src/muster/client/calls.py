@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import IO, Any, Self, cast
 
 from muster.client.follow import follow
 from muster.client.home import find_server, read_token
@@ -190,6 +190,18 @@ class Muster:
     def task_diff(self, task: str) -> Diff:
         """What the task changed, file by file."""
         return cast(Diff, self._get("tasks", task, "diff"))
+
+    def debug_bundle(
+        self,
+        task: str,
+        into: IO[bytes],
+        told: Callable[[int, int | None], None] = lambda _done, _whole: None,
+    ) -> int:
+        """All that is known of a task, without secrets, as a `.tar.gz`; how many bytes it has.
+
+        `told` is told as it comes how many bytes are there, and of how many.
+        """
+        return self._wire.download(path_of("tasks", task, "debug-bundle"), into, told)
 
     def list_checkpoints(self, task: str) -> Checkpoints:
         """The points that the task's branch can be put back to."""

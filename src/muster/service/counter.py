@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from muster.service.breakpoint_rules import BreakpointRules
+from muster.service.bundles import Bundles
 from muster.service.common_ground import CommonGround
 from muster.service.diffs import Diffs
 from muster.service.managing import Managing
@@ -11,5 +12,7 @@ from muster.service.terminals import Terminals
 from muster.service.watching import Watching
 
 
-class Service(Terminals, Diffs, BreakpointRules, Managing, CommonGround, Projects, Watching):
+class Service(
+    Terminals, Diffs, BreakpointRules, Managing, CommonGround, Bundles, Projects, Watching
+):
     """Every request a door can make, as one object."""

@@ -27,7 +27,7 @@ class Belongings:
     engine of this process does, `usual` where runs go that name no place, once that is known,
     `clear_away` has it remove what is left over, and `at_work` keeps what an agent has made so far;
     `sizes` remembers how large a task's change is, by commit. `rules` are those of breakpoints, of
-    all projects.
+    all projects. `agent_token` makes the token of an agent, `checkup` finds what is missing here.
     """
 
     settings: Settings
@@ -45,6 +45,8 @@ class Belongings:
     clear_away: Callable[[], Awaitable[dict[str, Any]]]
     at_work: Callable[[Task], Awaitable[NewCheckpoint]]
     rules: RuleBook
+    agent_token: Callable[[str], str]
+    checkup: Callable[[], Sequence[Mapping[str, str]]]
     screens: Screens = field(default_factory=lambda: Screens({}))
     sizes: dict[tuple[str, str, str], dict[str, int]] = field(default_factory=dict)
 

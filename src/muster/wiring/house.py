@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from importlib import import_module
+from typing import Any
 
 from muster import __version__
+from muster.domain.ids import token_of
 from muster.engine.daemon import Daemon, hand_over
 from muster.engine.dispatch import room_on_disk
 from muster.engine.janitor import sweep_all
@@ -19,6 +22,12 @@ from muster.settings import Settings
 from muster.supervision.rulebook import RuleBook
 from muster.wiring.plugins import working
 from muster.workspace.workspaces import Workspaces
+
+
+def _diagnose(settings: Settings) -> list[dict[str, str]]:
+    doctor: Any = import_module("muster.wiring.doctor")  # most servers never ask it
+    found: list[dict[str, str]] = doctor.diagnose(settings.home)
+    return found
 
 
 class House:
@@ -76,6 +85,8 @@ class House:
                 clear_away=lambda: sweep_all(self.tools),
                 at_work=lambda task: at_work(self.tools, task),
                 rules=self.tools.rules,
+                agent_token=lambda agent_id: token_of(self.tools.key, agent_id),
+                checkup=lambda: _diagnose(settings),
             )
         )
 
