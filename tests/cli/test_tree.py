@@ -59,6 +59,7 @@ LINES: dict[str, list[str]] = {
     "queue resume": [],
     "queue set": ["max_concurrent", "4"],
     "queue clear": [],
+    "metrics": ["--since", "7d"],
     "event list": [],
     "event tail": ["--after", "0", "-n", "1"],
     "event emit": ["ci.done", "build"],

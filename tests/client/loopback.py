@@ -190,6 +190,8 @@ def usual_routes(text: str | None = None) -> dict[tuple[str, str], Route]:
         ),
         "tasks/MU-1/diff": Answer(body=canned.diff(*own)),
         "tasks/MU-1/checkpoints": Answer(body=canned.page(canned.checkpoint(*own))),
+        "metrics": Answer(body=canned.metrics(*own)),
+        "agents/analytics": Answer(body=canned.analytics(*own)),
         "agents": Answer(body=canned.page(agent)),
         "agents/active": Answer(body=canned.page(agent)),
         "agents/coding-1f3a9c02": Answer(body=agent),

@@ -42,6 +42,8 @@ ROUTES: dict[str, Callable[[Muster], Any]] = {
     "POST /api/tasks/MU-1/checkpoints": lambda m: m.take_checkpoint("MU-1", "half way"),
     "POST /api/tasks/MU-1/checkpoints/1/fork": lambda m: m.fork_task("MU-1", 1, agent="codex"),
     "POST /api/tasks/MU-1/checkpoints/1/restore": lambda m: m.restore_checkpoint("MU-1", 1),
+    "GET /api/metrics": lambda m: m.metrics(project="sample", since="7d"),
+    "GET /api/agents/analytics": lambda m: m.agent_analytics(since="all"),
     "GET /api/agents": lambda m: m.list_agents(task="MU-1", limit=5),
     "GET /api/agents/active": lambda m: m.active_agents(),
     f"GET /api/agents/{AGENT}": lambda m: m.get_agent(AGENT),

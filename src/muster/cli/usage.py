@@ -37,6 +37,7 @@ Commands:
   breakpoint  List, show and answer questions.
   queue       Show and steer the queue.
   event       List, follow and emit events.
+  metrics     Show how the work goes, in figures.
   host        List, add and remove machines reached by SSH.
   image       Make images for agents in containers.
   plugin      List drivers, runtimes and stores.

@@ -12,6 +12,7 @@ from muster.client.follow import follow
 from muster.client.home import find_server, read_token
 from muster.client.shapes import (
     Agent,
+    AgentAnalytics,
     Agents,
     Breakpoint,
     BreakpointRules,
@@ -24,6 +25,7 @@ from muster.client.shapes import (
     Health,
     LogMessage,
     LogPage,
+    Metrics,
     Project,
     Projects,
     Queue,
@@ -232,6 +234,19 @@ class Muster:
     def restore_checkpoint(self, task: str, n: int) -> Task:
         """Put the task's branch back to a checkpoint; the task as it then is."""
         return cast(Task, self._post("tasks", task, "checkpoints", n, "restore"))
+
+    # --- figures ---
+
+    def metrics(self, *, project: str | None = None, since: str | None = None) -> Metrics:
+        """What happened since a time (`7d`, `24h`, `all`, a moment), in figures."""
+        return cast(Metrics, self._get("metrics", project=project, since=since))
+
+    def agent_analytics(
+        self, *, project: str | None = None, since: str | None = None
+    ) -> AgentAnalytics:
+        """How agents do, and how their runs end."""
+        query = {"project": project, "since": since}
+        return cast(AgentAnalytics, self._get("agents", "analytics", **query))
 
     # --- agents ---
 

@@ -6,6 +6,7 @@ from muster.service.breakpoint_rules import BreakpointRules
 from muster.service.bundles import Bundles
 from muster.service.common_ground import CommonGround
 from muster.service.diffs import Diffs
+from muster.service.figures import Figures
 from muster.service.managing import Managing
 from muster.service.projects import Projects
 from muster.service.terminals import Terminals
@@ -13,6 +14,6 @@ from muster.service.watching import Watching
 
 
 class Service(
-    Terminals, Diffs, BreakpointRules, Managing, CommonGround, Bundles, Projects, Watching
+    Terminals, Diffs, BreakpointRules, Managing, CommonGround, Bundles, Figures, Projects, Watching
 ):
     """Every request a door can make, as one object."""
