@@ -210,3 +210,24 @@ def analytics(text: str = "claude") -> dict[str, Any]:
     run = {"driver": "claude", "outcome": text, "runs": 3, "seconds": 12.0, "cost_usd": 0.3}
     item = {"agent": text, **share(), "by_type": {"bug": share()}}
     return {"since": MORNING, "items": [item], "runs": [run], "next": None}
+
+
+def no_metrics() -> dict[str, Any]:
+    none = {"count": 0, "p50_seconds": None, "p95_seconds": None, "total_seconds": 0.0}
+    asked = {"asked": 0, "open": 0, "closed_by_events": 0, "answers": {}, "wait": none}
+    cost = {"runs": 0, "cost_usd": 0, "input_tokens": 0, "output_tokens": 0}
+    reliability = {
+        "outcomes": 0, "right": 0, "wrong": 0, "abstained": 0, "brier": None, "base_brier": None,
+        "ece": None, "auc": None, "bins": [], "target": 0.05, "threshold": None,
+    }  # fmt: skip
+    nothing = {
+        "completed": 0, "failed": 0, "cancelled": 0, "completion_rate": None,
+        "attempts_per_task": None, "mean_seconds": None,
+    }  # fmt: skip
+    return {
+        "project": None, "since": MORNING, "until": LATER,
+        "tasks": {**nothing, "by_project": {}, "by_type": {}, "by_agent": {}},
+        "attempts": {}, "stages": {}, "confidence": [], "reliability": reliability,
+        "questions": {**asked, "by_kind": {}, "by_person": {}}, "rules": {},
+        "cost": {**cost, "by_day": {}, "by_driver": {}},
+    }  # fmt: skip
