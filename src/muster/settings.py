@@ -202,6 +202,7 @@ class Settings:
     queue_processor: bool = True
     multi_agent_events: bool = False
     disk_floor_mb: int = 1000
+    log_format: str = "text"
     agents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     project_defaults: Mapping[str, Any] = field(default_factory=dict)
     project_environment: Mapping[str, Any] = field(default_factory=dict)
@@ -230,6 +231,7 @@ _SERVER_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "queue_processor": lambda n, v: _flag(n, v),
     "multi_agent_events": lambda n, v: _flag(n, v),
     "disk_floor_mb": _count(0, 10_000_000),
+    "log_format": _choice("text", "json"),
 }
 
 

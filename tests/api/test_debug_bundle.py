@@ -160,6 +160,8 @@ def test_a_cut_does_not_show_the_rest_of_a_secret(at: int):
 
 
 def test_words_that_are_no_secrets_stay():
+    cut = b'{"a": "-----BEGIN PRIVATE KEY-----\\nMIIE", "b": 1}'
+    assert without_shapes(cut) == b'{"a": "***", "b": 1}'
     text = b'{"input_tokens": 1234567, "url": "https://git.example/x.git", "text": "a key fact"}'
     assert without_shapes(text) == text
 

@@ -10,11 +10,13 @@ import re
 
 _MASK = b"***"
 _IN_URL = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]{0,20}:(?:\\*/){2})[^\s/@\\\"'<>]{1,512}@")
-_HEADER = re.compile(rb"\b(bearer|basic|token)(\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
+_HEADER = re.compile(
+    rb"\b(bearer|basic|token)(\s+)(?=\S*[0-9])[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE
+)
 _JWT = re.compile(rb"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*")
 _PEM = re.compile(
-    rb"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)",
-    re.DOTALL,
+    rb"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^\"'<>{}]*?"
+    rb"(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|(?=[\"'<>{}])|\Z)"
 )
 _NAMED = re.compile(
     rb"((?:key|token|secret|passw(?:or)?d|passphrase|credential|cookie|_session|authorization)"
