@@ -203,6 +203,7 @@ class Settings:
     multi_agent_events: bool = False
     disk_floor_mb: int = 1000
     log_format: str = "text"
+    otel_endpoint: str = ""
     agents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     project_defaults: Mapping[str, Any] = field(default_factory=dict)
     project_environment: Mapping[str, Any] = field(default_factory=dict)
@@ -232,7 +233,18 @@ _SERVER_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "multi_agent_events": lambda n, v: _flag(n, v),
     "disk_floor_mb": _count(0, 10_000_000),
     "log_format": _choice("text", "json"),
+    "otel_endpoint": lambda n, v: _http(n, v),
 }
+
+
+def _http(name: str, value: Any) -> str:
+    text = _text(name, value)
+    if not text.startswith(("http://", "https://")):
+        raise Invalid(
+            f"{name} must be an address of HTTP",
+            hint="for example http://127.0.0.1:4318/v1/traces",
+        )
+    return text
 
 
 def _flag(name: str, value: Any) -> bool:

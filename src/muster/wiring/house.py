@@ -39,6 +39,7 @@ class House:
         `works` is the first workspace backend that works here, where that was found out already.
         """
         self.settings = settings
+        self.traces: Any = None
         self.store = working("stores", settings.home)["sqlite"](
             settings.database_url, settings.home
         )
@@ -93,11 +94,17 @@ class House:
     async def start(self) -> None:
         """Begin to move tasks."""
         self.store.feed.bind(asyncio.get_running_loop())
+        if self.settings.otel_endpoint:
+            traces: Any = import_module("muster.wiring.traces")  # nobody else pays for it
+            self.traces = traces.Traces(self.settings, self.store, __version__)
+            self.traces.start()
         await self.daemon.start()
 
     async def stop(self) -> None:
         """Let go; running agents stay alive under their shims."""
         await self.daemon.stop()
+        if self.traces is not None:
+            await self.traces.stop()
         self.tools.hints.close()
         await asyncio.to_thread(self.workspaces.rest)
         await self.store.close()
