@@ -77,14 +77,12 @@ WALK = {"task", "attempt 1", "attempt 2", "stage queued", "stage running", "agen
 async def test_a_task_is_one_trace_with_its_parts_below_each_other(tmp_path, collector):
     agents = {"slow": shell("[ $MUSTER_ATTEMPT = 1 ] || echo x > new.txt")}
     async with town(tmp_path, agents, test_command="true") as place:
-        settings = replace(place.settings, otel_endpoint=collector.url)
-        traces = Traces(settings, place.house.store, "0")
-        traces.start()
+        place.settings = replace(place.settings, otel_endpoint=collector.url)
+        await place.restart()
         task = await place.do("slow", type="chore", autonomy="confirm")
         await place.service.resolve_breakpoint(task["breakpoint_id"], "merge", by="you")
         await place.until(task["id"], "completed")
         by_id = await until(collector, WALK | {"question", "stage merging"})
-        await traces.stop()
     assert len(by_id) == len(collector.spans), "no span twice"
     assert {span.trace_id.hex() for span in by_id.values()} == {trace_id_of(task["id"])}
     roots = [span for span in by_id.values() if not span.parent_span_id]
