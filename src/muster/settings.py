@@ -66,6 +66,16 @@ def _flag(name: str, value: Any) -> bool:
     return found
 
 
+def _http(name: str, value: Any) -> str:
+    text = _text(name, value)
+    if not text.startswith(("http://", "https://")):
+        raise Invalid(
+            f"{name} must be an address of HTTP",
+            hint="for example http://127.0.0.1:4318/v1/traces",
+        )
+    return text
+
+
 def _choice(*names: str) -> Callable[[str, Any], str]:
     def parse(name: str, value: Any) -> str:
         if value not in names:
@@ -252,6 +262,8 @@ class Settings:
     queue_processor: bool = True
     multi_agent_events: bool = False
     disk_floor_mb: int = 1000
+    log_format: str = "text"
+    otel_endpoint: str = ""
     agents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     project_defaults: Mapping[str, Any] = field(default_factory=dict)
     project_environment: Mapping[str, Any] = field(default_factory=dict)
@@ -280,6 +292,8 @@ _SERVER_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "queue_processor": _flag,
     "multi_agent_events": _flag,
     "disk_floor_mb": _count(0, 10_000_000),
+    "log_format": _choice("text", "json"),
+    "otel_endpoint": _http,
 }
 
 

@@ -234,3 +234,73 @@ def plan(text: str) -> dict[str, Any]:
         "summary": text, "confidence": 0.8, "questions": [], "minutes": 30.0, "commit": "a" * 40,
         "tasks": [one],
     }  # fmt: skip
+
+
+def spread(count: int = 3) -> dict[str, Any]:
+    return {"count": count, "p50_seconds": 12.5, "p95_seconds": 90.0, "total_seconds": 120.0}
+
+
+def share(done: int = 8) -> dict[str, Any]:
+    return {
+        "completed": done, "failed": 2, "cancelled": 1, "completion_rate": done / (done + 2),
+        "attempts_per_task": 1.3, "mean_seconds": 95.0,
+    }  # fmt: skip
+
+
+def metrics(text: str = "sample") -> dict[str, Any]:
+    asked = {
+        "asked": 4, "open": 1, "closed_by_events": 0, "answers": {"merge": 3}, "wait": spread(),
+    }  # fmt: skip
+    cost = {"runs": 12, "cost_usd": 1.25, "input_tokens": 1000, "output_tokens": 100}
+    bins = [
+        {"low": n / 10, "high": (n + 1) / 10, "count": n, "said": n / 10 + 0.05 if n else None,
+         "right": n / 10 if n else None} for n in range(10)
+    ]  # fmt: skip
+    reliability = {
+        "outcomes": 45, "right": 30, "wrong": 15, "abstained": 2, "brier": 0.12, "base_brier": 0.2,
+        "ece": 0.04, "auc": 0.9, "bins": bins, "target": 0.05, "threshold": None,
+    }  # fmt: skip
+    return {
+        "project": text, "since": MORNING, "until": LATER,
+        "tasks": {
+            **share(), "by_project": {text: share()}, "by_type": {"bug": share(3)},
+            "by_agent": {text: share()},
+        },
+        "attempts": {"1": 9, "2": 2},
+        "stages": {"queued": spread(), "running": spread(11)},
+        "confidence": [
+            {"day": "2026-11-20", "verdicts": 3, "told": 2, "mean": 0.75},
+            {"day": "2026-11-21", "verdicts": 3, "told": 0, "mean": None},
+        ],
+        "reliability": reliability,
+        "questions": {**asked, "by_kind": {"merge": asked}, "by_person": {text: spread()}},
+        "rules": {text: 2},
+        "cost": {**cost, "by_day": {"2026-11-21": cost}, "by_driver": {"claude": cost}},
+    }  # fmt: skip
+
+
+def analytics(text: str = "claude") -> dict[str, Any]:
+    run = {"driver": "claude", "outcome": text, "runs": 3, "seconds": 12.0, "cost_usd": 0.3}
+    item = {"agent": text, **share(), "by_type": {"bug": share()}}
+    return {"since": MORNING, "items": [item], "runs": [run], "next": None}
+
+
+def no_metrics() -> dict[str, Any]:
+    none = {"count": 0, "p50_seconds": None, "p95_seconds": None, "total_seconds": 0.0}
+    asked = {"asked": 0, "open": 0, "closed_by_events": 0, "answers": {}, "wait": none}
+    cost = {"runs": 0, "cost_usd": 0, "input_tokens": 0, "output_tokens": 0}
+    reliability = {
+        "outcomes": 0, "right": 0, "wrong": 0, "abstained": 0, "brier": None, "base_brier": None,
+        "ece": None, "auc": None, "bins": [], "target": 0.05, "threshold": None,
+    }  # fmt: skip
+    nothing = {
+        "completed": 0, "failed": 0, "cancelled": 0, "completion_rate": None,
+        "attempts_per_task": None, "mean_seconds": None,
+    }  # fmt: skip
+    return {
+        "project": None, "since": MORNING, "until": LATER,
+        "tasks": {**nothing, "by_project": {}, "by_type": {}, "by_agent": {}},
+        "attempts": {}, "stages": {}, "confidence": [], "reliability": reliability,
+        "questions": {**asked, "by_kind": {}, "by_person": {}}, "rules": {},
+        "cost": {**cost, "by_day": {}, "by_driver": {}},
+    }  # fmt: skip

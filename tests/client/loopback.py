@@ -186,9 +186,14 @@ def usual_routes(text: str | None = None) -> dict[tuple[str, str], Route]:
         "tasks": Answer(body=canned.page(task)),
         "tasks/MU-1": Answer(body=canned.detail(*own)),
         "tasks/tsk_1": Answer(body=canned.detail(*own)),
+        "tasks/MU-1/debug-bundle": Answer(
+            body="a bundle", headers={"Content-Type": "application/gzip"}
+        ),
         "tasks/MU-1/diff": Answer(body=canned.diff(*own)),
         "tasks/MU-1/decisions": Answer(body=canned.page(canned.decided(*own))),
         "tasks/MU-1/checkpoints": Answer(body=canned.page(canned.checkpoint(*own))),
+        "metrics": Answer(body=canned.metrics(*own)),
+        "agents/analytics": Answer(body=canned.analytics(*own)),
         "agents": Answer(body=canned.page(agent)),
         "agents/active": Answer(body=canned.page(agent)),
         "agents/coding-1f3a9c02": Answer(body=agent),

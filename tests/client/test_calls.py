@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -37,12 +38,15 @@ ROUTES: dict[str, Callable[[Muster], Any]] = {
     "POST /api/tasks/MU-1/outcome": lambda m: m.tell_outcome("MU-1", "wrong", "why"),
     "PATCH /api/tasks/MU-1": lambda m: m.set_budget("MU-1", 20.0),
     "GET /api/tasks/MU-1/diff": lambda m: m.task_diff("MU-1"),
+    "GET /api/tasks/MU-1/debug-bundle": lambda m: m.debug_bundle("MU-1", io.BytesIO()),
     "GET /api/tasks/MU-1/checkpoints": lambda m: m.list_checkpoints("MU-1"),
     "GET /api/tasks/MU-1/decisions": lambda m: m.decisions("MU-1"),
     "POST /api/projects/sample/try": lambda m: m.try_policy("sample", {"max_attempts": 1}),
     "POST /api/tasks/MU-1/checkpoints": lambda m: m.take_checkpoint("MU-1", "half way"),
     "POST /api/tasks/MU-1/checkpoints/1/fork": lambda m: m.fork_task("MU-1", 1, agent="codex"),
     "POST /api/tasks/MU-1/checkpoints/1/restore": lambda m: m.restore_checkpoint("MU-1", 1),
+    "GET /api/metrics": lambda m: m.metrics(project="sample", since="7d"),
+    "GET /api/agents/analytics": lambda m: m.agent_analytics(since="all"),
     "GET /api/agents": lambda m: m.list_agents(task="MU-1", limit=5),
     "GET /api/agents/active": lambda m: m.active_agents(),
     f"GET /api/agents/{AGENT}": lambda m: m.get_agent(AGENT),

@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from muster.domain.errors import Conflict, Gone, NotFound
+from tests.client import canned
+
+from muster.domain.errors import Conflict, Gone, Invalid, NotFound
 from muster.domain.verdict import OPTIONS, BreakpointKind
 from muster.web.replica import midnight
 
@@ -65,6 +67,7 @@ class FakeFleet:
         self.queue_rev = 0
         self.calls: list[tuple[Any, ...]] = []
         self.figures: dict[str, Any] = {}
+        self.counted = canned.no_metrics()
         self._news = asyncio.Event()
 
     # --- making ---------------------------------------------------------------------------------
@@ -418,6 +421,11 @@ class FakeFleet:
         }
 
     # --- acting, as the API does it ---------------------------------------------------------------
+
+    async def metrics(self, project: str | None = None, since: str | None = None) -> dict[str, Any]:
+        if since not in {"24h", "7d", "30d", "all"}:
+            raise Invalid(f"'{since}' is no time to count from", hint="say 7d")
+        return self.counted
 
     def ask_done(self, id: str) -> None:
         """Somebody else has answered."""

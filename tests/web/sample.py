@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.client import canned
+
 from web.fleet import FakeFleet, stamp, stamp_of_today
 
 # ruff: noqa: E501, RUF001 (what a machine says, as it says it)
@@ -231,6 +233,7 @@ def busy_fleet() -> FakeFleet:
     _asks(fleet)
     _trail(fleet)
     _done(fleet)
+    fleet.counted = canned.metrics("payments")
     fleet.tasks["tsk_0482"].update(attempt=2, tries=2, result_commit=DIFF["head"])
     fleet.end_agent(fleet.tasks["tsk_0482"]["live_agent"]["id"])
     agent = fleet.details["tsk_0482"]["agents"][0]

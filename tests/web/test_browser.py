@@ -33,7 +33,14 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PAGES = ["/", "/inbox", "/tasks/tsk_0482", "/tasks/tsk_0482?tab=diff", "/tasks/tsk_0482?tab=checks"]
+PAGES = [
+    "/",
+    "/inbox",
+    "/figures",
+    "/tasks/tsk_0482",
+    "/tasks/tsk_0482?tab=diff",
+    "/tasks/tsk_0482?tab=checks",
+]
 USUAL: Any = {"width": 1440, "height": 900}
 AXE = Path(__file__).resolve().parents[2] / "build/axe.min.js"
 CASES = json.loads((Path(__file__).parent / "terminal_cases.json").read_text())

@@ -18,6 +18,8 @@ PATHS = [
     "/?q=login",
     "/?state=blocked",
     "/inbox",
+    "/figures",
+    "/figures?project=payments&since=all",
     "/inbox?view=decided",
     "/inbox?d=bp_2",
     "/tasks/tsk_0482",

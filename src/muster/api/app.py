@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from muster.api.agents import agent_act_routes, agents_routes
 from muster.api.events import events_routes
+from muster.api.metrics import exposition_route, metrics_routes
 from muster.api.problems import Json, answer_problems
 from muster.api.projects import projects_routes
 from muster.api.queue import breakpoints_routes, queue_routes
@@ -38,6 +39,7 @@ def make_app(service: Service, version: str) -> FastAPI:
         tasks_routes,
         task_act_routes,
         checkpoint_routes,
+        metrics_routes,  # before an agent of any id, as one of its paths reads like one
         agents_routes,
         agent_act_routes,
         terminal_routes,
@@ -46,4 +48,5 @@ def make_app(service: Service, version: str) -> FastAPI:
         breakpoints_routes,
     ):
         app.include_router(routes(service), prefix="/api")
+    app.include_router(exposition_route(service))
     return app

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from collections.abc import AsyncIterator
+from io import SEEK_END
+from typing import IO, Any
 
 from fastapi import APIRouter, Response
+from starlette.responses import StreamingResponse
 
 from muster.api import bodies
 from muster.api.parameters import Key, Limit, Match, NoneMatch, Offset
 from muster.api.problems import Json
 from muster.domain.errors import ChangedMeanwhile
 from muster.service.counter import Service
+
+_PIECE = 262_144
 
 
 def tasks_routes(service: Service) -> APIRouter:
@@ -52,12 +58,31 @@ def tasks_routes(service: Service) -> APIRouter:
         """Let a task wait for more tasks, or set what it may cost."""
         return await service.change_task(ref, body.sent())
 
+    @router.get("/{ref}/debug-bundle", response_class=StreamingResponse)
+    async def debug_bundle(ref: str) -> Any:
+        """All that is known of a task, without secrets, as a `.tar.gz` for somebody elsewhere."""
+        name, file = await service.debug_bundle(ref)
+        size = file.seek(0, SEEK_END)
+        file.seek(0)
+        headers = {
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Content-Length": str(size),
+        }
+        return StreamingResponse(_pieces(file), media_type="application/gzip", headers=headers)
+
     @router.get("/{ref}/diff")
     async def task_diff(ref: str) -> Any:
         """The change a task has made."""
         return await service.task_diff(ref)
 
     return router
+
+
+async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
+    """A file's bytes; it is closed at the end, also when nobody reads on."""
+    with file:
+        while piece := await asyncio.to_thread(file.read, _PIECE):
+            yield piece
 
 
 def _made(shape: Any, replayed: bool, where: str) -> Json:

@@ -38,9 +38,11 @@ Commands:
   breakpoint  List, show and answer questions.
   queue       Show and steer the queue.
   event       List, follow and emit events.
+  metrics     Show how the work goes, in figures.
   host        List, add and remove machines reached by SSH.
   image       Make images for agents in containers.
   plugin      List drivers, runtimes and stores.
+  debug       Collect what is known of a task, for others.
   mcp         Speak MCP over standard input and output.
   record      Save an agent's transcript as a cassette.
   help        Explain a topic, such as exit-codes.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import IO, Any, Self, cast
 
 from muster.client.follow import follow
 from muster.client.home import find_server, read_token
 from muster.client.shapes import (
     Agent,
+    AgentAnalytics,
     Agents,
     Breakpoint,
     BreakpointRules,
@@ -25,6 +26,7 @@ from muster.client.shapes import (
     Health,
     LogMessage,
     LogPage,
+    Metrics,
     Outcome,
     PolicyTrial,
     Project,
@@ -209,6 +211,18 @@ class Muster:
         body = {"settings": dict(settings)}
         return cast(PolicyTrial, self._post("projects", project, "try", body=body))
 
+    def debug_bundle(
+        self,
+        task: str,
+        into: IO[bytes],
+        told: Callable[[int, int | None], None] = lambda _done, _whole: None,
+    ) -> int:
+        """All that is known of a task, without secrets, as a `.tar.gz`; how many bytes it has.
+
+        `told` is told as it comes how many bytes are there, and of how many.
+        """
+        return self._wire.download(path_of("tasks", task, "debug-bundle"), into, told)
+
     def list_checkpoints(self, task: str) -> Checkpoints:
         """The points that the task's branch can be put back to."""
         return cast(Checkpoints, self._get("tasks", task, "checkpoints"))
@@ -238,6 +252,19 @@ class Muster:
     def restore_checkpoint(self, task: str, n: int) -> Task:
         """Put the task's branch back to a checkpoint; the task as it then is."""
         return cast(Task, self._post("tasks", task, "checkpoints", n, "restore"))
+
+    # --- figures ---
+
+    def metrics(self, *, project: str | None = None, since: str | None = None) -> Metrics:
+        """What happened since a time (`7d`, `24h`, `all`, a moment), in figures."""
+        return cast(Metrics, self._get("metrics", project=project, since=since))
+
+    def agent_analytics(
+        self, *, project: str | None = None, since: str | None = None
+    ) -> AgentAnalytics:
+        """How agents do, and how their runs end."""
+        query = {"project": project, "since": since}
+        return cast(AgentAnalytics, self._get("agents", "analytics", **query))
 
     # --- agents ---
 

@@ -535,3 +535,28 @@ class Checkpoints(TypedDict):
 
     items: list[Checkpoint]
     next: str | None
+
+
+class Metrics(TypedDict):
+    """What happened since a time, in figures (`docs/api.md`)."""
+
+    project: str | None
+    since: str | None
+    until: str
+    tasks: dict[str, Any]
+    attempts: dict[str, int]
+    stages: dict[str, dict[str, Any]]
+    confidence: list[dict[str, Any]]
+    reliability: dict[str, Any]
+    questions: dict[str, Any]
+    rules: dict[str, int]
+    cost: dict[str, Any]
+
+
+class AgentAnalytics(TypedDict):
+    """How agents do, and how their runs end."""
+
+    since: str | None
+    items: list[dict[str, Any]]
+    runs: list[dict[str, Any]]
+    next: None

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from itertools import count
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from muster.client.problems import from_answer
@@ -202,6 +202,37 @@ class Wire:
     def text(self, path: str) -> str:
         """The answer to a GET as text."""
         return self._insist("GET", path, None, None).body.decode(errors="replace")
+
+    def download(self, path: str, into: IO[bytes], told: Callable[[int, int | None], None]) -> int:
+        """Write the answer to a GET into a file as it comes; how many bytes there were.
+
+        `told` is told after each piece how many have come, and how many there are in all.
+
+        Raises:
+            Unreachable: no answer, or it broke off.
+            MusterError: the server's problem.
+        """
+        connection = self._connection(self.patience.read)
+        try:
+            connection.request("GET", self._base + path, headers=self._headers("*/*"))
+            response = connection.getresponse()
+            if response.status >= 300:
+                raise from_answer(response.status, response.read())
+            length = response.getheader("Content-Length")
+            whole = int(length) if length is not None and length.isdigit() else None
+            done = 0
+            while piece := response.read1(65_536):
+                done += into.write(piece)
+                told(done, whole)
+        except (OSError, HTTPException) as error:
+            raise self._silent(error) from error
+        finally:
+            connection.close()
+        if whole is not None and done < whole:
+            raise Unreachable(
+                f"{self.url} broke off after {done} of {whole} bytes", hint="try again"
+            )
+        return done
 
     def _insist(
         self, method: str, path: str, body: Mapping[str, Any] | None, key: str | None

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from muster.domain.about import about
 from muster.domain.errors import Stale
 from muster.domain.task import ACTIVE, Stage, Task
 from muster.engine.durable import Work
@@ -82,6 +83,10 @@ class RowsEngine:
         await asyncio.gather(*workers, return_exceptions=True)
 
     async def _run(self, task: Task) -> None:
+        with about(task=task.label, attempt=task.attempt, project=task.project_id):
+            await self._stages(task)
+
+    async def _stages(self, task: Task) -> None:
         faults = 0
         while task.stage in ACTIVE:
             try:

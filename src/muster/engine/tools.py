@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 from muster.agents.base import Driver
 from muster.agents.presets import NAMED
+from muster.domain.about import also_about
 from muster.domain.agent import Agent
 from muster.domain.errors import Invalid
 from muster.domain.project import Project, ProjectSettings
@@ -241,6 +242,7 @@ async def job_and_agent(tools: Tools, task: Task) -> tuple[Job, Agent]:
     row, purse, agent = await tools.store.read(read)
     if agent is None:
         raise RuntimeError(f"attempt {task.attempt} of {task.label} has no agent")
+    also_about(agent=agent.id)
     own = await own_file_at(tools, row.id, str(task.base_commit))
     return job_by(tools, task, row, own, purse), agent
 

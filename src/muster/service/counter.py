@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from muster.service.breakpoint_rules import BreakpointRules
+from muster.service.bundles import Bundles
 from muster.service.common_ground import CommonGround
 from muster.service.decisions import Decisions
 from muster.service.diffs import Diffs
+from muster.service.figures import Figures
 from muster.service.managing import Managing
 from muster.service.outcomes import Outcomes
 from muster.service.projects import Projects
@@ -20,6 +22,8 @@ class Service(
     Decisions,
     Managing,
     CommonGround,
+    Bundles,
+    Figures,
     Outcomes,
     Projects,
     Watching,

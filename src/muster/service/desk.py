@@ -28,7 +28,8 @@ class Belongings:
     engine of this process does, `usual` where runs go that name no place, once that is known,
     `clear_away` has it remove what is left over, and `at_work` keeps what an agent has made so far;
     `sizes` remembers how large a task's change is, by commit. `rules` are those of breakpoints, of
-    all projects, `hints` the kernel's, of what grows.
+    all projects, `hints` the kernel's, of what grows. `agent_token` makes
+    the token of an agent, `checkup` finds what is missing here.
     """
 
     settings: Settings
@@ -46,6 +47,8 @@ class Belongings:
     clear_away: Callable[[], Awaitable[dict[str, Any]]]
     at_work: Callable[[Task], Awaitable[NewCheckpoint]]
     rules: RuleBook
+    agent_token: Callable[[str], str]
+    checkup: Callable[[], Sequence[Mapping[str, str]]]
     screens: Screens = field(default_factory=lambda: Screens({}))
     hints: Hints = field(default_factory=Hints)
     sizes: dict[tuple[str, str, str], dict[str, int]] = field(default_factory=dict)

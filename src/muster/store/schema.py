@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from muster.domain.agent import AgentStatus
@@ -26,6 +27,9 @@ metadata = MetaData()
 def _one_of(column: str, values: type[Stage | TaskType | AgentStatus]) -> str:
     return f"{column} IN ({', '.join(repr(str(v)) for v in values)})"
 
+
+MOVED = f"type IN ({', '.join(repr(f'task.{name}') for name in ('created', *Stage))})"
+"""Which events move tasks, as SQL. A query says it in these words, else its index is not used."""
 
 counters = Table(
     "counters",
@@ -159,6 +163,12 @@ events = Table(
     Column("processed_at", BigInteger),
     Index("events_by_task", "task_id", "rev"),
     Index("events_by_type", "type", "rev"),
+    Index(
+        "events_of_moves",
+        *("type", "time", "task_id", "rev", "project_id"),
+        sqlite_where=text(MOVED),
+        postgresql_where=text(MOVED),
+    ),
 )
 
 verdicts = Table(
@@ -176,6 +186,7 @@ verdicts = Table(
     Column("case", JSON(none_as_null=True)),
     Column("sure", JSON(none_as_null=True)),
     Index("verdicts_by_task", "task_id", "rev"),
+    Index("verdicts_by_time", "created_at", "task_id", "attempt", "confidence"),
 )
 
 outcomes = Table(
@@ -214,6 +225,10 @@ breakpoints = Table(
     Column("by", Text),
     Index("breakpoints_by_task", "task_id"),
     Index("breakpoints_open", "resolved_at"),
+    Index(
+        "breakpoints_by_time",
+        *("created_at", "kind", "resolved_at", "project_id", "answer", "by", "task_id"),
+    ),
 )
 
 checkpoints = Table(

@@ -29,6 +29,7 @@ def routes(service: Counter, session: Session) -> list[BaseRoute]:
     return [
         Route("/", pages.guarded(pages.fleet), name="fleet"),
         Route("/inbox", pages.guarded(pages.inbox), name="inbox"),
+        Route("/figures", pages.guarded(pages.figures), name="figures"),
         Route("/tasks/{ref}", pages.guarded(pages.task), name="task"),
         Route("/login", pages.login, name="login"),
         Route("/login", pages.sign_in, methods=["POST"], name="sign-in"),

@@ -68,6 +68,10 @@ class Counter(Protocol):
         """The figures above the board."""
         ...
 
+    async def metrics(self, project: str | None = None, since: str | None = None) -> Row:
+        """What happened since a time, in figures."""
+        ...
+
 
 class Session(Protocol):
     """How a browser is signed in; the gate owns it."""

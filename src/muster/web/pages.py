@@ -75,6 +75,11 @@ class Pages:
         """What waits for a person."""
         return self._page(request, await self._look(request, "inbox"), "inbox.html", name="inbox")
 
+    async def figures(self, request: Request) -> Response:
+        """How the work goes, in figures."""
+        look = await self._look(request, "figures")
+        return self._page(request, look, "metrics.html", name="figures")
+
     async def task(self, request: Request) -> Response:
         """One task with the output of one of its runs."""
         ref = request.path_params["ref"]

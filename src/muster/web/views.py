@@ -12,11 +12,14 @@ from muster.domain.errors import MusterError, NotFound
 from muster.web import decisions
 from muster.web.board import Board, Filters, shell_parts
 from muster.web.counter import Counter, Row
+from muster.web.figures import SPANS, in_figures
 from muster.web.parts import Painter, Part, Remembered, by_id
 from muster.web.phrases import plain
 from muster.web.replica import Replica, now
 from muster.web.run import Run, checks
 
+STEADY_SECONDS = 20.0
+"""For so long figures are not counted again."""
 KEPT = 64
 """So many pages are remembered for viewers who look at the same thing."""
 
@@ -88,6 +91,8 @@ class Views:
             return await self._task(board, ref, query, at)
         if page == "inbox":
             return await self._inbox(board, query, at)
+        if page == "figures":
+            return await self._figures(board, query)
         raise NotFound(f"there is no page '{page}'", hint="start from the fleet")
 
     def _shared(self, key: tuple[Any, ...], stamp: Any, make: Any) -> Any:
@@ -149,6 +154,28 @@ class Views:
             parts=self._drawn(board, parts.values(), run.task["id"]),
             shape="task" if run.shown else "task without a run",
             context={"run": run, "filters": board.filters, "project": board.project},
+        )
+
+    async def _figures(self, board: Board, query: Mapping[str, str]) -> Look:
+        since = query.get("since") or SPANS[1][0]
+        project = board.project
+        key = ("figures", project["id"] if project else "", since)
+        # To count takes a while; who looks again at once sees the same.
+        stamp = int(time.monotonic() / STEADY_SECONDS)
+        known = self._kept.get(key)
+        if known is None or known[0] != stamp:
+            found = await self._counter.metrics(project["id"] if project else None, since)
+            self._shared(key, stamp, lambda: found)
+        else:
+            found = known[1]
+        parts = [self._painter.part("figures-page", "part_metrics.html", **in_figures(found))]
+        return Look(
+            rev=self.replica.rev,
+            title=_titled(len(board.asks), "Metrics", project["name"] if project else ""),
+            waiting=len(board.asks),
+            parts=self._drawn(board, parts),
+            shape="figures",
+            context={"filters": board.filters, "project": project, "since": since, "spans": SPANS},
         )
 
     async def _diff(self, task: Row) -> tuple[Row | None, str]:

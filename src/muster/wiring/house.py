@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from importlib import import_module
+from typing import Any
 
 from muster import __version__
+from muster.domain.ids import token_of
 from muster.engine.daemon import Daemon, hand_over
 from muster.engine.dispatch import room_on_disk
 from muster.engine.janitor import sweep_all
@@ -23,6 +26,12 @@ from muster.wiring.plugins import working
 from muster.workspace.workspaces import Workspaces
 
 
+def _diagnose(settings: Settings) -> list[dict[str, str]]:
+    doctor: Any = import_module("muster.wiring.doctor")  # most servers never ask it
+    found: list[dict[str, str]] = doctor.diagnose(settings.home)
+    return found
+
+
 class House:
     """Everything of one running muster, joined."""
 
@@ -32,6 +41,7 @@ class House:
         `works` is the first workspace backend that works here, where that was found out already.
         """
         self.settings = settings
+        self.traces: Any = None
         self.store = working("stores", settings.home)["sqlite"](
             settings.database_url, settings.home
         )
@@ -84,17 +94,25 @@ class House:
                 at_work=lambda task: at_work(self.tools, task),
                 rules=self.tools.rules,
                 hints=self.tools.hints,
+                agent_token=lambda agent_id: token_of(self.tools.key, agent_id),
+                checkup=lambda: _diagnose(settings),
             )
         )
 
     async def start(self) -> None:
         """Begin to move tasks."""
         self.store.feed.bind(asyncio.get_running_loop())
+        if self.settings.otel_endpoint:
+            traces: Any = import_module("muster.wiring.traces")  # nobody else pays for it
+            self.traces = traces.Traces(self.settings, self.store, __version__)
+            self.traces.start()
         await self.daemon.start()
 
     async def stop(self) -> None:
         """Let go; running agents stay alive under their shims."""
         await self.daemon.stop()
+        if self.traces is not None:
+            await self.traces.stop()
         self.tools.hints.close()
         await self.models.close()
         await asyncio.to_thread(self.workspaces.rest)

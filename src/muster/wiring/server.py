@@ -8,6 +8,7 @@ import gc
 import json
 import logging
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -22,6 +23,7 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from muster import __version__
+from muster.domain.about import about
 from muster.domain.errors import Invalid, Refused, Unavailable
 from muster.failpoint import arm
 from muster.gate import Gate, Session
@@ -32,10 +34,13 @@ from muster.service.counter import Service
 from muster.settings import Settings, environment, load
 from muster.wiring.home import key_of, only_one, port_before, prepare_home, token_of, write_whole
 from muster.wiring.house import House
+from muster.wiring.logs import log_to_stderr
 from muster.wiring.view import take_view
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+log = logging.getLogger(__name__)
 
 _HEALTH = "/api/health"
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -104,7 +109,9 @@ def serve(
             f"{settings.host} is not a loopback address",
             hint="name the hosts it may be called by: muster up --host ADDRESS --allow-host NAME",
         )
-    _log_to_stderr()
+    token_of(home)  # before the log begins, which must not tell it
+    key_of(home)
+    log_to_stderr(settings)
     if settings.host not in _LOOPBACK | _WILDCARDS:
         allowed = (*allowed, settings.host)
     with only_one(home):
@@ -129,6 +136,7 @@ async def _serve(
     server = uvicorn.Server(
         uvicorn.Config(
             Gate(app, token, session, allowed, bound[1], house.service.agent_of_token),
+            log_config=None,  # its lines go where all others go
             log_level="warning",
             access_log=False,
             lifespan="off",
@@ -147,8 +155,11 @@ async def _serve(
         settings.home / "server.json",
         json.dumps({"url": url, "pid": os.getpid(), "version": __version__}),
     )
-    sys.stderr.write(f"muster {__version__} listens on {url}\n")
-    sys.stderr.flush()
+    if settings.log_format == "json":
+        log.info("muster %s listens on %s", __version__, url)
+    else:
+        sys.stderr.write(f"muster {__version__} listens on {url}\n")
+        sys.stderr.flush()
     _stop_on_signals(server)
     try:
         await server.serve(sockets=[listener])
@@ -176,7 +187,8 @@ class _Doors:
             answer = JSONResponse(await self._service.health())
             await answer(scope, receive, send)
         else:
-            await self._others(scope, receive, send)
+            with about(request=secrets.token_hex(8)):
+                await self._others(scope, receive, send)
 
 
 def _make_doors(service: Service, session: Session) -> ASGIApp:
@@ -200,12 +212,3 @@ def _stop_on_signals(server: uvicorn.Server) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
-
-
-def _log_to_stderr() -> None:
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)-7s %(name)s %(message)s",
-    )
-    logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -1,0 +1,85 @@
+"""The server's log: lines for people or JSON, on standard error, without secrets."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from typing_extensions import override
+
+from muster.domain.about import facts_at_hand
+from muster.domain.redact import SHORTEST, Redactor
+from muster.domain.secret_shapes import without_shapes
+from muster.settings import Settings
+from muster.vault import secrets_of_person, secrets_of_url
+
+_LONGEST = 20_000
+"""Characters of one line; the rest of a longer one is left out."""
+
+
+class Plain(logging.Formatter):
+    """Lines for people, as they always were."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s %(message)s")
+
+
+class Json(logging.Formatter):
+    """One JSON document a line: when, how grave, who, what, and what it was about."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        """A record as its line."""
+        moment = datetime.fromtimestamp(record.created, UTC)
+        told = {
+            "time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage()[:_LONGEST],
+            **facts_at_hand(),
+        }
+        if record.exc_info:
+            told["exception"] = self.formatException(record.exc_info)[-_LONGEST:]
+        return json.dumps(told, ensure_ascii=True)
+
+
+class WithoutSecrets(logging.Formatter):
+    """Another's lines, with every known secret and what looks like one as `***`."""
+
+    def __init__(self, inner: logging.Formatter, redactor: Redactor) -> None:
+        super().__init__()
+        self._inner = inner
+        self._redactor = redactor
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        """A record as its line."""
+        line = self._inner.format(record).encode("utf-8", "surrogateescape")
+        return without_shapes(self._redactor.whole(line)).decode("utf-8", "replace")
+
+
+def log_to(stream: IO[str], settings: Settings) -> None:
+    """Have everything that is logged from now on written there, in the format of the settings."""
+    inner = Json() if settings.log_format == "json" else Plain()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(WithoutSecrets(inner, Redactor(_secrets(settings))))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.captureWarnings(capture=True)
+
+
+def log_to_stderr(settings: Settings) -> None:
+    """The same, to standard error."""
+    log_to(sys.stderr, settings)
+
+
+def _secrets(settings: Settings) -> list[str]:
+    found = set(secrets_of_person(settings.environ)) | secrets_of_url(settings.database_url)
+    for name in ("token", "agents.key"):
+        path: Path = settings.home / name
+        found |= {path.read_text("utf-8").strip()} if path.is_file() else set()
+    return [secret for secret in found if len(secret.strip()) >= SHORTEST]
