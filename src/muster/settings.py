@@ -135,6 +135,7 @@ def _autonomy(name: str, value: Any) -> Autonomy:
 
 PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "autonomy": _autonomy,
+    "accept_at": _number(0.0, 1.0),
     "agent": _text,
     "runtime": _text,
     "network": _globs,
@@ -175,7 +176,7 @@ NEEDS_TRUST = frozenset(
         *("test_command", "setup_command", "lint_command", "type_command", "agent"),
         *("runtime", "network", "setup_network", "readable", "image"),
         *("permissions", "permission_rules"),
-        *("autonomy", "test_paths", "budget_usd"),
+        *("autonomy", "accept_at", "test_paths", "budget_usd"),
         *("evidence", "coverage_report"),
         *("disk_mb", "memory_mb", "processes"),
         *("supervisor", "embedding"),

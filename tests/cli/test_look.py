@@ -40,12 +40,28 @@ def test_a_task_shows_why_the_evidence_the_question_and_the_next_step(run: Run) 
         "Add a retry  1            41 passed, 2 failed  1.2 s",
         "and 2 more",
         "  ✓ Add a retry",
-        "  → tried again (confidence 0.75): Add a retry",
+        "  → tried again (confidence 0.75): Add a retry\n"
+        "      for: Add a retry (+1.47); Add a retry (+0.30)\n"
+        "      against: Add a retry (-0.50)\n"
+        "      by 31 outcomes of this project\n"
+        "  ✗ attempt 1 was wrong (confidence was 0.75): Add a retry",
         "Question\n  ◆ Add a retry\n    holds back 2 more\n    muster breakpoint resolve bp_1",
         "Next\n  muster worker list --manager MU-1\n  muster task diff MU-1",
         "Description\n  Add a retry\n\n  More of Add a retry",
     ):
         assert part in page, part
+
+
+def test_a_task_says_why_there_is_no_confidence(run: Run, server: Loopback) -> None:
+    verdict = canned.verdict("x") | {"confidence": None}
+    verdict["sure"] = canned.sure("x", value=None, abstains="No tests show it.", against=[])
+    old = {k: v for k, v in canned.verdict("x").items() if k != "sure"}
+    body = canned.detail(verdicts=[verdict, old], outcomes=[canned.outcome(right=True)])
+    server.routes["GET", "/api/tasks/MU-1"] = Answer(body=body)
+    page = run("task", "show", "MU-1").out
+    assert "  → tried again: x\n      no confidence: No tests show it.\n      for: x" in page
+    assert "by 31 outcomes" not in page
+    assert "  ✓ attempt 1 was right" in page
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ LINES: dict[str, list[str]] = {
     "task budget": ["MU-1", "20"],
     "task diff": ["MU-1"],
     "task merge": ["MU-1"],
+    "task outcome": ["MU-1", "wrong", "--why", "totals were off"],
     "task log": ["MU-1"],
     "task checkpoints": ["MU-1"],
     "task checkpoint": ["MU-1", "half way"],

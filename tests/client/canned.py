@@ -55,7 +55,32 @@ def verdict(text: str, step: str = "retry") -> dict[str, Any]:
     return {
         "id": "vrd_1", "task_id": "tsk_1", "attempt": 1, "agent_id": "coding-1f3a9c02",
         "passed": False, "confidence": 0.75, "findings": [finding(text), finding(text, "ok")],
-        "decision": decision, "created_at": MORNING,
+        "decision": decision, "created_at": MORNING, "sure": sure(text),
+    }  # fmt: skip
+
+
+def sure(text: str, **changes: Any) -> dict[str, Any]:
+    bend = {"slope": 1.0, "shift": 0.1, "outcomes": 31, "wrong": 9}
+    return {
+        "value": 0.75, "for": [{"text": f"{text}.", "share": 1.47}, {"text": text, "share": 0.3}],
+        "against": [{"text": text, "share": -0.5}], "abstains": "", "features": {"coverage": 0.5},
+        "logit": 1.1, "prior": text, "calibration": bend, **changes,
+    }  # fmt: skip
+
+
+def outcome(text: str = "totals were off", **changes: Any) -> dict[str, Any]:
+    return {
+        "verdict_id": "vrd_1", "task_id": "tsk_1", "project_id": "prj_1", "attempt": 1,
+        "right": False, "shown": "said", "why": text, "by": text, "confidence": 0.75,
+        "created_at": LATER, "rev": 9, **changes,
+    }  # fmt: skip
+
+
+def reliability(text: str = "sample") -> dict[str, Any]:
+    return {
+        "project_id": text, "outcomes": 1, "right": 0, "wrong": 1, "abstained": 0,
+        "brier": 0.5625, "base_brier": 0.0, "ece": 0.75, "auc": None, "bins": [], "target": 0.05,
+        "threshold": None, "calibration": None,
     }  # fmt: skip
 
 
@@ -99,6 +124,7 @@ def detail(text: str = "Add a retry", **changes: Any) -> dict[str, Any]:
         "agents": [agent(text)], "verdicts": [verdict(text)], "breakpoint": question(text),
         "decisions": [{"attempt": 1, "step": "retry", "reasons": [text], "time": MORNING}],
         "checkpoints": [checkpoint(text)], "trail": steps,
+        "outcomes": [outcome(text)],
         "parent": task(text, playbook="manager"),
         "workers": [task(text, parent_id="tsk_1", errand=text)],
     }  # fmt: skip

@@ -34,6 +34,7 @@ ROUTES: dict[str, Callable[[Muster], Any]] = {
     "POST /api/tasks/MU-1/cancel": lambda m: m.cancel_task("MU-1"),
     "POST /api/tasks/MU-1/retry": lambda m: m.retry_task("MU-1", "why"),
     "POST /api/tasks/MU-1/merge": lambda m: m.merge_task("MU-1"),
+    "POST /api/tasks/MU-1/outcome": lambda m: m.tell_outcome("MU-1", "wrong", "why"),
     "PATCH /api/tasks/MU-1": lambda m: m.set_budget("MU-1", 20.0),
     "GET /api/tasks/MU-1/diff": lambda m: m.task_diff("MU-1"),
     "GET /api/tasks/MU-1/checkpoints": lambda m: m.list_checkpoints("MU-1"),
@@ -61,6 +62,7 @@ ROUTES: dict[str, Callable[[Muster], Any]] = {
     "POST /api/queue/clear": lambda m: m.queue_clear(),
     "GET /api/breakpoints": lambda m: m.list_breakpoints(open_only=False),
     "GET /api/projects/sample/breakpoint-rules": lambda m: m.breakpoint_rules("sample"),
+    "GET /api/projects/sample/reliability": lambda m: m.reliability("sample", 0.1),
     "GET /api/breakpoints/bp_1": lambda m: m.get_breakpoint("bp_1"),
     "POST /api/breakpoints/bp_1/resolve": lambda m: m.resolve_breakpoint("bp_1", "merge", "ok"),
 }

@@ -6,12 +6,23 @@ import asyncio
 
 import pytest
 
+from muster.domain.aftermath import Shown, Sign
 from muster.domain.agent import Outcome, Role, Usage
+from muster.domain.confidence import Calibration, Confidence, Reason
 from muster.domain.errors import Conflict, Cycle, Invalid, KeyReused, NotFound, Stale
 from muster.domain.event import NewEvent
+from muster.domain.ids import new_id
 from muster.domain.project import ProjectSettings
 from muster.domain.task import MANAGER, Autonomy, Stage, Status, Task, TaskType
-from muster.domain.verdict import BreakpointKind, Decision, Finding, Severity, Step, Verdict
+from muster.domain.verdict import (
+    OPTIONS,
+    BreakpointKind,
+    Decision,
+    Finding,
+    Severity,
+    Step,
+    Verdict,
+)
 from muster.store import (
     admission,
     agents,
@@ -20,6 +31,7 @@ from muster.store import (
     judgements,
     keys,
     moves,
+    outcomes,
     projects,
     tasks,
 )
@@ -416,6 +428,59 @@ class StoreContract:
         task = await self._waiting(store, project)
         await step(store, task, Stage.CANCELLED)
         assert await store.read(judgements.list_breakpoints) == []
+
+    async def test_an_outcome_is_kept_once_and_gives_way_to_a_stronger_one(self, store, project):
+        await add_task(store, project)
+        task = await admit_one(store)
+        sure = Confidence(
+            *(0.5, (Reason("It is.", 0.7),), (), "", {"coverage": 0.5}, 0.1, "first"),
+            Calibration(1.0, 0.1, 20, 5),
+        )
+        decision = Decision(Step.ACCEPT, ())
+        verdict = Verdict("vdt_1", task.id, 1, "agt_1", (), decision, 0.5, 0, sure=sure)
+        task = await step(store, task, Stage.QUEUED, verdict=verdict)
+        judged = await store.read(outcomes.judged, task.id)
+        assert judged == outcomes.Judged("vdt_1", 1, 0.5)
+        (kept,) = await store.read(judgements.verdicts_of, task.id)
+        assert kept.sure == sure
+
+        stayed = Sign(True, Shown.STAYED, "nobody undid it")
+        reverted = Sign(False, Shown.REVERTED, "somebody did")
+        said = Sign(True, Shown.SAID, "it is fine", "ann")
+        for sign in (stayed, stayed, reverted, stayed, said, reverted):
+            await store.write(outcomes.record, task, judged, sign)
+            (now,) = await store.read(outcomes.outcomes_of, task.id)
+        assert (now.right, now.shown, now.why, now.by) == (True, Shown.SAID, "it is fine", "ann")
+        assert await store.read(outcomes.known_of, project) == [(sure, True)]
+        assert [o.rev for o in await store.read(outcomes.outcomes_of_project, project)] == [now.rev]
+        seen = await store.read(events.events_after, 0, task_id=task.id)
+        told = [e.payload["shown"] for e in seen if e.type == "outcome.recorded"]
+        assert told == ["stayed", "reverted", "said"]
+
+    async def test_a_person_who_would_not_have_work_merged_shows_that_it_was_wrong(
+        self, store, project
+    ):
+        for answer, kind, shows in (
+            ("retry", BreakpointKind.MERGE, True),
+            ("fail", BreakpointKind.EVIDENCE, True),
+            ("cancel", BreakpointKind.MERGE, False),
+            ("close", BreakpointKind.MERGE, False),
+            ("retry", BreakpointKind.EXHAUSTED, False),
+            ("retry", BreakpointKind.CONFLICT, False),
+        ):
+            await add_task(store, project)
+            task = await admit_one(store)
+            options = tuple(map(str, OPTIONS[kind]))
+            decision = Decision(Step.ASK, (), "Merge it?", str(kind), options)
+            verdict = Verdict(new_id("vdt"), task.id, 1, "agt_1", (), decision, None, 0)
+            ask = NewBreakpoint(kind, "Merge it?", options, {"verdict": verdict.id})
+            task = await step(store, task, Stage.WAITING, verdict=verdict, ask=ask)
+            after = Move(Fence.of(task), Stage.FAILED, answer=answer, note="no", by="ann")
+            await store.write(moves.move, after)
+            found = await store.read(outcomes.outcomes_of, task.id)
+            assert [(o.shown, o.right, o.why, o.by) for o in found] == (
+                [(Shown.REFUSED, False, "no", "ann")] if shows else []
+            ), (answer, kind)
 
     async def test_a_verdict_is_kept_with_its_decision(self, store, project):
         await add_task(store, project)

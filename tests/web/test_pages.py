@@ -244,6 +244,26 @@ async def test_the_checks_name_command_runs_and_broken_tests(read):
     assert words.index("Attempt 2") < words.index("Attempt 1")
 
 
+async def test_the_checks_tell_what_confidence_rests_on_and_what_became_of_the_work(fleet, read):
+    detail = fleet.details["tsk_0482"]
+    sure = {
+        "value": 0.44, "for": [{"text": "The existing tests pass.", "share": 0.315}],
+        "against": [{"text": "Tests were skipped.", "share": -1.0}], "abstains": "",
+        "calibration": {"slope": 1.0, "shift": 0.0, "outcomes": 31, "wrong": 9},
+    }  # fmt: skip
+    first, second = detail["verdicts"]
+    first["sure"] = sure
+    second["sure"] = {**sure, "value": None, "abstains": "Nothing shows it.", "calibration": None}
+    detail["outcomes"] = [{"verdict_id": second["id"], "right": False, "why": "<b>totals</b>"}]
+    fleet.change("tsk_0482", attempt=3)
+    words = (await read("/tasks/tsk_0482?tab=checks")).one("div", id="t-checks").words
+    assert "For it: The existing tests pass. +0.32" in words
+    assert "Against it: Tests were skipped. -1.00" in words
+    assert words.count("By 31 outcomes of this project.") == 1
+    assert "No confidence: Nothing shows it." in words
+    assert "Was wrong: <b>totals</b>" in words
+
+
 async def test_a_task_is_found_by_its_label_too(client):
     answer = await client.get("/tasks/MU-482?tab=diff")
     assert answer.status_code == 307

@@ -74,6 +74,13 @@ class Retry(Body):
     note: str = ""
 
 
+class Outcome(Body):
+    """Whether a task's work was right, as a person saw it afterwards."""
+
+    outcome: str = Field(description="right or wrong")
+    why: str = ""
+
+
 class NewProject(Body):
     """A repository to register."""
 

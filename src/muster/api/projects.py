@@ -36,6 +36,11 @@ def projects_routes(service: Service) -> APIRouter:
         """The rules of breakpoints that are in force, and where each comes from."""
         return await service.breakpoint_rules(ref)
 
+    @router.get("/{ref}/reliability")
+    async def reliability(ref: str, target: float = 0.05) -> Any:
+        """How well confidences foretold what became of the project's work."""
+        return await service.reliability(ref, target)
+
     @router.patch("/{ref}")
     async def change_project(ref: str, body: bodies.ProjectChange) -> Any:
         """Set or clear settings."""

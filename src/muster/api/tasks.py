@@ -126,6 +126,11 @@ def task_act_routes(service: Service) -> APIRouter:
         await unchanged(ref, match)
         return await service.merge_task(ref, key=key)
 
+    @router.post("/{ref}/outcome")
+    async def outcome(ref: str, body: bodies.Outcome) -> Any:
+        """Say whether a task's work was right; later confidences learn from it."""
+        return await service.tell_outcome(ref, body.outcome, body.why)
+
     @router.post("/{ref}/approve")
     async def approve(ref: str, match: Match = None, key: Key = None) -> Any:
         """Say go to a proposed task."""

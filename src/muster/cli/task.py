@@ -10,6 +10,7 @@ from muster.cli import out
 from muster.cli.checkpoint import checkpoint, checkpoints, fork, restore
 from muster.cli.line import Line, command, group
 from muster.cli.look import Ink, ago, money, some, table
+from muster.cli.outcome import outcome
 from muster.cli.reach import reach
 from muster.cli.task_diff import show_diff
 from muster.cli.task_page import task_log, task_page
@@ -176,7 +177,7 @@ def log(line: Line, name: str) -> None:
 
 
 for _command in (
-    *(list_, show, approve, cancel, retry, budget, diff, merge, log),
+    *(list_, show, approve, cancel, retry, budget, diff, merge, outcome, log),
     *(checkpoints, checkpoint, restore, fork),
 ):
     task.add_command(_command)

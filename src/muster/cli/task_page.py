@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from muster.cli.look import Ink, ago, between, duration, facts, indented, money, some, table
+from muster.cli.outcome import confidence_lines, outcome_line
 from muster.client.shapes import Agent, Breakpoint, Finding, Footprint, TaskDetail, Verdict
 from muster.domain.plain import plain
 from muster.domain.task import MANAGER
@@ -124,6 +125,8 @@ def _attempts(ink: Ink, task: TaskDetail) -> Iterable[str]:
         lines += [f"  {_agent(ink, agent)}" for agent in agents.get(number, [])]
         for verdict in verdicts.get(number, []):
             lines += _verdict(ink, verdict)
+        became = [o for o in task.get("outcomes", []) if o["attempt"] == number]
+        lines += [f"  {outcome_line(ink, kept)}" for kept in became]
         yield "\n".join(lines)
 
 
@@ -151,7 +154,7 @@ def _verdict(ink: Ink, verdict: Verdict) -> list[str]:
     reasons = "; ".join(map(some, verdict["decision"]["reasons"]))
     sure = f" (confidence {verdict['confidence']:.2f})" if verdict["confidence"] is not None else ""
     lines.append(f"  → {_STEPS.get(step, some(step))}{sure}" + (f": {reasons}" if reasons else ""))
-    return lines
+    return lines + confidence_lines(verdict)
 
 
 def finding_lines(ink: Ink, finding: Finding, shown: set[str]) -> list[str]:

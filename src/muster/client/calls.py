@@ -24,10 +24,12 @@ from muster.client.shapes import (
     Health,
     LogMessage,
     LogPage,
+    Outcome,
     Project,
     Projects,
     Queue,
     QueueSettings,
+    Reliability,
     Task,
     TaskDetail,
     Tasks,
@@ -186,6 +188,11 @@ class Muster:
     def merge_task(self, task: str) -> Task:
         """Merge accepted work into the project's branch."""
         return cast(Task, self._post("tasks", task, "merge"))
+
+    def tell_outcome(self, task: str, outcome: str, why: str = "") -> Outcome:
+        """Say whether the task's work was `right` or `wrong`."""
+        body = _given(outcome=outcome, why=why or None)
+        return cast(Outcome, self._post("tasks", task, "outcome", body=body))
 
     def task_diff(self, task: str) -> Diff:
         """What the task changed, file by file."""
@@ -401,6 +408,10 @@ class Muster:
     def breakpoint_rules(self, project: str) -> BreakpointRules:
         """The rules of breakpoints that are in force for a project."""
         return cast(BreakpointRules, self._get("projects", project, "breakpoint-rules"))
+
+    def reliability(self, project: str, target: float = 0.05) -> Reliability:
+        """How well confidences foretold what became of a project's work."""
+        return cast(Reliability, self._get("projects", project, "reliability", target=target))
 
     def resolve_breakpoint(self, breakpoint_id: str, answer: str, note: str = "") -> Breakpoint:
         """Answer a question with one of its options."""

@@ -174,6 +174,64 @@ class Decision(TypedDict):
     options: NotRequired[list[str]]
 
 
+class Reason(TypedDict):
+    """A sentence that speaks for or against work; `share` is by how much, as log-odds."""
+
+    text: str
+    share: float
+
+
+# `for` is a word of Python, so that this one is not written as a class.
+Sure = TypedDict(
+    "Sure",
+    {
+        "value": float | None,
+        "for": list[Reason],
+        "against": list[Reason],
+        "abstains": str,
+        "features": dict[str, float],
+        "logit": float,
+        "prior": str,
+        "calibration": dict[str, Any] | None,
+    },
+)
+"""What a confidence was made of; `abstains` says why there is none."""
+
+
+class Outcome(TypedDict):
+    """What became of a judged attempt; `shown` is stayed, reverted, fixed, refused or said."""
+
+    verdict_id: str
+    task_id: str
+    project_id: str
+    attempt: int
+    right: bool
+    shown: str
+    why: str
+    by: str | None
+    confidence: float | None
+    created_at: str
+    rev: int
+
+
+class Reliability(TypedDict):
+    """How well confidences foretold what became of work; None where too little is known."""
+
+    project_id: str
+    outcomes: int
+    right: int
+    wrong: int
+    abstained: int
+    brier: float | None
+    base_brier: float | None
+    ece: float | None
+    auc: float | None
+    bins: list[dict[str, Any]]
+    target: float
+    threshold: dict[str, Any] | None
+    calibration: dict[str, Any] | None
+
+
 class Verdict(TypedDict):
     """What supervision concluded about one attempt."""
 
@@ -183,6 +241,7 @@ class Verdict(TypedDict):
     agent_id: str | None
     passed: bool
     confidence: float | None
+    sure: NotRequired[Sure | None]
     findings: list[Finding]
     decision: Decision
     created_at: str
@@ -276,6 +335,7 @@ class TaskDetail(Task):
 
     agents: list[Agent]
     verdicts: list[Verdict]
+    outcomes: NotRequired[list[Outcome]]
     decisions: list[DecisionTaken]
     breakpoint: Breakpoint | None
     checkpoints: list[Checkpoint]

@@ -37,6 +37,7 @@ KINDS: Mapping[str, str] = {
     "agent.ended": "an agent's program and all its processes are gone",
     "verdict.reached": "supervision concluded an attempt",
     "decision.made": "the next step was chosen, with its reasons",
+    "outcome.recorded": "it was seen or said whether judged work was right",
     "breakpoint.raised": "a question waits for a person",
     "breakpoint.resolved": "a person answered",
     "rule.held": "a rule of breakpoints held",

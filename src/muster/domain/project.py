@@ -18,6 +18,7 @@ class ProjectSettings:
     """
 
     autonomy: Autonomy = Autonomy.CONFIRM
+    accept_at: float | None = None
     agent: str | None = None
     runtime: str | None = None
     network: tuple[str, ...] | None = None

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from muster.domain.confidence import Confidence
+
 
 class Severity(StrEnum):
     """What a finding does to the work it is about."""
@@ -58,7 +60,10 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What supervision concluded about one attempt."""
+    """What supervision concluded about one attempt.
+
+    `sure` is what the confidence was made of; None where nobody asked for one.
+    """
 
     id: str
     task_id: str
@@ -69,6 +74,7 @@ class Verdict:
     confidence: float | None
     created_at: int
     rev: int = 0
+    sure: Confidence | None = None
 
     @property
     def passed(self) -> bool:

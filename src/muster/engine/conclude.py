@@ -13,6 +13,7 @@ from muster.domain.ids import new_id
 from muster.domain.task import Stage, Task
 from muster.domain.verdict import Finding, Severity, Verdict
 from muster.engine import route
+from muster.engine.assurance import assured
 from muster.engine.checks import LOST_ALLOWED
 from muster.engine.closing import close_aside
 from muster.engine.evidence import as_changes, evidence
@@ -45,7 +46,7 @@ async def conclude(tools: Tools, task: Task) -> Task:
     commit = work.commit
     if tools.wish(task.id).is_set():
         return await _cancelled(tools, task, agent, commit)
-    verdict = _verdict(tools, job, agent, work.findings)
+    verdict = await assured(tools, job, _verdict(tools, job, agent, work.findings))
     left = Work(commit, work.changed, _claims(agent, result))
     seen = await overseen(tools, job, agent, verdict, left)
     point = point_of(tools, agent, f"attempt {task.attempt}", commit) if commit else None

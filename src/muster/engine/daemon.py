@@ -9,6 +9,7 @@ from muster.domain.errors import MusterError
 from muster.domain.task import ACTIVE, Stage, Task
 from muster.domain.verdict import OPTIONS, BreakpointKind
 from muster.engine import attempt, conclude, dispatch, janitor, landing
+from muster.engine.aftermath import LookBack
 from muster.engine.damage import mend_damage
 from muster.engine.durable import Durable
 from muster.engine.tools import Tools, in_thread, job_of
@@ -54,11 +55,12 @@ class Daemon:
         self._tools = tools
         self._durable = durable
         self._loops: list[asyncio.Task[None]] = []
+        self._back = LookBack(tools)
         self.adopted = 0
         durable.register(Stage.PREPARING, self._prepare)
         durable.register(Stage.RUNNING, self._run)
         durable.register(Stage.VALIDATING, lambda task: conclude.conclude(tools, task))
-        durable.register(Stage.MERGING, lambda task: landing.land(tools, task))
+        durable.register(Stage.MERGING, self._land)
 
     @property
     def live(self) -> int:
@@ -100,6 +102,12 @@ class Daemon:
         finally:
             self._tools.turns.started(task.id)
 
+    async def _land(self, task: Task) -> Task:
+        moved = await landing.land(self._tools, task)
+        if moved.stage is Stage.COMPLETED:
+            self._back.merged(task.project_id)
+        return moved
+
     async def _follow(self) -> None:
         seen = 0
         while True:
@@ -116,6 +124,7 @@ class Daemon:
             try:
                 await janitor.sweep(self._tools)
                 await janitor.sweep_places(self._tools)
+                await self._back.now_and_then()
                 await in_thread(self._tools.workspaces.rest, CLEAN_EVERY)
             except Exception:  # a full disk today must not end cleaning for ever
                 log.exception("cleaning met a fault; it goes on")

@@ -6,10 +6,13 @@ from muster.service.breakpoint_rules import BreakpointRules
 from muster.service.common_ground import CommonGround
 from muster.service.diffs import Diffs
 from muster.service.managing import Managing
+from muster.service.outcomes import Outcomes
 from muster.service.projects import Projects
 from muster.service.terminals import Terminals
 from muster.service.watching import Watching
 
 
-class Service(Terminals, Diffs, BreakpointRules, Managing, CommonGround, Projects, Watching):
+class Service(
+    Terminals, Diffs, BreakpointRules, Managing, CommonGround, Outcomes, Projects, Watching
+):
     """Every request a door can make, as one object."""

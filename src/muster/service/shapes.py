@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from muster.domain.aftermath import Aftermath
 from muster.domain.agent import Agent
 from muster.domain.event import Event
 from muster.domain.project import ProjectSettings
@@ -141,9 +142,19 @@ def verdict_shape(verdict: Verdict) -> dict[str, Any]:
         "agent_id": verdict.agent_id,
         "passed": verdict.passed,
         "confidence": verdict.confidence,
+        "sure": verdict.sure.as_json() if verdict.sure else None,
         "findings": [finding_json(f) for f in verdict.findings],
         "decision": {k: decision[k] for k in ("step", "reasons", "question", "kind", "options")},
         "created_at": moment(verdict.created_at),
+    }
+
+
+def outcome_shape(item: Aftermath) -> dict[str, Any]:
+    """What became of a judged attempt."""
+    return {
+        **asdict(item),
+        "shown": str(item.shown),
+        "created_at": moment(item.created_at),
     }
 
 
@@ -239,6 +250,9 @@ def trail_shape(event: Event) -> dict[str, Any] | None:
         text = f"In the check {check}: {text}"
     if event.type == "verdict.reached":
         state, text = _verdict_words(payload)
+    if event.type == "outcome.recorded":
+        state = "ok" if payload.get("right") else "fail"
+        text = f"Was {'right' if payload.get('right') else 'wrong'}: {payload.get('why', '')}"
     if event.type == "agent.ended" and payload.get("outcome") != "completed":
         state = "fail"
     return {
@@ -299,6 +313,7 @@ _TOLD = {
     "lock.kept": ("wait", "Kept from {path}, which {by} has locked"),
     "agent.ended": ("ok", "Agent ended: {outcome} {reason}"),
     "verdict.reached": ("ok", ""),
+    "outcome.recorded": ("note", ""),
     "decision.made": ("note", "Decision: {step}. {reasons}"),
     "breakpoint.raised": ("wait", "Waits for a person: {question}"),
     "breakpoint.resolved": ("ok", "Answered {answer} by {by} {note}"),

@@ -33,6 +33,7 @@ from muster.store import (
     judgements,
     keys,
     moves,
+    outcomes,
     projects,
     purse,
     tasks,
@@ -110,6 +111,7 @@ class Tasks(Desk):
                 for a in agents.list_agents(tx, task_id=task_id, limit=200)
             ],
             "verdicts": [shapes.verdict_shape(v) for v in verdicts],
+            "outcomes": [shapes.outcome_shape(o) for o in outcomes.outcomes_of(tx, task_id)],
             "decisions": [
                 {
                     "attempt": v.attempt,

@@ -99,6 +99,7 @@ def add_verdict(tx: Tx, task: Task, verdict: Verdict) -> int:
             "findings": [finding_json(f) for f in verdict.findings],
             "decision": decision_json(decision),
             "confidence": verdict.confidence,
+            "sure": verdict.sure.as_json() if verdict.sure else None,
             "created_at": tx.now,
             "rev": rev,
         },

@@ -9,8 +9,8 @@ from sqlalchemy.exc import DBAPIError
 
 from muster.domain.errors import Unavailable
 
-HEAD = "0005"
-KNOWN = ("0001", "0002", "0003", "0004")
+HEAD = "0008"
+KNOWN = ("0001", "0002", "0003", "0004", "0005")
 
 
 def current(connection: Connection) -> str | None:

@@ -26,6 +26,7 @@ from muster.store.agents import EndedAgent
 from muster.store.base import Tx
 from muster.store.checkpoints import NewCheckpoint, add_checkpoint
 from muster.store.judgements import NewBreakpoint
+from muster.store.outcomes import refused_by_answer
 from muster.store.schema import task_needs, tasks
 from muster.store.tasks import get_task, unfinished_needs, wish, with_needs
 from muster.store.workers import workers_of
@@ -182,6 +183,7 @@ def _beside(tx: Tx, step: Move, task: Task) -> None:
     if step.fence.stage is Stage.RUNNING:
         judgements.resolve_of_task(tx, task, "decline", "the agent ended first", None)
     if step.fence.stage in {Stage.WAITING, Stage.PROPOSED}:
+        refused_by_answer(tx, task, step.answer, step.note, step.by)
         judgements.resolve_of_task(tx, task, step.answer or str(step.to), step.note, step.by)
     if step.verdict is not None:
         judgements.add_verdict(tx, task, step.verdict)

@@ -6,7 +6,9 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from muster.domain.aftermath import Aftermath, Shown
 from muster.domain.agent import Agent, AgentStatus, Outcome, Role, Usage
+from muster.domain.confidence import Confidence
 from muster.domain.event import Event
 from muster.domain.permission import Permissions
 from muster.domain.queue import QueueSettings
@@ -95,7 +97,14 @@ def verdict_of(row: AnyRow) -> Verdict:
         confidence=row.confidence,
         created_at=row.created_at,
         rev=row.rev,
+        sure=Confidence.of_json(row.sure) if row.sure else None,
     )
+
+
+def aftermath_of(row: AnyRow) -> Aftermath:
+    """An outcome's row."""
+    values = dict(row._mapping)
+    return Aftermath(**{**values, "right": bool(row.right), "shown": Shown(row.shown)})
 
 
 def breakpoint_of(row: AnyRow) -> Breakpoint:

@@ -171,7 +171,26 @@ verdicts = Table(
     Column("confidence", Float),
     Column("created_at", BigInteger, nullable=False),
     Column("rev", BigInteger, nullable=False),
+    Column("sure", JSON(none_as_null=True)),
     Index("verdicts_by_task", "task_id", "rev"),
+)
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("verdict_id", Text, ForeignKey("verdicts.id"), primary_key=True),
+    Column("task_id", Text, ForeignKey("tasks.id"), nullable=False),
+    Column("project_id", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("right", Integer, nullable=False),
+    Column("shown", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("by", Text),
+    Column("confidence", Float),
+    Column("created_at", BigInteger, nullable=False),
+    Column("rev", BigInteger, nullable=False),
+    Index("outcomes_by_task", "task_id"),
+    Index("outcomes_by_project", "project_id", "rev"),
 )
 
 breakpoints = Table(

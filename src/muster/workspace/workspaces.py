@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 from muster.domain.errors import NotFound
 from muster.domain.guard import folder_name, ref_name
-from muster.workspace import branches, compare, layers, merge, mix, rescue
+from muster.workspace import branches, compare, history, layers, merge, mix, rescue
 from muster.workspace.agentgit import FOLDER as AGENT_GIT
 from muster.workspace.base import Backend, Source, Workspace
 from muster.workspace.choice import Choice
@@ -18,6 +18,7 @@ from muster.workspace.commits import Author
 from muster.workspace.difference import Change, gitlinks
 from muster.workspace.git import Git
 from muster.workspace.grep import Found, grep
+from muster.workspace.history import Was, Words
 from muster.workspace.land import Landed, Landing
 from muster.workspace.layers import Layers
 from muster.workspace.merge import Conflicted, ConflictedPath, Merged
@@ -319,6 +320,18 @@ class Workspaces:
     def is_ancestor(self, repo_id: str, old: str, new: str) -> bool:
         """Whether `new` stands on `old`, or is the same."""
         return compare.is_ancestor(self.mirror(repo_id), old, new)
+
+    def words_since(self, repo_id: str, since: str, tip: str, most: int) -> tuple[Words, ...]:
+        """The newest commits of `tip` that `since` does not have, newest first."""
+        return history.words_since(self.mirror(repo_id), since, tip, most)
+
+    def changed_from(self, repo_id: str, merged: str, most: int) -> Was:
+        """What the paths that a commit changed were before it; empty when they are more."""
+        return history.changed_from(self.mirror(repo_id), merged, most)
+
+    def is_undone(self, repo_id: str, was: Was, tip: str) -> bool:
+        """Whether at `tip` all of these paths are again what they were."""
+        return history.is_undone(self.mirror(repo_id), was, tip)
 
     def head(self, git_dir: Path, branch: str) -> str | None:
         """The commit a branch of the user's repository has now."""
