@@ -28,7 +28,7 @@ PYTHON := $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; 
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 endif
 
-.PHONY: help demo up check fix test test-long matrix bench clean
+.PHONY: help demo up check fix test test-long matrix bench bench-proof clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -63,6 +63,9 @@ matrix: $(DEV) ## every real agent program in every place, as a table; ARGS="--o
 
 bench: $(DEV) ## measure what the documents claim
 	@$(PY) -m benchmarks $(ARGS)
+
+bench-proof: $(DEV) ## planted defects: how many get through, and how many good changes are stopped
+	@$(PY) -m benchmarks.proof $(ARGS)
 
 clean: ## remove the environment, the caches and everything else that was made here
 	@rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

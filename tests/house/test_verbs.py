@@ -10,7 +10,18 @@ import pytest
 
 from house.trees import ROOT, copy_of_the_tree, ready_environment, run
 
-VERBS = ("demo", "up", "check", "fix", "test", "test-long", "matrix", "bench", "clean")
+VERBS = (
+    "demo",
+    "up",
+    "check",
+    "fix",
+    "test",
+    "test-long",
+    "matrix",
+    "bench",
+    "bench-proof",
+    "clean",
+)
 UGLY = '"""A file that is not formatted."""\nimport sys\nimport os\nx = [ os.sep,sys.path ]\n'
 
 

@@ -11,7 +11,7 @@ branch_labels = None
 depends_on = None
 
 _STAGES = (
-    *("created", "proposed", "blocked", "queued", "preparing", "running", "validating"),
+    *("created", "proposed", "blocked", "queued", "planning", "preparing", "running", "validating"),
     *("merging", "waiting", "completed", "failed", "cancelled"),
 )
 _MOVED = sa.text(f"type IN ({', '.join(repr(f'task.{stage}') for stage in _STAGES)})")

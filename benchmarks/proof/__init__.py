@@ -1,0 +1,1 @@
+"""Planted defects: how many get through the gates, and how many good changes they stop."""
