@@ -52,6 +52,7 @@ KINDS: Mapping[str, str] = {
     "lock.kept": "an agent was kept from changing a path that another one has locked",
     "mailbox.refused": "a file that an agent put into its mailbox was not taken",
     "network.refused": "a contained run asked for a place that it may not reach",
+    "access.refused": "a contained run tried what it may not, past the proxy",
     "settings.untrusted": "an attempt found a settings file that changed since it was trusted",
     "limit.reached": "a run ran into one of its limits",
     "workspace.opened": "a workspace was made",

@@ -287,6 +287,7 @@ _TOLD = {
     "workspace.opened": ("note", "Workspace made ({backend}) at {commit}"),
     "mailbox.refused": ("fail", "Not taken from the mailbox: {file}. {why}"),
     "network.refused": ("fail", "Not reached: {host} {port}. {why}"),
+    "access.refused": ("note", "Kept from {what}: {why}"),
     "settings.untrusted": (
         "wait",
         "{file} has changed since it was trusted; {settings}: as before. To trust it: "
