@@ -28,12 +28,19 @@ os.environ.update(no_proxy="", NO_PROXY="")
 seen = []
 for path in (f"{person}/.ssh/id", f"{person}/diary", f"{home}/token", f"{home}/muster.db"):
     try:
-        seen.append(open(path).read())
+        seen += filter(None, [open(path).read()])
     except OSError:
         pass
 for folder in (person, home):
     try:
-        seen += [name for name in os.listdir(folder) if name not in ("runs", "workspaces", "own")]
+        known = ("runs", "workspaces", "own")
+        seen += [
+            os.path.join(at, name)
+            for at, _, names in os.walk(folder)
+            for name in names
+            if not any(f"/{one}" in at[len(folder) :] for one in known)
+            and os.path.getsize(os.path.join(at, name))
+        ]
     except OSError:
         pass
 try:
@@ -91,6 +98,9 @@ async def test_an_agent_sees_no_home_no_token_and_no_loopback_of_anybody(tmp_pat
             assert not health["runtime"]["mend"]
             events = (await place.service.list_events(0, type="network.refused"))["items"]
             assert [e["payload"]["port"] for e in events] == [port]
+            looked = (await place.service.list_events(0, type="access.refused"))["items"]
+            whats = {e["payload"]["what"] for e in looked}
+            assert {str(tmp_path / "home" / "token"), str(person / ".ssh")} <= whats
 
 
 @contained
@@ -110,7 +120,7 @@ async def test_setup_and_tests_run_where_the_agent_does_with_the_programs_they_n
 ):
     tool = own_program(person / "venv" / "bin" / "tool", "#!/bin/sh\ncat $HOME/../../token\ntrue\n")
     (person / "venv" / "pyvenv.cfg").write_text("")
-    unseen = f"test ! -e {person}/diary && test ! -e {tmp_path}/home/token"
+    unseen = f"test ! -e {person}/diary && test ! -s {tmp_path}/home/token"
     setup = {"setup_command": f"{unseen} && {tool} > made.txt"}
     tests = {"test_command": f"{unseen} && test -e made.txt && {tool}"}
     async with town(

@@ -19,8 +19,9 @@ WORKS = (
     " git -c core.hooksPath=/dev/null commit -qm mine; git log --oneline | wc -l > count.txt;"
 )
 PRIES = (
-    "ls {home}/token {home}/muster.db {home}/runs/*/spec.json {repo} > seen.txt 2>/dev/null;"
-    " echo x > {home}/planted; echo '[alias]' >> $(git rev-parse --git-dir)/config;"
+    "ls {home}/muster.db {home}/runs/*/spec.json {repo} > seen.txt 2>/dev/null;"
+    " cat {home}/token; echo x > {home}/planted;"
+    " echo '[alias]' >> $(git rev-parse --git-dir)/config;"
     ' echo x > "$(git rev-parse --git-dir)/hooks/post-commit";'
     " python3 -c \"import urllib.request as u; u.urlopen('http://192.0.2.1:81/', timeout=5)\";"
 )
@@ -43,6 +44,13 @@ async def test_work_is_done_checked_and_merged_in_a_sandbox_and_nothing_else_is_
         assert agent["runtime"] == "sandbox"
         events = (await place.service.list_events(0, type="network.refused"))["items"]
         assert [(e["payload"]["host"], e["payload"]["port"]) for e in events] == [("192.0.2.1", 81)]
+        looked = (await place.service.list_events(0, type="access.refused"))["items"]
+        told = {(e["payload"]["kind"], e["payload"]["what"], e["subject"]) for e in looked}
+        runs, token = str(place.home / "runs"), str(place.home / "token")
+        assert told == {("file", runs, agent["id"]), ("file", token, agent["id"])}
+        assert len(looked) == len(told)
+        trail = (await place.service.get_task(task["id"]))["trail"]
+        assert any(line["text"].startswith(f"Kept from {place.home}/token") for line in trail)
 
 
 @pytest.mark.parametrize("of_agent", [False, True], ids=["of the project", "of the agent"])
@@ -126,7 +134,7 @@ async def test_an_agent_and_its_checks_get_no_more_than_is_set(tmp_path):
 async def test_what_a_check_runs_into_is_told_once_as_events_of_its_task(tmp_path):
     tries = (
         "python3 -c \"import urllib.request as u; u.urlopen('http://192.0.2.1:81/', timeout=5)\";"
-        f" test -e grown || exit 0; {FILLS} sleep 600; true"
+        f" cat {tmp_path}/home/token; test -e grown || exit 0; {FILLS} sleep 600; true"
     )
     async with town(
         tmp_path,
@@ -141,11 +149,12 @@ async def test_what_a_check_runs_into_is_told_once_as_events_of_its_task(tmp_pat
         assert task["status"] == "failed", task["reason"]
         found = [
             event
-            for kind in ("limit.reached", "network.refused")
+            for kind in ("limit.reached", "network.refused", "access.refused")
             for event in (await place.service.list_events(0, type=kind))["items"]
         ]
         said = {(e["type"], e["payload"]["check"]) for e in found}
-        assert said >= {("limit.reached", "result"), ("network.refused", "result")}
+        kinds = ("limit.reached", "network.refused", "access.refused")
+        assert said >= {(kind, "result") for kind in kinds}
         assert ("limit.reached", "base") not in said
         assert {e["task_id"] for e in found} == {task["id"]}
         full = next(e for e in found if e["type"] == "limit.reached")

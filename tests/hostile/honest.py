@@ -12,6 +12,7 @@ from pathlib import Path
 from muster.domain.project import Project, ProjectSettings
 from muster.engine.kept_out import kept_out
 from muster.runtimes.base import Runtime
+from muster.runtimes.refusals import NETWORK, read_refusals
 
 FILES = {
     "src/calc.py": "import tinydep\n\n\ndef twice():\n    return 2 * tinydep.ANSWER\n",
@@ -61,7 +62,11 @@ def work(python: str, allowed: int, other: int, first: str = "true", pip: str = 
 
 
 def line_that_allows(runtime: Runtime, run_dir: Path, code: int | None, allowed: int) -> list[str]:
-    """What a person is told that a run was refused: the words of the line that lets it through."""
+    """What a person is told that a run was refused: the words of the line that lets it through.
+
+    Beside that nothing is held against it.
+    """
+    assert {refusal.kind for refusal in read_refusals(run_dir)[0]} == {NETWORK}
     settings = ProjectSettings(network=(f"127.0.0.1:{allowed}",))
     project = Project("prj_1", "repo", "/repo/.git", "/repo", "main", settings)
     told = kept_out(runtime, run_dir, project, {}, code)

@@ -18,6 +18,7 @@ from hostile import honest
 from house.patience import PATIENCE
 from muster.runtimes.base import Limits, RunSpec, Why
 from muster.runtimes.docker import DockerRuntime
+from muster.runtimes.refusals import CONNECTION, read_refusals
 from muster.runtimes.rundir import RunDir
 
 pytestmark = [pytest.mark.needs_docker, pytest.mark.usefixtures("docker_engine")]
@@ -248,6 +249,9 @@ async def test_no_network_is_reached(cell: Cell) -> None:
     all_refused(told)
     said = RunDir(cell.home / "runs" / "own").read("err", 0, 1000).data
     assert "lo" in json.loads(said)
+    (one,) = read_refusals(cell.home / "runs" / "own")[0]
+    assert one.kind == CONNECTION
+    assert one.count >= 4
 
 
 async def test_the_network_is_what_was_allowed_and_a_refusal_is_recorded(cell: Cell) -> None:

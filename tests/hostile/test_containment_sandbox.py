@@ -16,6 +16,9 @@ from hostile import honest
 from hostile.sandboxed import SECRET, House
 from house.patience import until
 from muster.runtimes.base import Limits
+from muster.runtimes.decoys import laid_out
+from muster.runtimes.refusals import CONNECTION, FILE
+from muster.runtimes.visible import Mount, Show
 
 pytestmark = pytest.mark.needs_bubblewrap
 
@@ -32,17 +35,64 @@ OUTSIDE = [
 async def test_nothing_of_the_home_can_be_read_but_its_own(house: House) -> None:
     paths = [str(house.home / name) for name in OUTSIDE]
     folders = " ".join(f"{house.home}/{name}" for name in ("", "runs", "workspaces/spaces"))
-    line = f'for p in "$@"; do cat "$p" && echo "READ $p"; done; ls -A {folders};'
+    line = f'for p in "$@"; do grep -q . "$p" && echo "READ $p"; done; ls -A {folders};'
     ended = await house.shell(f"{line} cat work.txt $HOME/diary", *paths)
     assert "READ" not in ended.out
     assert SECRET not in ended.out
     assert "other" not in ended.out
     assert ended.out.endswith("workmine")
+    # That it looked is known: of its own, and of what others have there.
+    home, spaces = str(house.home), str(house.home / "workspaces" / "spaces")
+    looked = {home, f"{home}/token", f"{home}/runs", spaces}
+    assert {one.what for one in ended.refused if one.kind == FILE} == looked
+
+
+async def test_the_empty_decoys_that_it_opens_are_written_down_each_once(house: House) -> None:
+    names = (".ssh", ".ssh/id_ed25519", ".ssh/id_rsa")
+    keys = [*(f"{Path.home()}/{name}" for name in names), f"{house.home}/token"]
+    ended = await house.shell(
+        'cat "$@"; cat "$@"; grep -r . "$1"; for p in "$@"; do echo x > "$p"; done; echo done',
+        *keys,
+    )
+    assert ended.out == "done\n"
+    assert sorted(one.what for one in ended.refused) == sorted(keys)
+    assert {(one.kind, one.count) for one in ended.refused} == {(FILE, 1)}
+    assert (house.home / "token").read_text() == SECRET
+
+
+async def test_no_decoy_stands_where_something_is_shown(house: House) -> None:
+    ended = await house.shell(
+        f"ls -A . {house.home}; cat {house.home}/token; echo done", readable=(str(house.home),)
+    )
+    assert SECRET in ended.out
+    assert not ended.refused
+    there = ["muster.db", "runs", "token", "workspaces"]
+    assert sorted(path.name for path in house.home.iterdir()) == there
+    shown = [Mount(str(house.home), Show.READ), Mount(f"{Path.home()}/.netrc/x", Show.READ)]
+    made = laid_out(house.spec("mine", "true"), house.home / "runs" / "mine", shown)
+    decoys = [*made["files"], *made["folders"]]
+    assert f"{Path.home()}/.ssh/id_rsa" in decoys
+    assert not [path for path in decoys if path.startswith(f"{house.home}/")]
+    assert f"{Path.home()}/.netrc" not in decoys  # a file there would be in the way
+
+
+async def test_what_finds_no_way_past_the_proxy_is_counted(house: House) -> None:
+    code = (
+        "import socket\n"
+        "for host in ('169.254.169.254', '10.0.0.1', 'fd00::1', '127.0.0.1'):\n"
+        "    try: socket.create_connection((host, 9), 5)\n"
+        "    except OSError as error: print(error.strerror)\n"
+    )
+    ended = await house.python(code)
+    assert ended.out.split("\n")[0] == "Network is unreachable"
+    (one,) = ended.refused
+    assert one.kind == CONNECTION
+    assert one.count in {2, 3}  # a kernel without IPv6 counts nothing of it
 
 
 @pytest.mark.parametrize(
     "path",
-    ["/root/.ssh", "/root/.bashrc", "/home", "/etc/shadow", "/etc/sudoers", "/var/lib", "/var/log",
+    ["/root/.gnupg", "/root/.bashrc", "/srv", "/etc/shadow", "/etc/sudoers", "/var/lib", "/var/log",
      "/var/run/docker.sock", "/run/docker.sock", "/run/dbus", "/sys/kernel", "/boot", "/mnt",
      "/dev/mem", "/dev/kmsg", "/dev/vda", "/dev/fuse", "/dev/kvm", "/proc/1/root/etc/shadow",
      "/oldroot", "/proc/self/root/root/.bashrc"],

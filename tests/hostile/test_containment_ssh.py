@@ -23,6 +23,7 @@ from contracts.ssh_place import HOME, FarBox, Sshd
 from hostile import honest
 from hostile.sandboxed import ASK, SECRET, Tried
 from muster.runtimes.base import Limits, RunSpec, Why
+from muster.runtimes.refusals import CONNECTION, FILE, NETWORK
 from muster.runtimes.ssh_hosts import hosts, keep
 from muster.runtimes.ssh_wire import _archive
 
@@ -74,9 +75,9 @@ async def test_nothing_of_the_person_and_of_other_agents_can_be_read(abroad: Abr
     (work,) = abroad.far.glob("runs/*/f0/work")
     (token := abroad.home / "token").write_text(SECRET)
     ended = await abroad.shell(
-        'for p in "$@"; do cat "$p" && echo "READ $p"; done; cat /proc/[0-9]*/environ;'
+        'for p in "$@"; do grep . "$p" && echo "READ $p"; done; cat /proc/[0-9]*/environ;'
         f" ln -s {work} link; cat link; ls {abroad.far}/runs {abroad.sshd.far};"
-        f" ls -d /root/.ssh /home /etc/shadow /var/run/docker.sock /dev/mem {abroad.far}/code;"
+        f" ls -d /root/.gnupg /home /etc/shadow /var/run/docker.sock /dev/mem {abroad.far}/code;"
         " echo tried",
         *map(str, (diary, work, token, work.parents[1] / "run" / "spec.json")),
     )
@@ -86,6 +87,8 @@ async def test_nothing_of_the_person_and_of_other_agents_can_be_read(abroad: Abr
     # Of the folder of all runs it sees its own, and of that person's home what leads there.
     assert ended.out.split("\n")[-2] == "tried"
     assert work.parents[1].name not in ended.out
+    looked = {one.what for one in ended.refused if one.kind == FILE}
+    assert looked == {str(abroad.far / "runs"), str(diary)}
     await abroad.runtime.end_input(other.path)
     await abroad.end(other)
 
@@ -133,7 +136,9 @@ async def test_the_network_is_what_was_allowed_and_a_refusal_is_told_here(
     asked = [f"GET http://{host}/ HTTP/1.1" for host in hosts]
     ended = await abroad.python(code, str(server), *asked, network=(f"127.0.0.1:{server}",))
     assert ended.out.splitlines() == ["True", *["403 Forbidden"] * 3], ended.err
-    assert [one.host for one in ended.refused] == [host.strip("[]") for host in hosts]
+    asked_for = [one.host for one in ended.refused if one.kind == NETWORK]
+    assert asked_for == [host.strip("[]") for host in hosts]
+    assert [one.count for one in ended.refused if one.kind == CONNECTION] == [3]
 
 
 @pytest.mark.long

@@ -57,6 +57,7 @@ KINDS: Mapping[str, str] = {
     "mailbox.refused": "a file that an agent put into its mailbox was not taken",
     "network.refused": "a contained run asked for a place that it may not reach",
     "containment.tried": "an agent used a tool on what is none of its own",
+    "access.refused": "a contained run tried what it may not, past the proxy",
     "settings.untrusted": "an attempt found a settings file that changed since it was trusted",
     "limit.reached": "a run ran into one of its limits",
     "workspace.opened": "a workspace was made",

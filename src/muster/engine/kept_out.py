@@ -12,7 +12,7 @@ from muster.domain.errors import Invalid
 from muster.domain.project import Project
 from muster.runtimes.base import Runtime
 from muster.runtimes.egress import USUAL_PORTS, rules
-from muster.runtimes.refusals import read_refusals
+from muster.runtimes.refusals import NETWORK, read_refusals
 from muster.runtimes.rundir import RunDir
 from muster.runtimes.visible import installation
 
@@ -47,7 +47,9 @@ def kept_out(
 def _network(run_dir: Path, project: Project, setting: str) -> Iterator[str]:
     found, _ = read_refusals(run_dir)
     places = dict.fromkeys(
-        place for refusal in found if (place := _rule(refusal.host, refusal.port))
+        place
+        for refusal in found
+        if refusal.kind == NETWORK and (place := _rule(refusal.host, refusal.port))
     )
     if not places:
         return

@@ -16,7 +16,7 @@ from muster.engine.converse import Conversation
 from muster.engine.follow import Follower
 from muster.engine.overseer import Overseer
 from muster.engine.permit import Permits
-from muster.engine.ran_into import LIMIT, MOST_REFUSALS, REFUSED, limits_reached
+from muster.engine.ran_into import LIMIT, MOST_REFUSALS, Told, limits_reached, refused
 from muster.engine.tools import Tools
 from muster.engine.tried import Tries
 from muster.failpoint import failpoint
@@ -63,7 +63,7 @@ class Watch:
     _told_at: float = 0.0
     _counted: tuple[float, float] = (0.0, -_COUNT_EVERY)
     _too_much: str = ""
-    _refused: set[tuple[str, int]] = field(default_factory=set)
+    _refused: set[Told] = field(default_factory=set)
     _read_to: int = 0
     _began_at: float = 0.0
     _ends_at: float = 0.0
@@ -180,17 +180,15 @@ class Watch:
             await self._tell("agent.said", {"text": text})
 
     async def _tell_refusals(self) -> None:
-        """Say which places the run was kept from, each once.
+        """Say what the run was kept from, each once.
 
         After a restart of muster they are said once more.
         """
         found, self._read_to = read_refusals(self.follower.run_dir, self._read_to)
-        places = {(refusal.host, refusal.port): refusal.why for refusal in found}
-        new = [place for place in places if place not in self._refused]
-        for host, port in new[: MOST_REFUSALS - len(self._refused)]:
-            self._refused.add((host, port))
-            why = places[host, port]
-            await self._tell(REFUSED, {"host": host, "port": port, "why": why})
+        for key, payload in refused(found, self._refused):
+            if sum(key[0] == told[0] for told in self._refused) < MOST_REFUSALS:
+                self._refused.add(key)
+                await self._tell(key[0], payload)
 
     async def _tell_limits(self, exit_: Exit) -> None:
         """Say which limits the run ran into, also where it went on all the same."""

@@ -54,8 +54,11 @@ def dress(cage: Mapping[str, Any], command: Command, told: int, said: int) -> Co
     for path, fd in files.items():
         os.set_inheritable(fd, True)
         arguments += ["--perms", "0444", "--file", str(fd), path]
-    # Only now what the run was given: a file that is made after it could be made in it.
     arguments += cage["arguments"]
+    for path in cage["decoys"]["files"]:
+        arguments += ["--perms", "0600", "--file", str(_nothing()), path]
+    # Only now what the run was given: a file that is made after it could be made in it.
+    arguments += cage["given"]
     for variable, value in env.items():
         arguments += ["--setenv", variable, value]
     if calls := seccomp_program(os.uname().machine):
@@ -75,6 +78,13 @@ def _look_for(name: str, path: str) -> None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     if not any(os.path.isfile(place) and os.access(place, os.X_OK) for place in found):  # noqa: PTH113 (pathlib is not loaded in a shim)
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def _nothing() -> int:
+    """An empty file for the next program to read."""
+    fd = os.open(os.devnull, os.O_RDONLY)
+    os.set_inheritable(fd, True)
+    return fd
 
 
 def _in_memory(data: bytes) -> int:
@@ -132,6 +142,9 @@ class Caged(Gated):
         self.group = int(json.loads(status)["child-pid"])
         self._status = said
         problem = self._open_gate(self.group) if self._allowed else ""
+        if not problem:
+            self._alarms.of_network(self.group)
+            self._alarms.of_files(self.group, self._cage["decoys"])
         if problem:
             os.kill(self.embryo.pid, signal.SIGKILL)
         self.embryo.release()

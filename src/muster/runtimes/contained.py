@@ -52,6 +52,8 @@ class Contained(Gated):
         if self._allowed and (problem := self._way_out()):
             os.kill(self.embryo.pid, signal.SIGKILL)
             return problem
+        if self.order.trees:
+            self._alarms.of_network(self.order.trees[0][0])
         return super().launch()
 
     def _way_out(self) -> str:
@@ -62,6 +64,7 @@ class Contained(Gated):
     @override
     def report(self, report: dict[str, Any]) -> dict[str, Any]:
         """How the run ended, with what the container told, or that it did not."""
+        super().report(report)
         told = read_json(f"{self._cage['folder']}/{PLACE}") or {}
         if report["why"] == "exit" and "why" in told:
             report |= {"why": told["why"], "code": None}

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from typing_extensions import override
 
 from muster.domain.redact import Redactor
+from muster.runtimes.alarms import Alarms
+from muster.runtimes.control import Loop
 from muster.runtimes.doorway import open_inside
 from muster.runtimes.egress import mirrored, rules
 from muster.runtimes.gate import Gate
 from muster.runtimes.proxy import Target
+from muster.runtimes.refusals import Record
 from muster.runtimes.shim import Cradle, Keeper, Order
 
 PROXY = ("127.0.0.1", 3128)
 """Where a contained program finds its way out."""
 _HERE = "localhost,127.0.0.1,::1"
+_HERE_LIES = "."
+"""A shim works in its run directory."""
 
 
 def proxy_environment(port: int) -> dict[str, str]:
@@ -35,6 +41,7 @@ class Gated(Keeper):
         self._cage = dict(order.cage or {})
         self._allowed = rules(self._cage["network"])
         self._gate: Gate | None = None
+        self._alarms = Alarms(self._tell)
         self._port = PROXY[1]
 
     @override
@@ -54,9 +61,27 @@ class Gated(Keeper):
         return ""
 
     def _serve(self, doors: Mapping[socket.socket, Target | None]) -> None:
-        safe = Redactor(self.order.secrets).whole
-        # A shim works in its run directory.
-        self._gate = Gate(doors, self._allowed, ".", safe)
+        self._gate = Gate(doors, self._allowed, _HERE_LIES, self._safe)
+
+    @property
+    def _safe(self) -> Callable[[bytes], bytes]:
+        return Redactor(self.order.secrets).whole
+
+    def _tell(self, kind: str, what: str, count: int, why: str) -> None:
+        record = Record(_HERE_LIES, self._safe)
+        record.heard(kind, what, count, why)
+        record.close()
+
+    @override
+    def listen(self, loop: Loop) -> None:
+        """Hear of what the program does beside the gate."""
+        self._alarms.listen(loop)
+
+    @override
+    def report(self, report: dict[str, Any]) -> dict[str, Any]:
+        """How the run ended; what it did beside the gate is written down by then."""
+        self._alarms.close()
+        return report
 
     @override
     def reaped(self, pid: int) -> None:

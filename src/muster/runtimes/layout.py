@@ -12,7 +12,7 @@ It is the one contract of every place. A run directory holds:
 - `index`: one `RECORD` for each chunk, in the order of the merged log.
 - `ctl`: the shim's socket, while it lives.
 - `place.json`: what a place that runs the program elsewhere (a container) told of its end.
-- `refused`: what a contained run's network refused (`refusals`).
+- `refused`: what a contained run was kept from (`refusals`).
 - `exit.json`: how it ended, written once, when none of its processes is left.
 
 The shim is forked for every run, so this file and what it needs stays light.

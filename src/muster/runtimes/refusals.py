@@ -1,4 +1,4 @@
-"""What the network of a contained run refused: one line of JSON for each, beside its output.
+"""What a contained run was kept from: one line of JSON for each, beside its output.
 
 The file is `refused` in the run directory. A program that asks without end fills no disk: after
 `MOST` lines one more says so, and no further ones are kept.
@@ -10,10 +10,12 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 REFUSED = "refused"
+NETWORK, FILE, CONNECTION = "network", "file", "connection"
+"""What was asked of the proxy, and what the shim heard of beside it (`alarms`)."""
 MOST = 2000
 _LONGEST = 300
 _PIECE = 1 << 20
@@ -21,12 +23,18 @@ _PIECE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One try to reach what is not allowed. `time` is epoch seconds, `host` a stranger's text."""
+    """One try to reach what is not allowed. `time` is epoch seconds, `host` a stranger's text.
+
+    What did not go by the proxy is another `kind`, with `what` and how often in place of the host.
+    """
 
     time: float
     host: str
     port: int
     why: str
+    kind: str = NETWORK
+    what: str = ""
+    count: int = 1
 
 
 class Record:
@@ -41,15 +49,26 @@ class Record:
         self._room = MOST - _lines(f"{folder}/{REFUSED}")
 
     def add(self, host: str, port: int, why: str) -> None:
-        """Write one down."""
+        """Write down what the proxy refused."""
         with self._lock:
             self._room -= 1
             if self._room < 0:
                 return
             if not self._room:
                 host, port, why = "", 0, "more was refused than is written down"
-            said = {"time": time.time(), "host": host[:_LONGEST], "port": port, "why": why}
-            os.write(self._fd, self._safe(json.dumps(said).encode()) + b"\n")
+            self._write({"host": host[:_LONGEST], "port": port, "why": why})
+
+    def heard(self, kind: str, what: str, count: int, why: str) -> None:
+        """Write down what was refused beside the proxy, which is little."""
+        self._write({"kind": kind, "what": what, "count": count, "why": why})
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._fd)
+
+    def _write(self, said: Mapping[str, object]) -> None:
+        line = json.dumps({"time": time.time(), **said}).encode()
+        os.write(self._fd, self._safe(line) + b"\n")
 
 
 def _lines(path: str) -> int:
@@ -78,4 +97,7 @@ def _refusal(line: bytes) -> Refusal | None:
         said = json.loads(line)
     except ValueError:
         return None
-    return Refusal(float(said["time"]), str(said["host"]), int(said["port"]), str(said["why"]))
+    at, why, kind = float(said["time"]), str(said["why"]), str(said.get("kind", NETWORK))
+    if kind == NETWORK:
+        return Refusal(at, str(said["host"]), int(said["port"]), why)
+    return Refusal(at, "", 0, why, kind, str(said["what"]), int(said["count"]))

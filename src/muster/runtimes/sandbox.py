@@ -34,6 +34,7 @@ from muster.domain.errors import Invalid, Refused
 from muster.runtimes import landlock, seccomp
 from muster.runtimes.base import Distance, RunSpec
 from muster.runtimes.caged import BWRAP, LANDLOCK
+from muster.runtimes.decoys import laid_out
 from muster.runtimes.egress import mirrored, rules
 from muster.runtimes.gated import PROXY
 from muster.runtimes.supervised import Supervised, why_no_shims
@@ -131,10 +132,13 @@ class SandboxRuntime(Supervised):
         network = list(spec.network)
         if self._kind[0] == LANDLOCK:
             return {"kind": LANDLOCK, "network": network, **_landlocked(mounts)}
+        decoys = laid_out(spec, run_dir, mounts)
         return {
             "kind": BWRAP,
             "bwrap": shutil.which("bwrap"),
-            "arguments": [*_ISOLATION, *_mounted(mounts), "--chdir", spec.cwd],
+            "arguments": [*_ISOLATION, *_of_the_system(), *_folders(decoys["folders"])],
+            "decoys": decoys,
+            "given": [*_mounted(mounts), "--chdir", spec.cwd],
             "files": _FILES,
             "copies": system_files(),
             "network": network,
@@ -150,8 +154,8 @@ def _find(spec: RunSpec) -> str | None:
     return shutil.which(str(Path(spec.cwd) / name) if "/" in name else name, path=search)
 
 
-def _mounted(mounts: list[Mount]) -> list[str]:
-    """The file system of a sandbox as arguments of bubblewrap, in their order."""
+def _of_the_system() -> list[str]:
+    """The file system that every sandbox has, as arguments of bubblewrap, in their order."""
     said = ["--proc", "/proc", "--dev", "/dev"]
     for path in [path for path in _HIDDEN_PROC if Path(path).exists()]:
         said += ["--ro-bind", "/dev/null", path]
@@ -165,6 +169,16 @@ def _mounted(mounts: list[Mount]) -> list[str]:
         said += ["--ro-bind", path, path]
     for path, target in system_links():
         said += ["--symlink", target, path] if target else ["--ro-bind", path, path]
+    return said
+
+
+def _folders(paths: list[str]) -> list[str]:
+    return [word for path in paths for word in ("--perms", "0700", "--dir", path)]
+
+
+def _mounted(mounts: list[Mount]) -> list[str]:
+    """What a run was given, as such arguments; after it nothing may be made any more."""
+    said: list[str] = []
     for mount in mounts:
         match mount.show:
             case Show.READ:
@@ -193,7 +207,7 @@ def _why_no_bwrap(bwrap: str) -> str:
     """Run `true` in it: whether it works depends on user, kernel and container."""
     with tempfile.TemporaryDirectory(prefix="muster-") as folder:
         spec = RunSpec("probe", ("true",), folder)
-        mounts = _mounted(given(spec, Path(folder) / "run", None))
+        mounts = [*_of_the_system(), *_mounted(given(spec, Path(folder) / "run", None))]
         argv = [bwrap, *_ISOLATION, *mounts, "--remount-ro", "/", "--", "/usr/bin/true"]
         try:
             done = subprocess.run(argv, capture_output=True, timeout=_PROBE_SECONDS, env={})

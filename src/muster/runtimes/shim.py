@@ -217,6 +217,9 @@ class Keeper:
         """How the run ended, with what only the keeper knows."""
         return report
 
+    def listen(self, loop: Loop) -> None:
+        """Hear of what the program does, from now on."""
+
     def reaped(self, pid: int) -> None:
         """Another child has ended."""
 
@@ -276,6 +279,7 @@ class Shim:
         feed = self._embryo.stdin
         told = Told(self._folder, self._redactor.twin()).add if order.interactive else None
         self._control.input = Input(self._loop, feed, order.stdin, told)
+        self._keeper.listen(self._loop)
         self._why = "exec" if problem else ""
         write_at_once(self._folder, SPEC, self._redacted_spec())
         while self._code is None:

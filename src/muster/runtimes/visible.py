@@ -36,7 +36,7 @@ _TOOLCHAINS = frozenset(
 )
 """Folders in a home that hold programs only; other hidden ones there may hold secrets."""
 _OF_THE_SYSTEM = tuple(f"{path}/" for path in (*_SYSTEM, *_LINKED))
-_MACHINE = (*_SYSTEM, *_LINKED, "/etc", "/proc", "/sys", "/boot")
+MACHINE = (*_SYSTEM, *_LINKED, "/etc", "/proc", "/sys", "/boot")
 _PROGRAM_FOLDERS = frozenset({"bin", "sbin", "shims"})
 _MOST_LINKS = 40
 _LONGEST_LINE = 256
@@ -102,7 +102,7 @@ def given(spec: RunSpec, run_dir: Path, found: str | None) -> list[Mount]:
 
 def _givable(path: str) -> str:
     real = Path(path).resolve()
-    if str(real) in {"/", "/dev"} or any(real.is_relative_to(own) for own in _MACHINE):
+    if str(real) in {"/", "/dev"} or any(real.is_relative_to(own) for own in MACHINE):
         raise Invalid(
             f"a run cannot be given {path} to write to", hint="give it a folder of its own"
         )

@@ -305,6 +305,7 @@ _TOLD = {
     "mailbox.refused": ("fail", "Not taken from the mailbox: {file}. {why}"),
     "containment.tried": ("wait", "{text}"),
     "network.refused": ("fail", "Not reached: {host} {port}. {why}"),
+    "access.refused": ("note", "Kept from {what}: {why}"),
     "settings.untrusted": (
         "wait",
         "{file} has changed since it was trusted; {settings}: as before. To trust it: "
