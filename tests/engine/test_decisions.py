@@ -11,6 +11,8 @@ import pytest
 
 from engine.houses import shell, town
 from muster.domain.errors import Invalid
+from muster.store.moves import Fence, hold
+from muster.store.tasks import get_task
 
 BREAKS_ONE = "printf 'def add(a, b):\\n    return a - b\\n' > calc.py"
 BREAKS_BOTH = "printf 'nothing = 1\\n' > calc.py"
@@ -153,3 +155,22 @@ async def test_every_decision_of_a_long_mixed_history_is_the_same_when_it_is_mad
             decisions = (await place.service.decisions_of(task["label"]))["items"]
             counts.update(decision["step"] for decision in decisions)
         assert {"accept", "retry", "ask"} <= set(counts), counts
+
+
+async def test_what_was_cut_of_a_prompt_is_an_event(tmp_path):
+    loud = shell("printf 'def add(a, b):\\n    return a - b\\n' > calc.py")
+    noise = "python3 -c \"import calc; print('y' * 60_000); assert calc.add(1, 2) == 3\""
+    async with town(tmp_path, {"loud": loud}, test_command=noise, max_attempts=2) as place:
+        task = await place.do("loud", type="chore")
+        assert (await place.service.list_events(type="prompt.cut"))["items"] == []
+        many = {"failing": [f"tests.test_a::test_{n:05}" for n in range(5000)]}
+
+        def keep(tx):
+            hold(tx, Fence.of(get_task(tx, task["id"])), {"feedback": many})
+
+        await place.house.store.write(keep)
+        await place.service.retry_task(task["id"])
+        await place.until(task["id"])
+        (event,) = (await place.service.list_events(type="prompt.cut"))["items"]
+        assert event["payload"]["parts"] == ["failing tests"]
+        assert event["payload"]["left_out"]["failing tests"] > 10_000

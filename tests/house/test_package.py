@@ -42,7 +42,7 @@ def test_the_wheel_holds_every_file_of_the_package(wheel: zipfile.ZipFile) -> No
 @pytest.mark.parametrize(
     "pattern",
     [
-        *("store/migrations/versions/*.py", "llm/*.toml", "knowledge/prompts/*.txt"),
+        *("store/migrations/versions/*.py", "llm/*.toml", "knowledge/templates/*.j2"),
         *("web/templates/**/*.html", "web/static/**/*.css"),
     ],
 )

@@ -61,6 +61,7 @@ KINDS: Mapping[str, str] = {
     "settings.untrusted": "an attempt found a settings file that changed since it was trusted",
     "limit.reached": "a run ran into one of its limits",
     "workspace.opened": "a workspace was made",
+    "prompt.cut": "the prompt of an agent holds less than there was to say",
     "workspace.closed": "a workspace was removed, after its rescue ref was written",
 }
 """Every kind that muster itself writes; `docs/events.md` documents each, by test."""

@@ -13,7 +13,7 @@ from muster.engine.checks import Command, run_cached, run_command
 from muster.engine.setup import ensure_layer
 from muster.engine.tools import Job, Tools, in_thread
 from muster.failpoint import failpoint
-from muster.knowledge.brief import brief
+from muster.knowledge.brief import Brief, brief
 from muster.store import acceptance, agents
 from muster.store.base import Tx
 from muster.supervision.acceptance import (
@@ -91,7 +91,7 @@ def _names(paths: tuple[str, ...]) -> set[str]:
 # --- who is judged by them ------------------------------------------------------------------------
 
 
-async def prompt_of(tools: Tools, job: Job) -> str:
+async def prompt_of(tools: Tools, job: Job) -> Brief:
     """What the agent of a task is told, with the acceptance tests that it may see."""
     written, _ = await _tests_of(tools, job.task)
     shown = await in_thread(_shown, tools, job, written) if written else None

@@ -49,6 +49,7 @@ from muster.engine.tools import (
 from muster.engine.tried import Tries, own_of
 from muster.engine.watch import Watch
 from muster.failpoint import failpoint
+from muster.knowledge.brief import Brief
 from muster.own_file import OwnFile
 from muster.runtimes.base import Exit
 from muster.runtimes.rundir import RunDir
@@ -89,9 +90,9 @@ async def prepare(tools: Tools, task: Task) -> Task:
     past = await gone_before(tools, task, driver, runtime.name)
     prompt = await prompt_of(tools, job)
     workspace, _ = await asyncio.gather(
-        _open(tools, job, agent, base, past, prompt), prepare_review(tools, job)
+        _open(tools, job, agent, base, past, prompt.text), prepare_review(tools, job)
     )
-    driver.launch(agent_job(tools, job, agent, workspace, options, prompt, past))
+    driver.launch(agent_job(tools, job, agent, workspace, options, prompt.text, past))
     failpoint("attempt.prepared")
     return await tools.store.write(
         move,
@@ -110,9 +111,19 @@ async def prepare(tools: Tools, task: Task) -> Task:
                     task.id,
                 ),
                 *untrusted(task, project, own),
+                *_left_out(task, agent, prompt),
             ),
         ),
     )
+
+
+def _left_out(task: Task, agent: Agent, prompt: Brief) -> tuple[NewEvent, ...]:
+    """That the prompt holds less than there was to say, and less of what."""
+    if not prompt.left_out:
+        return ()
+    cut = dict(prompt.left_out)
+    said = {"parts": list(cut), "left_out": cut, "characters": len(prompt.text)}
+    return (NewEvent("prompt.cut", agent.id, said, task.project_id, task.id),)
 
 
 def _begin(tx: Tx, task: Task, new: NewAgent) -> Agent:
@@ -136,7 +147,7 @@ async def run(tools: Tools, task: Task) -> Task:
     if started and not await _is_admitted(tools, agent, door):
         door = {}
     prompt = await prompt_of(tools, job)
-    wanted = agent_job(tools, job, agent, workspace, options, prompt, past, door)
+    wanted = agent_job(tools, job, agent, workspace, options, prompt.text, past, door)
     overseer = Overseer(tools, job, agent, driver.capabilities.reports_cost)
     failpoint("run.before_spawn")
     if not started:

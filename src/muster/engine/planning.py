@@ -131,7 +131,7 @@ async def _made(tools: Tools, job: Job, head: str, choices: Choices) -> Made:
         form.plan_on(ground),
         await _prompt(tools, job, head, choices),
         project=job.project.id,
-        system=render("plan.rules", most=MOST_TASKS, least=LEAST_CONFIDENCE),
+        system=render("model.plan.rules", most=MOST_TASKS, least=LEAST_CONFIDENCE),
         most=_MOST_TOKENS,
     )
     paper = {"model": answer.model, "repairs": answer.repairs, "kept_at": answer.kept_at}
@@ -192,7 +192,7 @@ async def _prompt(tools: Tools, job: Job, head: str, choices: Choices) -> str:
         for one in _answers(job.task)
     )
     return render(
-        "plan",
+        "model.plan",
         wish=job.task.description.strip(),
         answers=told,
         project=plain_line(job.project.name),

@@ -69,13 +69,15 @@ async def _rubric(tools: Tools, job: Job) -> Mapping[str, Any]:
             model.answer(
                 form.Rubric,
                 render(
-                    "rubric",
+                    "model.rubric",
                     kind=task.type,
                     title=plain_line(task.title),
                     description=task.description[:_MOST_WORDS],
                 ),
                 project=job.project.id,
-                system=render("rubric.rules", least=form.LEAST_QUESTIONS, most=form.MOST_QUESTIONS),
+                system=render(
+                    "model.rubric.rules", least=form.LEAST_QUESTIONS, most=form.MOST_QUESTIONS
+                ),
             )
         )
     except (NoAnswer, Invalid) as fault:
@@ -142,7 +144,7 @@ async def _read_once(
     answer: Any = await model.answer(
         form.review_of(len(questions)),
         render(
-            "review",
+            "model.review",
             title=plain_line(job.task.title),
             description=job.task.description[:_MOST_WORDS],
             questions="\n".join(f"{at}. {question}" for at, question in enumerate(questions, 1)),
@@ -152,7 +154,7 @@ async def _read_once(
             of=job.settings.review_votes,
         ),
         project=job.project.id,
-        system=render("review.rules"),
+        system=render("model.review.rules"),
     )
     return {one.n: one.plain() for one in answer.value.answers}
 

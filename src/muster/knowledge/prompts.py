@@ -1,33 +1,52 @@
-"""What muster itself says to a model: templates beside each other, filled in with facts.
+"""What is said to agents and models: templates of Jinja2 beside each other, filled in with facts.
 
-A template is a file in `prompts/`; `$name` stands for a fact, and each must be given. What
-strangers wrote goes through `data` first, which marks it as such.
+There is one for each part of a prompt, by role (`coding`, `acceptance`, `manager`, `model`) and by
+the task's type. They are rendered in Jinja2's sandbox, and what strangers wrote is only ever a
+fact, never a template: `data` and the filters `fenced`, `line` and `named` mark it as such.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from string import Template
 
-from muster.domain.plain import plain
+from jinja2 import FileSystemLoader, StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-_FOLDER = Path(__file__).with_name("prompts")
+from muster.domain.plain import fence, plain, plain_line
+
+FOLDER = Path(__file__).with_name("templates")
 _LINE = "=" * 3
 
 
 @cache
-def _template(name: str) -> Template:
-    return Template((_FOLDER / f"{name}.txt").read_text("utf-8"))
+def environment() -> ImmutableSandboxedEnvironment:
+    """Jinja2's sandbox over the templates, made once."""
+    made = ImmutableSandboxedEnvironment(
+        loader=FileSystemLoader(FOLDER),
+        undefined=StrictUndefined,
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    made.filters |= {"line": plain_line, "fenced": fence, "named": named}
+    return made
 
 
 def render(name: str, **facts: object) -> str:
-    """The template of this name with its facts.
+    """The template of this name with its facts, without blank lines around it.
 
     Raises:
-        KeyError: a fact is missing.
+        jinja2.UndefinedError: a fact is missing.
     """
-    return _template(name).substitute(facts).strip() + "\n"
+    return environment().get_template(f"{name}.j2").render(facts).strip("\n")
+
+
+def named(paths: Iterable[str]) -> str:
+    """Paths or patterns in one line, each marked as one."""
+    return ", ".join(f"`{plain_line(path)}`" for path in paths)
 
 
 def data(text: str, most: int = 20_000) -> str:

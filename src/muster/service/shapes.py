@@ -301,6 +301,7 @@ _TOLD = {
     "task.changed": ("note", "May cost ${budget_usd}"),
     "task.wished": ("wait", "A person asked to {wish}"),
     "agent.starting": ("note", "Attempt {attempt} given to {driver} ({runtime})"),
+    "prompt.cut": ("note", "The prompt was cut: {parts}"),
     "workspace.opened": ("note", "Workspace made ({backend}) at {commit}"),
     "mailbox.refused": ("fail", "Not taken from the mailbox: {file}. {why}"),
     "containment.tried": ("wait", "{text}"),

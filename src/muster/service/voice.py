@@ -77,7 +77,7 @@ class Voice(Tasks):
             "base_commit": task.base_commit,
             "target_branch": row.branch,
             "paths": list(task.paths),
-            "brief": brief(task, project, task.feedback, acceptance=shown),
+            "brief": brief(task, project, task.feedback, acceptance=shown).text,
         }
 
     async def report_progress(
