@@ -27,6 +27,7 @@ from muster.store import (
     admission,
     agents,
     checkpoints,
+    claims,
     events,
     judgements,
     keys,
@@ -163,7 +164,7 @@ class StoreContract:
     async def test_taking_over_fences_out_the_process_before(self, store, project):
         await add_task(store, project)
         old = await admit_one(store)
-        (new,) = await store.write(moves.take_over)
+        (new,) = await store.write(claims.take_over)
         assert (new.id, new.attempt, new.stage) == (old.id, old.attempt, old.stage)
         with pytest.raises(Stale):
             await step(store, old, Stage.RUNNING)
@@ -300,7 +301,7 @@ class StoreContract:
         task = await admit_one(store)
         await step(store, task, Stage.QUEUED, columns={"due_at": 4_000_000_000_000})
         assert await store.write(admission.admit, PLENTY) == []
-        assert (await store.read(moves.outlook)).due == 4_000_000_000_000
+        assert (await store.read(claims.outlook)).due == 4_000_000_000_000
 
     async def test_dependants_start_when_all_they_need_has_completed(self, store, project):
         one, two = await add_task(store, project), await add_task(store, project)
@@ -376,7 +377,7 @@ class StoreContract:
         await store.write(
             agents.start_agent, task, NewAgent("coding-1", Role.CODING, "command", "process")
         )
-        await store.write(moves.take_over)
+        await store.write(claims.take_over)
         with pytest.raises(Stale):
             await store.write(agents.report, task, "coding-1", {"last_line": "late"})
         with pytest.raises(Stale):
@@ -515,7 +516,7 @@ class StoreContract:
         await add_task(store, project)
         task = await admit_one(store)
         await store.write(tasks.wish, task.id, "cancel")
-        outlook = await store.read(moves.outlook)
+        outlook = await store.read(claims.outlook)
         assert outlook.wished == (task.id,)
         assert outlook.held == (task.id,)
 

@@ -22,7 +22,7 @@ from muster.domain.agent import Role
 from muster.domain.errors import Conflict, Cycle, Invalid, Stale
 from muster.domain.task import ACTIVE, HOLDS_A_SLOT, TERMINAL, Stage, TaskType
 from muster.domain.verdict import BreakpointKind
-from muster.store import admission, agents, events, judgements, moves, projects, tasks
+from muster.store import admission, agents, claims, events, judgements, moves, projects, tasks
 from muster.store.admission import Limits
 from muster.store.agents import NewAgent
 from muster.store.base import Tx
@@ -154,7 +154,7 @@ class Walk(RuleBasedStateMachine):
 
     @rule(target=claims)
     def crash_and_restart(self):
-        return multiple(*self.do(moves.take_over))
+        return multiple(*self.do(claims.take_over))
 
     @rule(task=made, answer=st.sampled_from([Stage.MERGING, Stage.QUEUED, Stage.CANCELLED]),
           target=claims)  # fmt: skip

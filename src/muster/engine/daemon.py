@@ -13,7 +13,7 @@ from muster.engine.aftermath import LookBack
 from muster.engine.damage import mend_damage
 from muster.engine.durable import Durable
 from muster.engine.tools import Tools, in_thread, job_of
-from muster.store import moves, tasks
+from muster.store import claims, tasks
 from muster.store.judgements import NewBreakpoint
 from muster.store.moves import Fence, Move, move
 
@@ -136,7 +136,7 @@ class Daemon:
 
         `seen` is the number of an event that is known to the store by now.
         """
-        outlook = await self._tools.store.read(moves.outlook)
+        outlook = await self._tools.store.read(claims.outlook)
         for task_id in outlook.wished:
             self._tools.wish(task_id).set()
         working = self._durable.live()

@@ -15,7 +15,7 @@ from muster.domain.about import about
 from muster.domain.errors import Stale
 from muster.domain.task import ACTIVE, Stage, Task
 from muster.engine.durable import Work
-from muster.store import moves
+from muster.store import claims
 from muster.store.base import Store
 
 log = logging.getLogger("muster.engine")
@@ -70,7 +70,7 @@ class RowsEngine:
 
     async def takeover(self) -> int:
         """Claim anew what an earlier process held, and go on with it."""
-        held = await self._store.write(moves.take_over)
+        held = await self._store.write(claims.take_over)
         for task in held:
             self.enqueue(task)
         return len(held)

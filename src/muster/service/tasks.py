@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from muster.domain.acceptance import written_of
-from muster.domain.answers import after_answer, words_of
+from muster.domain.answers import words_of
 from muster.domain.errors import Conflict, GitFailed, Invalid, NoRoom, NotFound
-from muster.domain.event import NewEvent
 from muster.domain.permission import permitted
 from muster.domain.project import ProjectSettings
 from muster.domain.task import (
@@ -24,10 +22,11 @@ from muster.domain.task import (
     Status,
     Task,
 )
-from muster.domain.verdict import Answer, Breakpoint, BreakpointKind, Checkpoint
+from muster.domain.verdict import BreakpointKind, Checkpoint
 from muster.service import shapes
 from muster.service.desk import Desk
 from muster.service.requests import TaskRequest, amount, owes_acceptance, task_request
+from muster.service.steps import again, answered, merge_move, pay, start_move, told
 from muster.settings import resolve
 from muster.store import (
     agents,
@@ -38,9 +37,7 @@ from muster.store import (
     moves,
     outcomes,
     papers,
-    plans,
     projects,
-    purse,
     tasks,
     workers,
 )
@@ -51,7 +48,7 @@ from muster.store.acceptance import (
     written_for,
 )
 from muster.store.base import Tx
-from muster.store.moves import Fence, Move
+from muster.store.moves import Move
 from muster.store.projects import ProjectRow
 from muster.store.tasks import NewTask
 
@@ -263,7 +260,7 @@ class Tasks(Desk):
             if body.get("after") is not None:
                 task = tasks.add_needs(tx, task.id, tasks.resolve_refs(tx, list(body["after"])))
             if budget is not None:
-                task = _pay(tx, task, budget)
+                task = pay(tx, task, budget)
             return self._task_shape(tx, task)
 
         return await self._store.write(write)
@@ -347,7 +344,7 @@ class Tasks(Desk):
 
     def _again(self, tx: Tx, task: Task, note: str, by: str = "a person") -> Move:
         """The move of a task to a fresh set of tries."""
-        return _again(tx, task, note, by=by)
+        return again(tx, task, note, by=by)
 
     async def _once(
         self, act: str, key: str | None, body: list[str], write: Callable[[Tx], dict[str, Any]]
@@ -377,7 +374,7 @@ class Tasks(Desk):
             item = judgements.get_breakpoint(tx, breakpoint_id)
             task = tasks.get_task(tx, item.task_id)
             if item.kind is BreakpointKind.QUESTION and task.plans:
-                item, task = moves.resolve(tx, item.id, _told(task, item, answer, note, by))
+                item, task = moves.resolve(tx, item.id, told(task, item, answer, note, by))
                 return shapes.breakpoint_shape(item, task, tasks.holds_back(tx, task.id))
             if item.kind is BreakpointKind.QUESTION:
                 words = words_of(answer, note)
@@ -387,7 +384,7 @@ class Tasks(Desk):
                 chosen, kept = permitted(item.options, item.evidence["input"], answer, note)
                 item = judgements.answer_question(tx, item, chosen, kept, by)
                 return shapes.breakpoint_shape(item, task, tasks.holds_back(tx, task.id))
-            step = _answered(tx, task, item, answer, note, by)
+            step = answered(tx, task, item, answer, note, by)
             item, task = moves.resolve(tx, breakpoint_id, step)
             return shapes.breakpoint_shape(item, task, tasks.holds_back(tx, task.id))
 
@@ -410,95 +407,6 @@ def _acceptance(tx: Tx, task: Task) -> dict[str, Any] | None:
         "hidden": list(written.hidden) if written else [],
         "judges": [each.label for each in written_for(tx, author)],
     }
-
-
-def _answered(tx: Tx, task: Task, item: Breakpoint, answer: str, note: str, by: str) -> Move:
-    then = after_answer(item.kind, answer, task, note=note, by=by, options=item.options)
-    match then.stage:
-        case Stage.MERGING:
-            return merge_move(task, note, by, answer)
-        case Stage.QUEUED if task.stage is Stage.PROPOSED:
-            return start_move(tx, task, by)
-        case Stage.QUEUED:
-            task = replace(task, feedback=then.feedback)
-            restart = item.kind is BreakpointKind.CONFLICT
-            step = _again(tx, task, note, by=by, restart=restart)
-            return replace(step, answer=answer.strip().lower())
-        case _:
-            return Move(Fence.of(task), then.stage, then.reason, answer=answer, note=note, by=by)
-
-
-def _told(task: Task, item: Breakpoint, answer: str, note: str, by: str) -> Move:
-    """The move of a plan back to planning, with what a person answered to its questions."""
-    words = words_of(answer, note)
-    said = "nothing; decide it yourself" if words == Answer.DECLINE else words
-    before = dict(task.feedback or {})
-    asked = "; ".join(map(str, item.evidence.get("questions", [])))
-    before["answers"] = [*before.get("answers", []), {"question": asked, "answer": said}]
-    return Move(
-        Fence.of(task),
-        Stage.QUEUED,
-        f"answered by {by}",
-        columns={"feedback": before},
-        answer=words,
-        note=note,
-        by=by,
-    )
-
-
-def _pay(tx: Tx, task: Task, budget: float) -> Task:
-    """Set what a task may cost; what only waits for more in a manager's purse goes on."""
-    raised = tasks.set_budget(tx, task, budget)
-    if task.manages and budget > (task.budget_usd or 0.0):
-        for each in (raised, *workers.workers_of(tx, task.id)):
-            for asked in judgements.list_breakpoints(tx, task_id=each.id):
-                if purse.opening(task.label) in asked.question:
-                    moves.resolve(tx, asked.id, _again(tx, each, ""))
-    return tasks.get_task(tx, task.id)
-
-
-def merge_move(task: Task, note: str, by: str, answer: str = "merge") -> Move:
-    """The move of a waiting task towards its branch."""
-    if not task.result_commit:
-        raise Conflict(
-            f"{task.label} has nothing to merge", hint="retry it, or end it with fail or cancel"
-        )
-    return Move(
-        Fence.of(task), Stage.MERGING, f"merge approved by {by}", answer=answer, note=note, by=by
-    )
-
-
-def start_move(tx: Tx, task: Task, by: str) -> Move:
-    """The move of a proposed task into the queue, or behind what it waits for."""
-    if task.plans:
-        return plans.start(tx, task, by)
-    ready = not tasks.unfinished_needs(tx, task.needs)
-    return Move(
-        Fence.of(task),
-        Stage.QUEUED if ready else Stage.BLOCKED,
-        answer="approve",
-        by=by,
-        events=(NewEvent("task.approved", task.id, {"by": by}, task.project_id, task.id),),
-    )
-
-
-def _again(tx: Tx, task: Task, note: str, *, by: str = "a person", restart: bool = False) -> Move:
-    ready = not tasks.unfinished_needs(tx, task.needs)
-    feedback = {k: v for k, v in (task.feedback or {}).items() if k != "ending"}
-    if note:
-        feedback["note"] = note
-    columns: dict[str, Any] = {"tries": 0, "feedback": feedback or None, "due_at": None}
-    if restart:
-        columns |= {"base_commit": None, "result_commit": None, "merged_commit": None}
-    return Move(
-        Fence.of(task),
-        Stage.QUEUED if ready else Stage.BLOCKED,
-        f"retried by {by}",
-        columns=columns,
-        answer="retry",
-        note=note,
-        by=by,
-    )
 
 
 def _stages(status: str | None) -> list[Stage] | None:

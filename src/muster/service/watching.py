@@ -16,7 +16,7 @@ from muster.domain.telling import text
 from muster.runtimes.choice import Usual
 from muster.service import shapes
 from muster.service.desk import Desk
-from muster.service.tasks import start_move
+from muster.service.steps import start_move
 from muster.store import agents, events, judgements, keys, moves, projects, schema, tasks
 from muster.store.base import Tx
 

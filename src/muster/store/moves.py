@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from muster.domain.errors import Conflict, Stale
 from muster.domain.event import NewEvent
@@ -42,14 +42,11 @@ _FENCED = (
     )
     .returning(tasks)
 )
-_ACTIVE = [str(s) for s in ACTIVE]
 _WAITING = (
     select(task_needs.c.task_id)
     .where(task_needs.c.needs_id == bindparam("needed"))
     .order_by(task_needs.c.task_id)
 )
-_CLAIMED = select(tasks.c.id, tasks.c.wish).where(tasks.c.stage.in_(_ACTIVE))
-_DUE = select(func.min(func.coalesce(tasks.c.due_at, 0))).where(tasks.c.stage == str(Stage.QUEUED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,49 +276,6 @@ def cancel(tx: Tx, task: Task, why: str) -> Task:
 
 def _ended(stage: Stage) -> str:
     return "was cancelled" if stage is Stage.CANCELLED else "failed"
-
-
-def take_over(tx: Tx) -> list[Task]:
-    """Claim anew every task that an earlier process of this home still held.
-
-    The fresh token fences out whatever is left of that process.
-    """
-    rows = tx.conn.execute(
-        select(tasks).where(tasks.c.stage.in_(_ACTIVE)).order_by(tasks.c.number)
-    ).all()
-    for row in rows:
-        tx.conn.execute(
-            update(tasks)
-            .where(tasks.c.id == row.id, tasks.c.token == row.token)
-            .values(token=new_token())
-        )
-    return [get_task(tx, row.id) for row in rows]
-
-
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """What the engine has to know each time it looks.
-
-    `held` are the ids of claimed tasks, `wished` of those that a person wants to end, `due` when
-    the next queued task becomes ready (epoch milliseconds; None when nothing is queued).
-    """
-
-    held: tuple[str, ...]
-    wished: tuple[str, ...]
-    due: int | None
-
-
-def outlook(tx: Tx) -> Outlook:
-    """Claimed tasks, wishes and what is queued, in one read."""
-    rows = tx.conn.execute(_CLAIMED).all()
-    wished = tuple(row.id for row in rows if row.wish == "cancel")
-    return Outlook(tuple(row.id for row in rows), wished, next_due(tx))
-
-
-def next_due(tx: Tx) -> int | None:
-    """When the next queued task is ready, as epoch milliseconds; 0 for at once."""
-    value = tx.conn.execute(_DUE).scalar_one_or_none()
-    return int(value) if value is not None else None
 
 
 def resolve(tx: Tx, breakpoint_id: str, step: Move) -> tuple[Breakpoint, Task]:

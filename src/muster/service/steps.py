@@ -1,0 +1,110 @@
+"""What a person's word about a task leads to: the moves towards its branch, its queue, its end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from muster.domain.answers import after_answer, words_of
+from muster.domain.errors import Conflict
+from muster.domain.event import NewEvent
+from muster.domain.task import Stage, Task
+from muster.domain.verdict import Answer, Breakpoint, BreakpointKind
+from muster.store import judgements, moves, plans, purse, tasks, workers
+from muster.store.base import Tx
+from muster.store.moves import Fence, Move
+
+
+def answered(tx: Tx, task: Task, item: Breakpoint, answer: str, note: str, by: str) -> Move:
+    """The move that the answer to a question about a task leads to.
+
+    Raises:
+        Invalid: the question does not take this answer.
+    """
+    then = after_answer(item.kind, answer, task, note=note, by=by, options=item.options)
+    match then.stage:
+        case Stage.MERGING:
+            return merge_move(task, note, by, answer)
+        case Stage.QUEUED if task.stage is Stage.PROPOSED:
+            return start_move(tx, task, by)
+        case Stage.QUEUED:
+            task = replace(task, feedback=then.feedback)
+            restart = item.kind is BreakpointKind.CONFLICT
+            step = again(tx, task, note, by=by, restart=restart)
+            return replace(step, answer=answer.strip().lower())
+        case _:
+            return Move(Fence.of(task), then.stage, then.reason, answer=answer, note=note, by=by)
+
+
+def told(task: Task, item: Breakpoint, answer: str, note: str, by: str) -> Move:
+    """The move of a plan back to planning, with what a person answered to its questions."""
+    words = words_of(answer, note)
+    said = "nothing; decide it yourself" if words == Answer.DECLINE else words
+    before = dict(task.feedback or {})
+    asked = "; ".join(map(str, item.evidence.get("questions", [])))
+    before["answers"] = [*before.get("answers", []), {"question": asked, "answer": said}]
+    return Move(
+        Fence.of(task),
+        Stage.QUEUED,
+        f"answered by {by}",
+        columns={"feedback": before},
+        answer=words,
+        note=note,
+        by=by,
+    )
+
+
+def pay(tx: Tx, task: Task, budget: float) -> Task:
+    """Set what a task may cost; what only waits for more in a manager's purse goes on."""
+    raised = tasks.set_budget(tx, task, budget)
+    if task.manages and budget > (task.budget_usd or 0.0):
+        for each in (raised, *workers.workers_of(tx, task.id)):
+            for asked in judgements.list_breakpoints(tx, task_id=each.id):
+                if purse.opening(task.label) in asked.question:
+                    moves.resolve(tx, asked.id, again(tx, each, ""))
+    return tasks.get_task(tx, task.id)
+
+
+def merge_move(task: Task, note: str, by: str, answer: str = "merge") -> Move:
+    """The move of a waiting task towards its branch."""
+    if not task.result_commit:
+        raise Conflict(
+            f"{task.label} has nothing to merge", hint="retry it, or end it with fail or cancel"
+        )
+    return Move(
+        Fence.of(task), Stage.MERGING, f"merge approved by {by}", answer=answer, note=note, by=by
+    )
+
+
+def start_move(tx: Tx, task: Task, by: str) -> Move:
+    """The move of a proposed task into the queue, or behind what it waits for."""
+    if task.plans:
+        return plans.start(tx, task, by)
+    ready = not tasks.unfinished_needs(tx, task.needs)
+    return Move(
+        Fence.of(task),
+        Stage.QUEUED if ready else Stage.BLOCKED,
+        answer="approve",
+        by=by,
+        events=(NewEvent("task.approved", task.id, {"by": by}, task.project_id, task.id),),
+    )
+
+
+def again(tx: Tx, task: Task, note: str, *, by: str = "a person", restart: bool = False) -> Move:
+    """The move of a task to a fresh set of tries; with `restart` from the branch as it is then."""
+    ready = not tasks.unfinished_needs(tx, task.needs)
+    feedback = {k: v for k, v in (task.feedback or {}).items() if k != "ending"}
+    if note:
+        feedback["note"] = note
+    columns: dict[str, Any] = {"tries": 0, "feedback": feedback or None, "due_at": None}
+    if restart:
+        columns |= {"base_commit": None, "result_commit": None, "merged_commit": None}
+    return Move(
+        Fence.of(task),
+        Stage.QUEUED if ready else Stage.BLOCKED,
+        f"retried by {by}",
+        columns=columns,
+        answer="retry",
+        note=note,
+        by=by,
+    )

@@ -1,0 +1,60 @@
+"""The tasks that the engine holds: what it sees of them at each look, taken over at its start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select, update
+
+from muster.domain.ids import new_token
+from muster.domain.task import ACTIVE, Stage, Task
+from muster.store.base import Tx
+from muster.store.schema import tasks
+from muster.store.tasks import get_task
+
+_ACTIVE = [str(s) for s in ACTIVE]
+_CLAIMED = select(tasks.c.id, tasks.c.wish).where(tasks.c.stage.in_(_ACTIVE))
+_DUE = select(func.min(func.coalesce(tasks.c.due_at, 0))).where(tasks.c.stage == str(Stage.QUEUED))
+
+
+def take_over(tx: Tx) -> list[Task]:
+    """Claim anew every task that an earlier process of this home still held.
+
+    The fresh token fences out whatever is left of that process.
+    """
+    rows = tx.conn.execute(
+        select(tasks).where(tasks.c.stage.in_(_ACTIVE)).order_by(tasks.c.number)
+    ).all()
+    for row in rows:
+        tx.conn.execute(
+            update(tasks)
+            .where(tasks.c.id == row.id, tasks.c.token == row.token)
+            .values(token=new_token())
+        )
+    return [get_task(tx, row.id) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What the engine has to know each time it looks.
+
+    `held` are the ids of claimed tasks, `wished` of those that a person wants to end, `due` when
+    the next queued task becomes ready (epoch milliseconds; None when nothing is queued).
+    """
+
+    held: tuple[str, ...]
+    wished: tuple[str, ...]
+    due: int | None
+
+
+def outlook(tx: Tx) -> Outlook:
+    """Claimed tasks, wishes and what is queued, in one read."""
+    rows = tx.conn.execute(_CLAIMED).all()
+    wished = tuple(row.id for row in rows if row.wish == "cancel")
+    return Outlook(tuple(row.id for row in rows), wished, next_due(tx))
+
+
+def next_due(tx: Tx) -> int | None:
+    """When the next queued task is ready, as epoch milliseconds; 0 for at once."""
+    value = tx.conn.execute(_DUE).scalar_one_or_none()
+    return int(value) if value is not None else None
