@@ -29,7 +29,13 @@ def _run(*args: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("name", sorted(BENCHMARKS))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.long] if name in {"upkeep", "commands"} else [])
+        for name in sorted(BENCHMARKS)
+    ],
+)
 def test_the_benchmark_runs_and_tells_its_figures(name: str) -> None:
     done = _run("--tiny", "--rounds", "1", "--json", "--only", name)
     assert done.returncode in {0, 1}, done.stderr

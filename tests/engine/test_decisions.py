@@ -130,7 +130,7 @@ with open(name, "w") as file:
 @pytest.mark.timeout(3000)
 async def test_every_decision_of_a_long_mixed_history_is_the_same_when_it_is_made_again(tmp_path):
     """500 tasks in the long form: refused, taken back, passed on, given up, asked about."""
-    tasks = 500 if os.environ.get("MUSTER_LONG", "") not in {"", "0"} else 24
+    tasks = 500 if os.environ.get("MUSTER_LONG", "") not in {"", "0"} else 9
     agents = {
         name: {"driver": "command", "command": [sys.executable, "-c", MIXED]}
         for name in ("first", "second")

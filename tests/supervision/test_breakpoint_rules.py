@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from itertools import pairwise
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +22,7 @@ from muster.supervision.rules import Action, Match, Source, holding
 from muster.supervision.rules_file import built_in, read_rules
 from supervision.conditions import registered
 
+LONG = os.environ.get("MUSTER_LONG", "") not in {"", "0"}
 CONDITIONS = registered()
 BUILT_IN = built_in(CONDITIONS)
 MUCH = "    when: {cost: {above: much}}"
@@ -126,6 +129,7 @@ def test_bytes_that_are_no_utf_8_are_told_with_their_line():
     assert (fault.line, fault.what) == (2, "the file is not UTF-8")
 
 
+@hypothesis.settings(max_examples=5000 if LONG else 40)
 @given(st.binary(max_size=300) | st.text(max_size=300).map(lambda text: text.encode()))
 def test_no_file_makes_it_fall(data):
     for fault in faults(data):
