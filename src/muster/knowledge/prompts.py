@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from importlib import import_module
 from pathlib import Path
-
-from jinja2 import FileSystemLoader, StrictUndefined
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from typing import Any
 
 from muster.domain.plain import fence, plain, plain_line
 
@@ -21,11 +20,13 @@ _LINE = "=" * 3
 
 
 @cache
-def environment() -> ImmutableSandboxedEnvironment:
-    """Jinja2's sandbox over the templates, made once."""
-    made = ImmutableSandboxedEnvironment(
-        loader=FileSystemLoader(FOLDER),
-        undefined=StrictUndefined,
+def environment() -> Any:
+    """Jinja2's sandbox over the templates, made once; loaded when first used, as it is heavy."""
+    jinja2: Any = import_module("jinja2")
+    sandbox: Any = import_module("jinja2.sandbox")
+    made = sandbox.ImmutableSandboxedEnvironment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        undefined=jinja2.StrictUndefined,
         autoescape=False,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -41,7 +42,8 @@ def render(name: str, **facts: object) -> str:
     Raises:
         jinja2.UndefinedError: a fact is missing.
     """
-    return environment().get_template(f"{name}.j2").render(facts).strip("\n")
+    text: str = environment().get_template(f"{name}.j2").render(facts)
+    return text.strip("\n")
 
 
 def named(paths: Iterable[str]) -> str:
