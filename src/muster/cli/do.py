@@ -13,30 +13,17 @@ from muster.cli.reach import reach
 from muster.cli.task import task_line
 from muster.cli.watch import ENDS, NEEDS_A_PERSON, PATIENT, wait_for, what_now
 from muster.cli.which import project_or_here
+from muster.cli.wish import said_of, wish
 from muster.cli.words import words_given
 from muster.client import Muster
 from muster.client.shapes import Task
-from muster.domain.task import PLAN, Autonomy, TaskType
-
-"""Who waits for a task sits out a restart of the server."""
+from muster.domain.task import PLAN, TaskType
 
 
 @command("do")
-@click.argument("text", required=False)
-@click.option("-f", "--file", metavar="FILE", help="Read the text from a file, or - for stdin.")
-@click.option("--project", metavar="NAME", help="The project [the current directory's].")
 @click.option("--agent", metavar="NAME", help="A driver, a preset or an own agent.")
 @click.option("--runtime", metavar="NAME", help="Where the agent runs.")
 @click.option("--playbook", metavar="NAME", help="Which roles the task goes through.")
-@click.option(
-    "--autonomy",
-    type=click.Choice([str(a) for a in Autonomy]),
-    help="How much may be done unasked.",
-)
-@click.option("--after", multiple=True, metavar="TASK", help="Wait for this task (repeatable).")
-@click.option("--priority", type=click.IntRange(0, 9), help="0 to 9; higher starts first.")
-@click.option("--budget", "budget_usd", type=click.FloatRange(min=0), metavar="USD")
-@click.option("--model", metavar="NAME", help="The model the agent should use.")
 @click.option(
     "--type", "type_", type=click.Choice([str(t) for t in TaskType]), help="What kind of change."
 )
@@ -47,11 +34,16 @@ from muster.domain.task import PLAN, Autonomy, TaskType
     default=None,
     help="Whether another agent first writes tests that judge the work.",
 )
-@click.option("--timeout", "timeout_minutes", type=click.FloatRange(min=0), metavar="MINUTES")
-@click.option("--key", metavar="KEY", help="The same key makes the same task only once.")
+@click.option(
+    "--timeout",
+    "timeout_minutes",
+    type=click.FloatRange(min=0),
+    metavar="MINUTES",
+    help="How long an attempt may take.",
+)
 @click.option("--plan", "planned", is_flag=True, help="Have it split into tasks first.")
 @click.option("--wait", is_flag=True, help="Wait until it is done or needs a person.")
-@click.option("--wait-timeout", type=click.FloatRange(min=0), metavar="SECONDS")
+@wish
 def do(
     line: Line,
     text: str | None,
@@ -70,7 +62,7 @@ def do(
     has to decide, 8 the --wait-timeout is over. The task goes on when you stop waiting.
     """
     description = words_given(text, file)
-    given = {name: _value(value) for name, value in fields.items() if value not in (None, ())}
+    given = said_of(fields)
     if planned and given.setdefault("playbook", PLAN) != PLAN:
         raise click.UsageError("--plan is a playbook of its own: leave --playbook out")
     with reach(line) as muster:
@@ -86,10 +78,6 @@ def do(
         out.say(line, task_line(Ink(line.colour), task))
         out.tell(line, f"Follow it: muster task show {task['label']}")
     return 0
-
-
-def _value(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _wait(line: Line, muster: Muster, task: Task, seconds: float | None) -> int:

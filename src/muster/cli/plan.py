@@ -14,31 +14,19 @@ from muster.cli.reach import reach
 from muster.cli.task import task_line
 from muster.cli.watch import ENDS, PATIENT, wait_for, what_now
 from muster.cli.which import project_or_here
+from muster.cli.wish import said_of, wish
 from muster.cli.words import words_given
 from muster.client.shapes import TaskDetail
-from muster.domain.task import PLAN, Autonomy
+from muster.domain.task import PLAN
 
 _UNPLANNED = {"waiting": 7, "failed": 1, "cancelled": 1}
 """The exit status where the planning ended without a plan."""
 
 
 @command("plan")
-@click.argument("text", required=False)
-@click.option("-f", "--file", metavar="FILE", help="Read the text from a file, or - for stdin.")
-@click.option("--project", metavar="NAME", help="The project [the current directory's].")
 @click.option("--agent", metavar="NAME", help="The agent of all tasks [chosen for each].")
 @click.option("--runtime", metavar="NAME", help="Where they run [chosen for each].")
-@click.option(
-    "--autonomy",
-    type=click.Choice([str(a) for a in Autonomy]),
-    help="How much may be done unasked.",
-)
-@click.option("--after", multiple=True, metavar="TASK", help="Plan after this task (repeatable).")
-@click.option("--priority", type=click.IntRange(0, 9), help="0 to 9; higher starts first.")
-@click.option("--budget", "budget_usd", type=click.FloatRange(min=0), metavar="USD")
-@click.option("--model", metavar="NAME", help="The model the agents should use.")
-@click.option("--key", metavar="KEY", help="The same key makes the same plan only once.")
-@click.option("--wait-timeout", type=click.FloatRange(min=0), metavar="SECONDS")
+@wish
 def plan(
     line: Line,
     text: str | None,
@@ -54,12 +42,11 @@ def plan(
     are proposed, and start once you say go; under `full` they start. Exit status: 0 planned, 1
     failed, 7 the plan needs an answer of yours first.
     """
-    given = {name: value for name, value in fields.items() if value not in (None, ())}
-    if "after" in given:
-        given["after"] = list(given["after"])
     with reach(line, PATIENT) as muster:
         where = project_or_here(muster, project)
-        task = muster.create_task(where, words_given(text, file), key=key, playbook=PLAN, **given)
+        task = muster.create_task(
+            where, words_given(text, file), key=key, playbook=PLAN, **said_of(fields)
+        )
         found = wait_for(muster, task["id"], out.Progress(line), wait_timeout, over=_is_over)
     if line.json:
         out.document(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -32,6 +32,11 @@ class Finding:
     severity: Severity
     text: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+def vetoed(findings: Iterable[Finding]) -> bool:
+    """Whether one of them refuses the work."""
+    return any(finding.severity is Severity.VETO for finding in findings)
 
 
 class Step(StrEnum):

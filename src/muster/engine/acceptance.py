@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from muster.domain.acceptance import Shown, Written, shown_of, written_of
 from muster.domain.agent import Agent
 from muster.domain.task import Stage, Task
-from muster.domain.verdict import Finding, Severity
+from muster.domain.verdict import Finding, vetoed
 from muster.engine.checks import Command, run_cached, run_command
 from muster.engine.setup import ensure_layer
 from muster.engine.tools import Job, Tools, in_thread
@@ -49,7 +49,7 @@ async def fitness(
     command = (job.settings.test_command or "").strip()
     if not command:
         found.append(unfit(_NO_COMMAND))
-    if commit is None or any(f.severity is Severity.VETO for f in found):
+    if commit is None or vetoed(found):
         return found
     where = tools.run_dir(agent.id) / "checks"
     found += await _on_the_base(tools, job, command, commit, changed, where)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from muster.domain.confidence import Confidence
 from muster.domain.verdict import Finding
-from muster.engine.tools import Job, Tools
+from muster.engine.tools import Job, Tools, in_thread
 from muster.store import outcomes
 from muster.supervision.calibration import calibration_now
 from muster.supervision.confidence import confidence_of
@@ -22,4 +22,5 @@ async def sure_of(tools: Tools, job: Job, findings: Sequence[Finding]) -> Confid
     if task.manages or task.writes_tests:
         return None
     known = await tools.store.read(outcomes.known_of, task.project_id)
-    return confidence_of(findings, task.type, calibration=calibration_now(known))
+    bend = await in_thread(calibration_now, known) if known else None
+    return confidence_of(findings, task.type, calibration=bend)

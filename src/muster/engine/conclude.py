@@ -10,9 +10,9 @@ from typing import Any
 from muster.domain.agent import Agent, Outcome
 from muster.domain.confidence import Confidence
 from muster.domain.task import Stage, Task
-from muster.domain.verdict import Finding, Severity, Verdict
+from muster.domain.verdict import Finding, Verdict, vetoed
 from muster.engine import route
-from muster.engine.acceptance import accepted, fitness
+from muster.engine.acceptance import fitness
 from muster.engine.assurance import sure_of
 from muster.engine.checks import LOST_ALLOWED
 from muster.engine.closing import close_aside
@@ -66,12 +66,10 @@ async def examine(tools: Tools, job: Job, agent: Agent) -> tuple[Work, list[Find
     if task.writes_tests:
         fit = await fitness(tools, job, agent, work.commit, work.changed, findings)
         return work, fit
-    if work.commit is None or any(f.severity is Severity.VETO for f in findings):
+    if work.commit is None or vetoed(findings):
         return work, findings
     where = tools.run_dir(agent.id) / "checks"
-    findings += await evidence(tools, job, base, work.commit, work.changed, where)
-    if not any(f.severity is Severity.VETO for f in findings):
-        findings += await accepted(tools, job, agent, base, work.commit)
+    findings += await evidence(tools, job, agent, base, work.commit, work.changed, where)
     findings += await review(tools, job, base, work.commit, findings)
     return work, findings
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from muster.domain.verdict import Finding
+from muster.domain.agent import Agent
+from muster.domain.verdict import Finding, vetoed
+from muster.engine.acceptance import accepted
 from muster.engine.checks import Command, keep, run_cached, run_command, run_fresh
 from muster.engine.setup import ensure_layer
 from muster.engine.stages import further, rider_of, seed_of
@@ -35,19 +37,34 @@ def as_changes(found: Iterable[Change]) -> Changes:
 async def evidence(
     tools: Tools,
     job: Job,
+    agent: Agent | None,
+    base: str,
+    commit: str,
+    changed: Changes,
+    where: Path,
+) -> tuple[Finding, ...]:
+    """Run what the project's settings ask for at `base` and at `commit`, and judge the outcomes.
+
+    Where nothing refuses the work, its acceptance tests are run too. Without an agent it is at its
+    merge, and was judged before: only what can still refuse it is looked at.
+    """
+    found = await _of_checks(tools, job, base, commit, changed, where, again=agent is None)
+    return found if vetoed(found) else (*found, *await accepted(tools, job, agent, base, commit))
+
+
+async def _of_checks(
+    tools: Tools,
+    job: Job,
     base: str,
     commit: str,
     changed: Changes,
     where: Path,
     *,
-    again: bool = False,
+    again: bool,
 ) -> tuple[Finding, ...]:
-    """Run what the project's settings ask for at `base` and at `commit`, and judge the outcomes.
-
-    With `again` the work was judged before: only what can still refuse it is looked at.
-    """
     plan = await in_thread(_plan, tools, job, base, commit, changed)
-    case = await in_thread(_case, tools, job, plan, base, commit, changed)
+    patched = bool(plan.test_command) and not again
+    case = await in_thread(_case, tools, job, plan, base, commit, changed, patched=patched)
     ridden = None if again else await in_thread(rider_of, tools, case)
     ground = _Ground(tools, job, plan, base, commit, where, ridden)
     if plan.runs:
@@ -65,9 +82,16 @@ def _plan(tools: Tools, job: Job, base: str, commit: str, changed: Changes) -> C
 
 
 def _case(
-    tools: Tools, job: Job, plan: CheckPlan, base: str, commit: str, changed: Changes
+    tools: Tools,
+    job: Job,
+    plan: CheckPlan,
+    base: str,
+    commit: str,
+    changed: Changes,
+    *,
+    patched: bool,
 ) -> Case:
-    patches = tools.workspaces.patches(job.repo, base, commit) if plan.test_command else {}
+    patches = tools.workspaces.patches(job.repo, base, commit) if patched else {}
     return Case(
         task_type=job.task.type,
         settings=job.settings,

@@ -8,9 +8,8 @@ from muster.domain.agent import Outcome
 from muster.domain.errors import Conflict, GitFailed, Stale
 from muster.domain.event import NewEvent
 from muster.domain.task import Stage, Task
-from muster.domain.verdict import OPTIONS, BreakpointKind, Finding, Severity, Verdict
+from muster.domain.verdict import OPTIONS, BreakpointKind, Finding, Verdict, vetoed
 from muster.engine import route
-from muster.engine.acceptance import accepted
 from muster.engine.conclude import show_branch
 from muster.engine.deciding import policy_of, verdict_of
 from muster.engine.evidence import as_changes, evidence
@@ -95,11 +94,9 @@ async def _verify_again(tools: Tools, job: Job, target: str, merged: Merged) -> 
     changes = await in_thread(tools.workspaces.changes, job.repo, target, merged.commit)
     changed = as_changes(changes)
     where = tools.run_dir(f"merge-{job.task.id}-{job.task.attempt}") / "checks"
-    found = await evidence(tools, job, target, merged.commit, changed, where, again=True)
-    if not any(f.severity is Severity.VETO for f in found):
-        found = (*found, *await accepted(tools, job, None, target, merged.commit))
+    found = await evidence(tools, job, None, target, merged.commit, changed, where)
     cancelled = tools.wish(job.task.id).is_set()
-    if not cancelled and not any(f.severity is Severity.VETO for f in found):
+    if not cancelled and not vetoed(found):
         return None
     await _show(tools, job)
     if cancelled:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from muster.domain.plain import fence
+from muster.knowledge.prompts import listed
 
 CHARACTERS_PER_TOKEN = 3.4
 """A safe bound over the tokenizers measured; see `docs/evidence.md`."""
@@ -56,15 +57,7 @@ class Room:
 
 def whole_lines(text: str, most: int) -> str:
     """The first lines; how many more there were is said."""
-    lines = text.split("\n")
-    shown: list[str] = []
-    for line in lines:
-        most -= len(line) + 1
-        if most < 0:
-            break
-        shown.append(line)
-    more = len(lines) - len(shown)
-    return "\n".join([*shown, f"[{more} more left out]"] if more else shown)
+    return listed(text.split("\n"), most)
 
 
 def end_of(text: str, most: int) -> str:

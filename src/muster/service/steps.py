@@ -93,7 +93,7 @@ def start_move(tx: Tx, task: Task, by: str) -> Move:
 def again(tx: Tx, task: Task, note: str, *, by: str = "a person", restart: bool = False) -> Move:
     """The move of a task to a fresh set of tries; with `restart` from the branch as it is then."""
     ready = not tasks.unfinished_needs(tx, task.needs)
-    feedback = {k: v for k, v in (task.feedback or {}).items() if k != "ending"}
+    feedback = tasks.lessons(task.feedback)
     if note:
         feedback["note"] = note
     columns: dict[str, Any] = {"tries": 0, "feedback": feedback or None, "due_at": None}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,14 +124,18 @@ def create_task(tx: Tx, new: NewTask) -> Task:
 def _began_as(fork: Checkpoint | None) -> dict[str, Any]:
     if fork is None:
         return {}
-    feedback = {k: v for k, v in (fork.feedback or {}).items() if k != "ending"}
     return {
         "fork_of": fork.task_id,
         "fork_point": fork.n,
         "base_commit": fork.base_commit,
         "result_commit": fork.commit,
-        "feedback": feedback or None,
+        "feedback": lessons(fork.feedback) or None,
     }
+
+
+def lessons(feedback: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What another attempt is told of those before: all of it but how the last one ended."""
+    return {name: said for name, said in (feedback or {}).items() if name != "ending"}
 
 
 def _first_stage(tx: Tx, new: NewTask) -> Stage:

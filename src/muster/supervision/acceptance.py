@@ -12,7 +12,7 @@ from muster.domain.acceptance import WRITTEN, Written, file_of
 from muster.domain.agent import Outcome
 from muster.domain.globs import matches
 from muster.domain.plain import plain_line
-from muster.domain.verdict import Decision, Finding, Severity, Step
+from muster.domain.verdict import Decision, Finding, Severity, Step, vetoed
 from muster.supervision.case import Case
 from muster.supervision.comparison import count, failing, having, ids, name_some
 from muster.supervision.decide import decide_work
@@ -204,7 +204,7 @@ def nobody_looks(findings: Iterable[Finding]) -> list[Finding]:
 def decide_written(case: Case) -> Decision:
     """The one next step of a task that writes acceptance tests; there is nothing to merge."""
     found = strongest_first(case.findings)
-    refused = any(f.severity is Severity.VETO for f in found)
+    refused = vetoed(found)
     if case.outcome is Outcome.COMPLETED and found and not refused:
         return Decision(Step.ACCEPT, tuple(dict.fromkeys(f.text for f in found)))
     return decide_work(case)

@@ -16,7 +16,7 @@ from typing import Protocol, runtime_checkable
 
 from muster.domain.project import ProjectSettings
 from muster.domain.task import TaskType
-from muster.domain.verdict import Finding, Severity
+from muster.domain.verdict import Finding, Severity, vetoed
 from muster.supervision.checks import CheckPlan
 from muster.supervision.evidence import Changes, CheckResult
 
@@ -99,7 +99,7 @@ class Case:
     @property
     def vetoed(self) -> bool:
         """Whether something speaks against the work already."""
-        return any(f.severity is Severity.VETO for f in self.findings)
+        return vetoed(self.findings)
 
     @property
     def green(self) -> bool:
