@@ -166,8 +166,8 @@ events = Table(
     Index(
         "events_of_moves",
         *("type", "time", "task_id", "rev", "project_id"),
+        # The same on PostgreSQL, by its migration; named here it would have its dialect loaded.
         sqlite_where=text(MOVED),
-        postgresql_where=text(MOVED),
     ),
 )
 
