@@ -15,6 +15,7 @@ _WEAKENED = frozenset(
     {
         *("tests.only_by_changed_tests", "tests.missing", "tests.skipped", "tests.fewer"),
         *("tests.config_changed", "tests.prove_nothing", "tests.silent", "tests.no_report"),
+        "tests.weakened",
     }
 )
 _STOPS = frozenset({Severity.VETO, Severity.ASK, Severity.ABSTAIN})

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from muster.domain.secret_names import SHORTEST, names_secret, secrets_of
+
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS")
 """Variables of the server's own environment that every run gets; everything else is left out."""
 
-_SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL")
-_SHORTEST = 6
 _LOGINS = (
     *("~/.claude/.credentials.json", "~/.codex/auth.json", "~/.qwen/oauth_creds.json"),
     *("~/.gemini/oauth_creds.json", "~/.gemini/google_accounts.json"),
@@ -21,7 +21,7 @@ _LOGINS = (
     *("~/.netrc", "~/.git-credentials"),
 )
 """Files in a person's home that sign them in somewhere."""
-_LOGIN_WORDS = (*_SECRET_WORDS, "ACCESS", "REFRESH")
+_LOGIN_WORDS = ("ACCESS", "REFRESH")
 _LARGEST_LOGIN = 256 * 1024
 _SHORTEST_LOGIN = 12  # `token_type` is no secret
 _SAID = re.compile(r"(?:password|token|secret)[\"']?\s*[:=]?\s*[\"']?([^\s\"']{6,})")
@@ -47,15 +47,7 @@ def environment(
 
 def secrets_in(environ: Mapping[str, str]) -> tuple[str, ...]:
     """Values that look secret by their names, so that no run's output can store them."""
-    return tuple(
-        sorted(
-            {
-                value
-                for name, value in environ.items()
-                if len(value) >= _SHORTEST and any(w in name.upper() for w in _SECRET_WORDS)
-            }
-        )
-    )
+    return tuple(sorted(set(secrets_of(environ))))
 
 
 def secrets_of_person(environ: Mapping[str, str]) -> frozenset[str]:
@@ -69,7 +61,7 @@ def secrets_of_person(environ: Mapping[str, str]) -> frozenset[str]:
         except OSError:  # it is not there, or not ours to read: then no agent was lent it either
             continue
         found |= set(_of_login(text))
-    return frozenset(value for value in found if len(value.strip()) >= _SHORTEST)
+    return frozenset(value for value in found if len(value.strip()) >= SHORTEST)
 
 
 def login_files(environ: Mapping[str, str]) -> tuple[Path, ...]:
@@ -92,7 +84,7 @@ def secrets_of_url(text: str) -> frozenset[str]:
     except ValueError:
         return frozenset()
     given = parts.password or parts.username
-    if "://" not in text or not given or len(given) < _SHORTEST:
+    if "://" not in text or not given or len(given) < SHORTEST:
         return frozenset()
     return frozenset({given, unquote(given)})
 
@@ -110,8 +102,12 @@ def _told(said: Any, name: str) -> Iterator[str]:
     if isinstance(said, dict):
         for key, value in said.items():
             yield from _told(value, key)
-    elif isinstance(said, str) and any(word in name.upper() for word in _LOGIN_WORDS):
+    elif isinstance(said, str) and _names_login(name):
         yield from [said] if len(said.strip()) >= _SHORTEST_LOGIN else []
+
+
+def _names_login(name: str) -> bool:
+    return names_secret(name) or any(word in name.upper() for word in _LOGIN_WORDS)
 
 
 def model_key(environ: Mapping[str, str], kind: str, url: str, own: str) -> str:

@@ -51,10 +51,13 @@ async def planning_town(
             yield made, server, impatient(made, named)
 
 
-def impatient(made: Town, named: str) -> Sleeper:
-    """Let the model of a house be asked again at once; what it would have slept."""
+def impatient(made: Town, named: str, answer: float = 30.0) -> Sleeper:
+    """Let the model of a house be asked again at once; what it would have slept.
+
+    It has so many seconds for each answer.
+    """
     model, sleeper = made.house.models.of(named), Sleeper()
-    model.sleep, model.patience = sleeper, Patience(answer=30.0)
+    model.sleep, model.patience = sleeper, Patience(answer=answer)
     return sleeper
 
 

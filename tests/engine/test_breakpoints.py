@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from engine.houses import CALC, Town, commit, marked, shell, town
+from engine.houses import CALC, Town, commit, marked, shell, spending, town
 from house.patience import PATIENCE
 from muster.agents.base import Fact
 from muster.engine.overseer import Overseer
@@ -294,6 +294,30 @@ async def test_an_agent_that_claims_green_tests_against_the_evidence_is_told_of(
         (told,) = await held(place)
         assert (told["rule"], told["action"]) == ("contradiction", "notify")
         assert json.dumps(told["conditions"]).count("all tests pass") == 1
+
+
+@pytest.mark.long
+async def test_work_on_files_in_which_a_mistake_is_costly_waits_for_a_person(tmp_path):
+    schema = shell("mkdir -p db/migrations; echo 'drop table users' > db/migrations/2.sql")
+    async with town(tmp_path, {"schema": schema}) as place:
+        task = await place.do("schema", type="chore")
+        assert (task["status"], task["breakpoint"]["kind"]) == ("waiting", "rule")
+        (told,) = task["breakpoint"]["evidence"]["rules"]
+        assert (told["rule"], told["source"]) == ("risky-files", "built in")
+        assert told["conditions"][0]["saw"]["files"] == ["db/migrations/2.sql"]
+        assert "merge" in task["breakpoint"]["options"]
+
+
+@pytest.mark.long
+async def test_most_of_a_budget_spent_is_told_once_and_holds_nothing_up(tmp_path):
+    agents = {"dear": spending(0.85), "cheap": spending(0.5)}
+    async with town(tmp_path, agents, test_command="true") as place:
+        dear = await place.do("dear", type="chore", budget_usd=1.0)
+        cheap = await place.do("cheap", type="chore", budget_usd=1.0)
+        assert [t["status"] for t in (dear, cheap)] == ["completed", "completed"], dear["reason"]
+        (told,) = await held(place)
+        assert (told["rule"], told["action"]) == ("budget", "notify")
+        assert told["conditions"][0]["saw"] == {"cost_usd": 0.85, "budget_usd": 1.0}
 
 
 @pytest.mark.long

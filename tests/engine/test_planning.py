@@ -97,6 +97,7 @@ FAULTS = {
     "a cut answer": [{"text": json.dumps(plan()), "cut": True}] * 4,
     "an unusable one": [{"text": "no"}] * 3,
     "a refusal": [{"status": 401}],
+    "nothing in its time": [{"hang": True}] * 4,
 }
 
 
@@ -107,11 +108,15 @@ async def test_a_model_that_gives_no_plan_is_a_question_and_nothing_is_made_up(
 ):
     async with planning_town(tmp_path, autonomy=autonomy) as (made, server, _):
         server.then(*steps)
+        named = made.settings.project_defaults["supervisor"]
+        impatient(made, named, 0.2 if "hang" in steps[0] else 30.0)
         found = await made.until((await wish(made))["id"])
         asked = found["breakpoint"]
         assert (found["status"], asked["kind"], found["workers"]) == ("waiting", "problem", [])
         assert asked["options"] == ["retry", "fail", "cancel", "one_task"]
         assert found["plan"] is None
+        impatient(made, named)
+        server.state.steps.clear()
         server.then(says(plan()))
         await made.service.resolve_breakpoint(asked["id"], "retry")
         found = await made.until(found["id"], "proposed", "completed")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.houses import shell
+from engine.houses import shell, waiting_for
 from engine.planned import impatient, planning_town, says
 
 RUBRIC = {"questions": ["Does the file say hello?", "Is nothing else changed?"]}
@@ -88,6 +88,7 @@ FAULTS = {
     "refused at the review": [says(RUBRIC), {"status": 401}],
     "unusable at the review": [says(RUBRIC), *[{"text": "Looks good to me!"}] * 3],
     "cut at the review": [says(RUBRIC), *[{**says(answers("hello", "x")), "cut": True}] * 4],
+    "slow at the rubric": [{"hang": True}] * 4,
 }
 
 
@@ -102,10 +103,38 @@ async def test_a_model_that_does_not_answer_is_told_and_holds_nothing_up(tmp_pat
     async with planning_town(tmp_path, autonomy="full", **ON) as (made, server, _):
         made.settings.agents["work"].update(HELLO)
         server.then(*steps)
+        named = made.settings.project_defaults["supervisor"]
+        impatient(made, named, 0.2 if "hang" in steps[0] else 30.0)
         found = await do(made)
         (finding,) = reviews(found)
         assert (found["status"], finding["code"]) == ("completed", "review.unknown")
         assert finding["evidence"]["why"]
+
+
+async def test_a_model_that_is_away_in_the_middle_of_a_task_is_told_and_reads_when_it_is_back(
+    tmp_path: Path,
+):
+    go = tmp_path / "go"
+    async with planning_town(tmp_path, **ON) as (made, server, _):
+        made.settings.agents["work"].update(shell(f"{waiting_for(go)} echo hello > hello.txt"))
+        server.then(says(RUBRIC))
+        task = await made.submit("work", "Say hello in hello.txt.", type="chore")
+        await made.until(task["id"], "executing")
+        while not server.asked:
+            await made.service.wait_change(made.service.current_rev(), 0.05)
+        server.go()
+        made.pass_time(600)
+        go.touch()
+        found = await made.until(task["id"])
+        assert (found["status"], found["breakpoint"]["kind"]) == ("waiting", "merge")
+        assert [finding["code"] for finding in reviews(found)] == ["review.unknown"]
+        server.come()
+        server.then(says(answers("hello", "hello")))
+        await made.service.resolve_breakpoint(found["breakpoint"]["id"], "retry")
+        again = await made.until(task["id"])
+        codes = [finding["code"] for finding in reviews(again)]
+        assert codes == ["review.unknown", "review.rubric"], reviews(again)[-1]
+        assert len(server.asked) == 2
 
 
 async def test_several_votes_are_several_readings(tmp_path: Path):

@@ -236,6 +236,21 @@ async def test_a_conflict_asks_a_person_and_shows_both_sides(tmp_path):
         assert place.main() == theirs
 
 
+async def test_work_that_somebody_else_has_merged_meanwhile_is_merged_with_nothing_new(tmp_path):
+    go = tmp_path / "go"
+    same = shell(f"{waiting_for(go)} printf 'def add(a, b):\\n    return b + a\\n' > calc.py")
+    async with town(tmp_path, {"same": same}) as place:
+        tasks = [await place.submit("same", type="refactor") for _ in range(2)]
+        for task in tasks:
+            await place.until(task["id"], "executing")
+        while len(marked(place.home)) < 2:
+            await asyncio.sleep(0.01)
+        go.touch()
+        done = [await place.until(task["id"]) for task in tasks]
+        assert [(task["status"], task["attempt"]) for task in done] == [("completed", 1)] * 2, done
+        assert (place.repo / "calc.py").read_text().endswith("b + a\n")
+
+
 async def test_work_that_fails_only_together_with_the_branch_is_not_merged(tmp_path):
     renames = {
         "calc.py": "def plus(a, b):\n    return a + b\n",

@@ -112,6 +112,19 @@ async def test_work_that_only_looks_done_is_refused(tmp_path, script, codes):
         await tidied(place)
 
 
+async def test_a_test_that_loses_an_assertion_beside_new_ones_is_refused(tmp_path):
+    tests = TEST_IN_PYTEST["test_calc.py"].replace("assert calc.add(1, 2) == 3", "calc.add(1, 2)")
+    proves = "\n\ndef test_sub():\n    assert calc.sub(3, 1) == 2\n"
+    script = (
+        "printf '\n\ndef sub(a, b):\n    return a - b\n' >> calc.py;"
+        f" cat > test_calc.py <<'END'\n{tests}{proves}END\n"
+    )
+    agents, given = {"bad": shell(script)}, {"test_command": PYTEST, "max_attempts": 1}
+    async with town(tmp_path, agents, TEST_IN_PYTEST, **given) as place:
+        task = await place.do("bad", type="feature")
+        assert (task["status"], vetoes(task)) == ("failed", {"tests.weakened"})
+
+
 async def test_work_that_ends_the_test_runner_early_is_refused(tmp_path):
     script = BREAK + "printf 'import os\\nos._exit(0)\\n' >> calc.py"
     async with town(
@@ -417,15 +430,18 @@ RESULTS = {
     "a folder": 'mkdir -p "$MUSTER_RESULT/deep"',
     "deep": 'python3 -c "print(\'[\' * 200000)" > "$MUSTER_RESULT"',
     "no text": "printf '\\377\\000' > \"$MUSTER_RESULT\"",
+    "cut": 'printf \'{"status": "failed\' > "$MUSTER_RESULT"',
 }
 
 
 @pytest.mark.parametrize("result", RESULTS)
-async def test_a_result_file_that_is_none_is_passed_over(tmp_path, result):
+async def test_a_result_file_that_is_none_says_nothing_and_is_told(tmp_path, result):
     agent = shell(f"{NEW} {RESULTS[result]}")
     async with town(tmp_path, {"odd": agent}) as place, most_memory() as memory:
         task = await place.do("odd", type="chore")
         assert task["status"] == "completed", doubts(task)
+        codes = [finding["code"] for finding in task["verdicts"][0]["findings"]]
+        assert codes.count("agent.result") == 1
         assert max(memory) - memory[0] < 100 * 1_000_000
 
 

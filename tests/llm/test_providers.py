@@ -63,6 +63,28 @@ class TestOllamaKeepsTheContract(ServedContract):
         assert fault.why == Silence.TOO_LONG
         assert "4096" in fault.detail
 
+    async def test_a_stream_from_less_context_than_it_was_asked_for_is_not_whole(
+        self, model, server
+    ):
+        server.state.granted = 4096
+        with pytest.raises(NoAnswer, match="was given 4096 tokens") as told:
+            await rest(model.stream("x" * 20_000, project=PROJECT))
+        assert told.value.why == Silence.TOO_LONG
+
+    async def test_the_context_of_embeddings_holds_the_longest_text_and_never_beyond_the_models(
+        self, model, server
+    ):
+        await model.embed(["short"], project=PROJECT)
+        await model.embed(["short", "x" * 40_000], project=PROJECT)
+        server.state.context = 2048
+        await model.close()
+        await model.embed(["x" * 4000], project=PROJECT)
+        assert [body["options"]["num_ctx"] for body in server.asked] == [8192, 16384, 2048]
+        assert all(body["truncate"] is False for body in server.asked)
+        with pytest.raises(NoAnswer) as told:
+            await model.embed(["x" * 40_000], project=PROJECT)
+        assert told.value.why == Silence.TOO_LONG
+
     async def test_an_error_in_the_middle_of_a_stream_is_told(self, model, server):
         line = b'{"message":{"content":"so far"},"done":false}\n{"error":"llama runner died"}\n'
         server.then({"body": line})

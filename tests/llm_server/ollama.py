@@ -39,7 +39,10 @@ def refuses(
     """A model that is not here, or a prompt that is too long and may not be cut."""
     if body.get("model") != state.model:
         return 404, error(404, f"model '{body.get('model')}' not found")
-    long = path == "/api/chat" and _tokens(body) >= _context(body)
+    if path == "/api/embed":
+        long = any(len(text) // 4 >= _context(body) for text in body["input"])
+    else:
+        long = path == "/api/chat" and _tokens(body) >= _context(body)
     if long and state.knows_truncate and body.get("truncate") is False:
         return 400, error(400, "the input length exceeds the context length")
     return None

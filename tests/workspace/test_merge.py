@@ -224,6 +224,11 @@ def test_a_path_with_magic_is_taken_literally(sample):
     assert sample.workspaces.read_file(REPO, work, ":(top)x") == b"magic\n"
 
 
+def test_between_equal_files_there_is_no_patch(sample):
+    assert sample.workspaces.patches(REPO, sample.commit, sample.commit) == {}
+    assert sample.workspaces.added_lines(REPO, sample.commit, sample.commit) == {}
+
+
 def test_all_patches_come_at_once_by_path(sample):
     files = {"a": "diff --git a/x b/x\n--- a/x\n", "b\n": "2\n", "sums.py": None}
     work = sample.work(files)

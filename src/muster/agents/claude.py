@@ -58,6 +58,7 @@ from muster.agents.stream_json import StreamJsonReader
 from muster.agents.stream_json_session import StreamJsonSession
 from muster.domain.agent import Usage
 from muster.domain.errors import Invalid, Refused
+from muster.domain.secret_names import SHORTEST
 
 INSTALL = "npm install -g @anthropic-ai/claude-code, then `claude` once to sign in"
 TESTED = "2.1.329"
@@ -220,7 +221,7 @@ def _secrets(env: Mapping[str, str]) -> set[str]:
     values = [env[name] for name in CREDENTIALS if name in env]
     headers = env.get("ANTHROPIC_CUSTOM_HEADERS", "").splitlines()
     values += [line.partition(":")[2].strip() for line in headers]
-    return {value for value in values if len(value) >= options.SHORTEST_SECRET}
+    return {value for value in values if len(value) >= SHORTEST}
 
 
 def _instructions(workspace: Path) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from muster.domain.errors import Invalid
+from muster.domain.secret_names import secrets_of
 
 OF_THE_ENGINE = frozenset(
     {"driver", "timeout_minutes", "model", "budget_usd", "runtime", "permissions"}
@@ -15,8 +16,6 @@ OF_THE_ENGINE = frozenset(
 )
 """Options of every agent that no driver reads."""
 
-SHORTEST_SECRET = 6
-_SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MODEL = re.compile(r"[A-Za-z0-9][\w.:/@+\[\]-]{0,199}")
 
@@ -105,12 +104,7 @@ def _is_file(path: Path) -> bool:
 
 def secrets_in(env: Mapping[str, str]) -> tuple[str, ...]:
     """The values in an environment that look secret by their names."""
-    secret = {
-        value
-        for name, value in env.items()
-        if len(value) >= SHORTEST_SECRET and any(word in name.upper() for word in _SECRET_WORDS)
-    }
-    return tuple(sorted(secret))
+    return tuple(sorted(set(secrets_of(env))))
 
 
 def model_name(model: str | None) -> str | None:

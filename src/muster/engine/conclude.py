@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from muster.engine.managed import examine_workers
 from muster.engine.points import point_of, snapshot
 from muster.engine.review import review
 from muster.engine.tools import Job, Tools, in_thread, job_and_agent, program_name
+from muster.failpoint import failpoint
 from muster.store.checkpoints import after
 from muster.store.moves import Fence, Move, move
 from muster.supervision.case import Case, tried_of
@@ -50,7 +52,9 @@ async def conclude(tools: Tools, task: Task) -> Task:
     verdict = verdict_of(tools, job, seen.case, agent.id)
     point = point_of(tools, agent, after(task.attempt), commit) if commit else None
     step = route.after_verdict(job, verdict, point, seen.rules, seen.events)
+    failpoint("verdict.before_move")
     moved = await tools.store.write(move, step)
+    failpoint("verdict.moved")
     # A merge shows the work's branch along with it; hidden work is shown nowhere.
     if commit and not task.writes_tests and moved.stage not in {Stage.QUEUED, Stage.MERGING}:
         await show_branch(tools, job, commit)
@@ -76,7 +80,8 @@ async def examine(tools: Tools, job: Job, agent: Agent) -> tuple[Work, list[Find
 
 async def _of_workers(tools: Tools, job: Job, agent: Agent) -> tuple[Work, list[Finding]]:
     result = await in_thread(_result, tools, agent)
-    found = await examine_workers(tools, job.task, agent, result)
+    summary = result if isinstance(result, dict) else None
+    found = await examine_workers(tools, job.task, agent, summary)
     return Work(None, (), _claims(agent, result)), found
 
 
@@ -106,20 +111,24 @@ def _look(tools: Tools, job: Job, agent: Agent, base: str) -> tuple[Work, list[F
     return Work(taken.commit, changed, _claims(agent, result)), list(findings)
 
 
-def _result(tools: Tools, agent: Agent) -> Mapping[str, Any] | None:
-    return _result_file(tools.run_dir(agent.id) / "agent" / "result.json") or _handed_in(agent)
+def _result(tools: Tools, agent: Agent) -> object:
+    """The agent's own result, which is a stranger's and may be anything; None where there is none.
+
+    One that it handed in counts where its file is none.
+    """
+    left = _result_file(tools.run_dir(agent.id) / "agent" / "result.json")
+    return left if isinstance(left, dict) and left else _handed_in(agent) or left
 
 
-def _result_file(path: Path) -> Mapping[str, Any] | None:
-    """What the agent left at MUSTER_RESULT, when it is a small JSON object."""
+def _result_file(path: Path) -> object:
+    """What the agent left at MUSTER_RESULT; False for what is no small file of JSON."""
     data = read_small(path, _LARGEST_RESULT)
     if data is None:
-        return None
+        return False if os.path.lexists(path) else None
     try:
-        document = json.loads(data.decode("utf-8", "replace"))
+        return json.loads(data.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
-        return None
-    return document if isinstance(document, dict) else None
+        return False
 
 
 def _handed_in(agent: Agent) -> Mapping[str, Any] | None:
@@ -130,9 +139,9 @@ def _handed_in(agent: Agent) -> Mapping[str, Any] | None:
     return {"status": said["status"], "output": said["summary"], "data": said.get("data")}
 
 
-def _claims(agent: Agent, result: Mapping[str, Any] | None) -> str:
+def _claims(agent: Agent, result: object) -> str:
     """What the agent itself says of its work, at its end."""
-    told = str(result.get("output", "")) if result else ""
+    told = str(result.get("output", "")) if isinstance(result, dict) else ""
     return "\n".join(filter(None, (agent.reason, agent.last_line, told)))
 
 

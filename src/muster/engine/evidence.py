@@ -16,14 +16,16 @@ from muster.engine.setup import ensure_layer
 from muster.engine.stages import further, rider_of, seed_of
 from muster.engine.tools import Job, Tools, in_thread
 from muster.supervision.changed_lines import added_numbers
-from muster.supervision.checks import CheckPlan, CheckRun, plan_checks
+from muster.supervision.checks import CheckPlan, CheckRun, matches, plan_checks
 from muster.supervision.evidence import BASE, RESULT, Changed, Changes, CheckResult
 from muster.supervision.ride import flips, tells, unsteady
 from muster.supervision.runner_config import Contents, changed_configs
 from muster.supervision.stage import Beside, Case, Run
+from muster.supervision.weakened import READ
 from muster.workspace.workspaces import Change
 
 AT_ONCE = 2
+_MOST_TESTS = 500
 
 
 def as_changes(found: Iterable[Change]) -> Changes:
@@ -78,7 +80,14 @@ async def _of_checks(
 def _plan(tools: Tools, job: Job, base: str, commit: str, changed: Changes) -> CheckPlan:
     configs = _configs(tools, job, base, commit, changed)
     files = tools.workspaces.paths(job.repo, base) if job.settings.test_command else None
-    return plan_checks(job.task.type, job.settings, changed, base_files=files, configs=configs)
+    return plan_checks(
+        job.task.type,
+        job.settings,
+        changed,
+        base_files=files,
+        configs=configs,
+        tests=_tests(tools, job, base, commit, changed),
+    )
 
 
 def _case(
@@ -190,6 +199,22 @@ def _configs(tools: Tools, job: Job, base: str, commit: str, changed: Changes) -
     named = changed_configs(command, changed, job.settings.test_paths) if command else ()
     return {
         path: (_text(tools, job, base, path), _text(tools, job, commit, path)) for path in named
+    }
+
+
+def _tests(tools: Tools, job: Job, base: str, commit: str, changed: Changes) -> Contents:
+    """The texts of changed test files that can be read for what they assert, before and after."""
+    patterns = job.settings.test_paths if job.settings.test_command else ()
+    named = [
+        (change.old_path or change.path, change.path)
+        for change in changed
+        if change.status in {"modified", "renamed"}
+        and change.path.endswith(READ)
+        and matches(patterns, change.path)
+    ]
+    return {
+        path: (_text(tools, job, base, was), _text(tools, job, commit, path))
+        for was, path in named[:_MOST_TESTS]
     }
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from muster.domain.plain import plain_line
 from muster.domain.verdict import Finding, Severity
 from muster.engine.tools import Tools, in_thread
+from muster.failpoint import failpoint
 from muster.supervision.evidence import CheckResult
 from muster.supervision.quality import judge
 from muster.supervision.severity import strongest_first
@@ -81,6 +82,7 @@ async def _ask(name: str, stage: Stage, case: Case, run_all: RunAll) -> Told:
             return wanted
         # The folder of a run is named by it, and no two stages may share one.
         results = await run_all([replace(run, name=f"{name} {run.name}") for run in wanted])
+        failpoint("evidence.ran")
 
 
 def _step(steps: Steps, results: list[CheckResult] | None) -> Sequence[Run] | Told:

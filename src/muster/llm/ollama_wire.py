@@ -12,6 +12,7 @@ from muster.domain.errors import NoAnswer, Silence
 from muster.domain.plain import plain_line
 from muster.llm.base import Asked, Named, Piece, Reply, Usage, Vectors, bearer, by_status
 from muster.llm.context import context_of
+from muster.llm.estimate import BYTES_PER_TOKEN
 from muster.llm.names import defaults
 from muster.llm.wire import client, faults, unusable, wait
 
@@ -54,14 +55,23 @@ class Wire:
                     if not line.strip():
                         continue
                     piece = self._piece(self._parsed(line), body)
+                    if piece.last:
+                        await self._check_grant(asked)
                     yield piece
                     if piece.last:
                         return
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """A vector for each text; one that is too long is refused and not cut."""
+        """A vector for each text; one that is too long is refused and not cut.
+
+        A context for the longest of them is asked for, as a server's own default may be shorter.
+        """
+        await self._learn_limit()
+        longest = max((len(text.encode("utf-8", "replace")) for text in texts), default=0)
+        self._grow(int(longest / BYTES_PER_TOKEN) + 1)
+        options = {"num_ctx": self._context}
         body = {"model": self._named.model, "input": list(texts), "truncate": False}
-        told = await self._post("/api/embed", body)
+        told = await self._post("/api/embed", {**body, "options": options})
         found = told.get("embeddings")
         if not isinstance(found, list) or not all(_is_vector(one) for one in found):
             raise unusable(self._named, "no vectors")
@@ -79,9 +89,7 @@ class Wire:
         await self._learn_limit()
         if asked.room > self._limit:
             raise self._too_long(f"needs about {asked.room} tokens, and it has {self._limit}")
-        while self._context < asked.room:
-            self._context *= 2
-        self._context = min(self._context, self._limit)
+        self._grow(asked.room)
         messages = [{"role": "system", "content": asked.system}] if asked.system else []
         body: dict[str, Any] = {
             "model": self._named.model,
@@ -99,6 +107,11 @@ class Wire:
         if self._thinks:
             body["think"] = False
         return body
+
+    def _grow(self, room: int) -> None:
+        while self._context < min(room, self._limit):
+            self._context *= 2
+        self._context = min(self._context, self._limit)
 
     async def _learn_limit(self) -> None:
         """How long a context the model and the defaults allow, and whether it thinks aloud."""

@@ -12,6 +12,7 @@ from muster.domain.errors import Conflict, Invalid
 from muster.domain.task import ACTIVE, Stage, Task
 from muster.domain.telling import text
 from muster.domain.verdict import Checkpoint
+from muster.failpoint import failpoint
 from muster.service import shapes
 from muster.service.requests import task_request
 from muster.service.tasks import Tasks
@@ -51,6 +52,7 @@ class Checkpoints(Tasks):
         label = " ".join(text({"label": label}, "label", LABEL_LENGTH).split()) if label else ""
         task = await self._store.read(tasks.get_task, ref)
         new = await self._now_of(task, label or "asked for")
+        failpoint("checkpoint.taken")
 
         def write(tx: Tx) -> dict[str, Any]:
             now = tasks.get_task(tx, task.id)
@@ -87,7 +89,9 @@ class Checkpoints(Tasks):
             )
         project = await self._store.read(projects.get_project, task.project_id)
         await asyncio.to_thread(self._keep, task, point)
+        failpoint("checkpoint.kept")
         restored = await self._store.write(self._put_back, task, point)
+        failpoint("checkpoint.put_back")
         if not task.writes_tests:
             show = self._own.workspaces.publish
             user = Path(project.git_dir)

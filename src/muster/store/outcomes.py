@@ -12,6 +12,7 @@ from muster.domain.confidence import Confidence
 from muster.domain.event import NewEvent
 from muster.domain.task import Stage, Task
 from muster.domain.verdict import Answer, BreakpointKind
+from muster.failpoint import failpoint
 from muster.store import judgements
 from muster.store.base import Tx
 from muster.store.rows import aftermath_of
@@ -107,6 +108,7 @@ def _keep(tx: Tx, task: Task, verdict: Judged, found: Sign) -> tuple[Aftermath, 
     tx.conn.execute(delete(outcomes).where(outcomes.c.verdict_id == verdict.id))
     columns = {**asdict(new), "right": int(new.right), "shown": str(new.shown)}
     tx.conn.execute(insert(outcomes), columns)
+    failpoint("outcome.before_commit")
     return new, True
 
 

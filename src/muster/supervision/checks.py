@@ -20,6 +20,7 @@ from muster.supervision.evidence import (
     Changes,
 )
 from muster.supervision.runner_config import Contents, changed_configs, really_changed
+from muster.supervision.weakened import judge_weakened
 
 __all__ = ["CheckPlan", "CheckRun", "junit_environment", "matches", "plan_checks", "runs_pytest"]
 
@@ -68,32 +69,39 @@ def plan_checks(
     *,
     base_files: Iterable[str] | None = None,
     configs: Contents | None = None,
+    tests: Contents | None = None,
 ) -> CheckPlan:
     """Say which runs are needed to judge `changed`.
 
     `base_files` are all paths of the base: when no test is among them, there is nothing to run
     there. `configs` are the contents of the files that `runner_config.changed_configs` names; with
-    them, only a change to their part about tests is a finding.
+    them, only a change to their part about tests is a finding. `tests` are those of test files that
+    were changed: what they assert less is one, too.
     """
     if not changed:
         return CheckPlan(settings.test_command or None)
-    tests = _TestChanges.of(changed, settings.test_paths)
+    touched = _TestChanges.of(changed, settings.test_paths)
     command = (settings.test_command or "").strip()
     base_has_tests = base_files is None or any(
         matches(settings.test_paths, path) for path in base_files
     )
     runs = [
-        *(_test_runs(command, task_type, tests, base_has_tests) if command else ()),
+        *(_test_runs(command, task_type, touched, base_has_tests) if command else ()),
         *_both("lint", settings.lint_command),
         *_both("type", settings.type_command),
     ]
     return CheckPlan(
         test_command=command or None,
         runs=tuple(runs),
-        test_files=tests.touched,
-        deleted_tests=tests.deleted,
+        test_files=touched.touched,
+        deleted_tests=touched.deleted,
         report_expected=_counts_on_report(command),
-        findings=_config_findings(command, settings, changed, configs or {}) if command else (),
+        findings=(
+            *_config_findings(command, settings, changed, configs or {}),
+            *judge_weakened(task_type, tests or {}),
+        )
+        if command
+        else (),
     )
 
 

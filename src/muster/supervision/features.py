@@ -76,7 +76,9 @@ _BROKEN = frozenset(
         "tests.only_by_changed_tests",
     }
 )
-_WEAKENED = frozenset({"tests.missing", "tests.skipped", "tests.fewer", "tests.config_changed"})
+_WEAKENED = frozenset(
+    f"tests.{how}" for how in ("missing", "skipped", "weakened", "fewer", "config_changed")
+)
 _BY_CHANCE = frozenset(f"tests.{how}" for how in ("flaky", "unsteady"))
 _UNFINISHED = frozenset({"change.unfinished", "change.elided", "change.stub", "change.promised"})
 _OUTSIDE = frozenset({"plan.outside", "files.outside_plan"})

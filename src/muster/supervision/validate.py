@@ -112,7 +112,7 @@ def about_agent(outcome: Outcome, reason: str, result: object) -> Iterator[Findi
     if result is None:
         return
     if not isinstance(result, Mapping):
-        text = "The agent's result file is not an object, so it was not read."
+        text = "The agent's result file is no small JSON object, so that it says nothing."
         yield Finding("agent.result", Severity.NOTE, text)
         return
     yield from _structured(result, outcome)

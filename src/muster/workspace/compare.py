@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 
 from muster.domain.errors import NotFound
 from muster.domain.guard import commit_id, relative_path
@@ -74,7 +75,7 @@ def _sections(out: bytes) -> list[bytes]:
     starts = [found.start() for found in _SECTION.finditer(out)]
     sections: list[bytes] = []
     header = b""
-    for start, end in zip(starts, [*starts[1:], len(out)], strict=True):
+    for start, end in pairwise([*starts, len(out)]):
         section = out[start:end]
         before, header = header, section.partition(b"\n")[0]
         if header == before:
