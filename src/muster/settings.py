@@ -179,6 +179,7 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "fallback_agents": _globs,
     "fallback_after": _count(1, 20),
     "roll_back": _flag,
+    "split_after": _count(0, 20),
     "budget_usd": _number(0.0, 1_000_000.0),
     "timeout_minutes": _number(0.001, 100_000.0),
     "check_timeout_minutes": _number(0.001, 100_000.0),
@@ -201,7 +202,7 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
 NEEDS_TRUST = frozenset(
     {
         *("test_command", "setup_command", "lint_command", "type_command", "agent"),
-        "fallback_agents",
+        *("fallback_agents", "split_after"),
         *("runtime", "network", "setup_network", "readable", "image"),
         *("permissions", "permission_rules"),
         *("autonomy", "accept_at", "test_paths", "budget_usd"),
