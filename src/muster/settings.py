@@ -179,6 +179,7 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "fallback_agents": _globs,
     "fallback_after": _count(1, 20),
     "roll_back": _flag,
+    "split_after": _count(0, 20),
     "budget_usd": _number(0.0, 1_000_000.0),
     "timeout_minutes": _number(0.001, 100_000.0),
     "check_timeout_minutes": _number(0.001, 100_000.0),
@@ -201,7 +202,7 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
 NEEDS_TRUST = frozenset(
     {
         *("test_command", "setup_command", "lint_command", "type_command", "agent"),
-        "fallback_agents",
+        *("fallback_agents", "split_after"),
         *("runtime", "network", "setup_network", "readable", "image"),
         *("permissions", "permission_rules"),
         *("autonomy", "accept_at", "test_paths", "budget_usd"),
@@ -265,6 +266,7 @@ class Settings:
     log_format: str = "text"
     otel_endpoint: str = ""
     agents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    notify: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     project_defaults: Mapping[str, Any] = field(default_factory=dict)
     project_environment: Mapping[str, Any] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
@@ -345,7 +347,7 @@ def load(home: Path, environ: Mapping[str, str], **flags: Any) -> Settings:
     values: dict[str, Any] = {}
     projects: dict[str, Any] = {}
     for name, value in document.items():
-        if name == "agents":
+        if name in {"agents", "notify"}:
             continue
         target = values if name in _SERVER_KEYS else projects
         target[name] = value
@@ -355,6 +357,7 @@ def load(home: Path, environ: Mapping[str, str], **flags: Any) -> Settings:
     return Settings(
         home=home,
         agents=parse_agents(document.get("agents", {}), str(home / "config.toml")),
+        notify=parse_notifiers(document.get("notify", {}), str(home / "config.toml")),
         project_defaults=parse_project_settings(projects),
         project_environment=parse_project_settings(_from_environment(environ, PROJECT_KEYS)),
         environ=dict(environ),
@@ -388,6 +391,17 @@ def parse_agents(document: Any, name: str) -> dict[str, dict[str, Any]]:
         for key in _OF_AGENTS:
             if key in options:
                 PROJECT_KEYS[key](f"[agents.{agent}] {key} in {name}", options[key])
+    return document
+
+
+def parse_notifiers(document: Any, name: str) -> dict[str, dict[str, Any]]:
+    """The notifiers of a configuration file; what one reads is its own to check.
+
+    Raises:
+        Invalid: no tables.
+    """
+    if not isinstance(document, dict) or not all(isinstance(v, dict) for v in document.values()):
+        raise Invalid(f"[notify] in {name} must hold tables", hint="for example [notify.mine]")
     return document
 
 

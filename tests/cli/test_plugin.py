@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,10 @@ import pytest
 
 from engine.houses import CALC, UNITTEST, git, make_repo
 from hostile.servers import NO_PROGRAMS, muster, served, settings
+from house.patience import PATIENCE
 from muster import __version__
 
-THIRD_PARTY = Path(__file__).resolve().parents[1] / "third_party" / "muster-jsonl"
+THIRD_PARTY = sorted((Path(__file__).resolve().parents[1] / "third_party").iterdir())
 AGENT = """
 import json, pathlib, sys
 wish = sys.stdin.read()
@@ -79,7 +82,8 @@ def test_what_is_built_in_is_listed_with_its_source_and_what_it_can(home: Path) 
     assert items["driver", "claude", "passmuster"]["capabilities"][:2] == ["edited", "fork"]
     assert items["driver", "command", "passmuster"]["capabilities"] == []
     assert items["runtime", "tmux", "passmuster"]["capabilities"] == ["attach"]
-    kinds = {"driver", "runtime", "workspace", "store", "engine", "condition", "model", "stage"}
+    kinds = {"driver", "runtime", "workspace", "store", "engine", "condition", "model", "stage",
+             "notifier"}  # fmt: skip
     assert {kind for kind, _, _ in items} == kinds
     shown = muster(home, "plugin", "list").out.splitlines()
     assert shown[0].split() == ["STATE", "KIND", "NAME", "FROM", "CAN"]
@@ -130,22 +134,34 @@ def test_the_doctor_and_the_server_go_on_beside_broken_plugins(
         assert muster(home, "status").code == 0
 
 
-def test_a_strangers_driver_is_installed_found_and_does_a_task(home: Path, tmp_path: Path) -> None:
+@pytest.mark.timeout(300)
+def test_strangers_plugins_are_installed_and_found_and_do_a_task(
+    home: Path, tmp_path: Path
+) -> None:
     site = tmp_path / "site"
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-index",
-         "--no-deps", "--no-build-isolation", "--target", site, THIRD_PARTY],
+         "--no-deps", "--no-build-isolation", "--target", site, *THIRD_PARTY],
         check=True,
     )  # fmt: skip
     env = {"PYTHONPATH": str(site)}
     assert ("driver", "jsonl", "muster-jsonl") not in found(home, {})
-    mine = found(home, env)["driver", "jsonl", "muster-jsonl"]
+    items = found(home, env)
+    for kind, name in (("condition", "folders"), ("stage", "docs"), ("model", "plain"),
+                       ("notifier", "journal")):  # fmt: skip
+        assert items[kind, name, f"muster-{name}"]["loads"]
+    mine = items["driver", "jsonl", "muster-jsonl"]
     assert (mine["version"], mine["loads"]) == ("0.1.0", True)
     assert mine["capabilities"] == ["reports_cost", "structured"]
 
     (tmp_path / "agent.py").write_text(AGENT)
     command = f'["{sys.executable}", "-I", "{tmp_path}/agent.py"]'
-    settings(home, f'disk_floor_mb = 1\n[agents.mine]\ndriver = "jsonl"\ncommand = {command}\n')
+    journal = tmp_path / "journal"
+    settings(
+        home,
+        f'disk_floor_mb = 1\n[agents.mine]\ndriver = "jsonl"\ncommand = {command}\n'
+        f'[notify.mine]\ndriver = "journal"\non = ["task.completed"]\npath = "{journal}"\n',
+    )
     repo = make_repo(tmp_path / "repo", CALC)
     with served(home, env):
         init = muster(home, "init", str(repo), "--yes", "--test", UNITTEST)
@@ -154,6 +170,11 @@ def test_a_strangers_driver_is_installed_found_and_does_a_task(home: Path, tmp_p
         done = muster(home, "do", "Add two", *line, "--wait", "--json", cwd=repo)
         assert done.code == 0, (done.out, done.err)
         agent = muster(home, "agent", "list", "--json").json["items"][0]
+        deadline = time.monotonic() + PATIENCE
+        while not (journal.exists() and journal.read_text().endswith("\n")):
+            assert time.monotonic() < deadline, "nobody was told"
+            time.sleep(0.05)
+    assert [json.loads(line)["task"] for line in journal.read_text().splitlines()] == ["MU-1"]
     assert done.json["status"] == "completed"
     assert "return 2" in git(repo, "show", "main:two.py")
     assert agent["cost_usd"] == 0.5

@@ -47,7 +47,7 @@ async def planning_town(
     with LlmServer(dialect) as server:
         named = f"{kind}:{server.state.model}@{server.url}"
         given = {"autonomy": "confirm", "test_command": "true", "supervisor": named, **project}
-        async with town(root, {"work": WORK, "other": WORK}, **given) as made:
+        async with town(root, {"work": {**WORK}, "other": {**WORK}}, **given) as made:
             yield made, server, impatient(made, named)
 
 

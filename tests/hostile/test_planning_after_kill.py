@@ -62,6 +62,43 @@ def test_a_plan_is_made_once_and_whole_through_a_kill(home: Path, tmp_path: Path
             muster(home, "down")
 
 
+@pytest.mark.parametrize(
+    "point",
+    [pytest.param(p, marks=() if p == POINTS[1] else pytest.mark.long) for p in POINTS],
+)
+def test_a_task_is_split_once_and_whole_through_a_kill(home: Path, tmp_path: Path, point: str):
+    with LlmServer(ollama) as server:
+        server.state.usual = json.dumps(plan())
+        settings(
+            home,
+            f'disk_floor_mb = 1\nruntime = "process"\nsupervisor = "ollama:qwen3:8b@{server.url}"\n'
+            'split_after = 1\n[agents.work]\ndriver = "command"\ncommand = ["touch", "refused"]\n',
+        )
+        repo = make_repo(tmp_path / "repo", CALC)
+        up(home, dying=point)
+        try:
+            test = ("--test", "test ! -e refused")
+            assert muster(home, "init", ".", "--yes", *test, cwd=repo).code == 0
+            muster(home, "do", "Two files.", "--type", "chore", cwd=repo)
+            deadline = time.monotonic() + 100
+            while muster(home, "status").code == 0:
+                assert time.monotonic() < deadline, "the server did not die"
+                time.sleep(0.1)
+            up(home)
+            while (found := listed(home, "task", "list", "--all"))[-1]["status"] != "proposed":
+                assert time.monotonic() < deadline, found
+                time.sleep(0.1)
+            assert sorted(task["title"] for task in found) == ["Make a", "Make b", "Two files."]
+            (question,) = listed(home, "breakpoint", "list", "--all")
+            assert "was refused once as one task" in question["question"]
+            told = [e["type"] for e in listed(home, "event", "list")]
+            assert told.count("decision.made") == told.count("task.plan.created") == 1
+            assert told.count("task.created") == 3
+            assert told.count("agent.started") == 1
+        finally:
+            muster(home, "down")
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("point", ["review.rubric_kept", "review.ballot_kept"])
 def test_a_review_that_was_kept_is_not_asked_for_again_after_a_kill(

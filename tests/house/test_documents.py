@@ -26,7 +26,7 @@ PAGES = [page for page in files(ROOT) if page.suffix == ".md"]
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)(?:\s+\"[^\"]*\")?\)|(?:src|srcset|href)=\"([^\"]+)\"")
 HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*$", re.MULTILINE)
-NOT_SETTINGS = {"home", "agents", "project_defaults", "project_environment", "environ"}
+NOT_SETTINGS = {"home", "agents", "notify", "project_defaults", "project_environment", "environ"}
 """Fields of the server's settings that are no settings: the place, and what was read there."""
 
 
@@ -172,6 +172,8 @@ def test_the_example_of_a_plugin_is_the_one_that_is_tested() -> None:
         packages / "muster-jsonl" / "muster_jsonl.py",
         packages / "muster-plain" / "muster_plain.py",
         packages / "muster-docs" / "muster_docs.py",
+        packages / "muster-folders" / "muster_folders.py",
+        packages / "muster-journal" / "muster_journal.py",
         ROOT / "tests" / "agents" / "test_jsonl.py",
     )
     for path in tested:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import pytest
+from muster_folders import Folders
 
 from contracts.condition import FULL, ConditionContract
-from house.trees import ROOT
 from muster.domain.verdict import Finding, Severity
 from muster.supervision.command_line import matching, pattern_of
 from muster.supervision.condition import Facts, Held
@@ -135,12 +134,7 @@ class TestTheConditionOfThePluginGuideKeepsTheContract(ConditionContract):
 
     @pytest.fixture
     def condition(self):
-        guide = (ROOT / "docs" / "plugins.md").read_text()
-        blocks = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
-        (code,) = (block for block in blocks if "class Folders" in block)
-        found: dict = {}
-        exec(compile(code, "muster_folders.py", "exec"), found)
-        return found["Folders"]()
+        return Folders()
 
     @pytest.fixture
     def holds(self):

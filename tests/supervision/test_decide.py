@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -58,7 +59,9 @@ def tried(attempt: int, agent: str = "claude", harm: int = 1, base: str = "b") -
     return Tried(attempt, agent, base, f"c{attempt}", "tests.broken: It breaks a test.", harm)
 
 
-def again(*past: Tried, agent: str = "claude", chosen: bool = False, **policy: Any) -> Decision:
+def again(
+    *past: Tried, agent: str = "claude", chosen: bool = False, may_split: bool = True, **policy: Any
+) -> Decision:
     """What is decided about refused work (harm 2) after these attempts."""
     case = Case(
         findings=(VETO,),
@@ -70,6 +73,7 @@ def again(*past: Tried, agent: str = "claude", chosen: bool = False, **policy: A
         base="b",
         commit="now",
         past=past,
+        may_split=may_split,
     )
     return decide(case)
 
@@ -103,6 +107,36 @@ def test_an_agent_that_is_refused_again_and_again_makes_way_for_another_one() ->
 
 def test_an_agent_that_a_person_chose_is_not_replaced() -> None:
     assert again(tried(1, harm=2), chosen=True, **FALLBACK).step is Step.RETRY
+
+
+def test_what_is_refused_so_often_for_what_it_does_is_split_once_nobody_else_can_try() -> None:
+    assert again(tried(1)).step is Step.ROLL_BACK  # nobody asked for it
+    assert again(split_after=2).step is Step.RETRY
+    assert again(tried(1), split_after=2).step is Step.SPLIT
+    assert again(tried(1), split_after=2, may_split=False).step is Step.ROLL_BACK
+    badly_made = replace(tried(1), of_form=True)
+    assert again(badly_made, split_after=2).step is Step.ROLL_BACK
+    assert again(badly_made, tried(2), split_after=2).step is Step.SPLIT
+    assert again(tried(1), split_after=2, **FALLBACK).step is Step.OTHER_AGENT
+    assert again(tried(1), tried(2, "codex"), agent="codex", split_after=2).step is Step.SPLIT
+
+
+def test_the_last_try_is_split_rather_than_given_up_and_a_person_may_come_before_it() -> None:
+    case = Case(
+        findings=(VETO,),
+        policy=Policy(autonomy=Autonomy.FULL, max_attempts=1, split_after=1),
+        outcome=Outcome.COMPLETED,
+        tries=1,
+        may_split=True,
+    )
+    assert decide(case).step is Step.SPLIT
+    held = decide(replace(case, holds=(Hold("A rule."),)))
+    assert (held.step, held.kind, held.feedback) == (Step.ASK, "rule", decide(case).feedback)
+    crashed = Finding("agent.crashed", Severity.VETO, "It crashed.")
+    crash = replace(case, findings=(crashed,), outcome=Outcome.CRASHED)
+    assert decide(crash).step is Step.GIVE_UP
+    slow = Finding("agent.timeout", Severity.VETO, "It ran out of time.")
+    assert decide(replace(case, findings=(slow,), outcome=Outcome.TIMEOUT)).step is Step.SPLIT
 
 
 def test_another_agent_goes_on_from_the_better_work_where_the_last_made_it_worse() -> None:
@@ -293,6 +327,7 @@ TRIED = st.builds(
     st.sampled_from(["c1", "c2", "b", None]),
     st.text(max_size=20),
     st.integers(0, 9),
+    st.booleans(),
 )
 POLICIES = st.builds(
     Policy,
@@ -301,6 +336,7 @@ POLICIES = st.builds(
     fallback_agents=st.lists(st.sampled_from(["claude", "codex", "gemini"])).map(tuple),
     fallback_after=st.integers(1, 4),
     roll_back=st.booleans(),
+    split_after=st.integers(0, 4),
 )
 CASES = st.builds(
     Case,
@@ -314,6 +350,7 @@ CASES = st.builds(
     now=st.integers(0, 10**13),
     agent=st.sampled_from(["claude", "codex"]),
     agent_is_chosen=st.booleans(),
+    may_split=st.booleans(),
     base=st.sampled_from(["b", None]),
     commit=st.sampled_from(["c1", "now", None]),
     past=st.lists(TRIED, max_size=5).map(tuple),

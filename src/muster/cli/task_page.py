@@ -18,6 +18,7 @@ STEPS = {
     "retry": "tried again",
     "other_agent": "tried again by another agent",
     "roll_back": "taken back and tried again",
+    "split": "split into smaller tasks",
     "ask": "a person is asked",
     "give_up": "given up",
     "park": "put aside for now",

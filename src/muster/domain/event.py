@@ -45,6 +45,7 @@ KINDS: Mapping[str, str] = {
     "breakpoint.resolved": "a person answered",
     "rule.held": "a rule of breakpoints held",
     "rules.refused": "a rules file has faults, so that the rules before it stay active",
+    "notice.failed": "a notifier could not deliver what it was given",
     "permission.ruled": "a rule answered what an agent asked leave for",
     "checkpoint.taken": "a restorable point was kept",
     "checkpoint.restored": "a task's branch was put back to a checkpoint",

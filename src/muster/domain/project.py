@@ -46,6 +46,7 @@ class ProjectSettings:
     fallback_agents: tuple[str, ...] | None = None
     fallback_after: int = 2
     roll_back: bool = True
+    split_after: int = 0
     budget_usd: float | None = None
     timeout_minutes: float = 120.0
     check_timeout_minutes: float = 30.0

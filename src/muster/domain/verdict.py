@@ -46,6 +46,7 @@ class Step(StrEnum):
     RETRY = "retry"
     OTHER_AGENT = "other_agent"
     ROLL_BACK = "roll_back"
+    SPLIT = "split"
     ASK = "ask"
     GIVE_UP = "give_up"
     PARK = "park"

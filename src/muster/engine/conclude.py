@@ -17,7 +17,7 @@ from muster.engine.acceptance import fitness
 from muster.engine.assurance import sure_of
 from muster.engine.checks import LOST_ALLOWED
 from muster.engine.closing import close_aside
-from muster.engine.deciding import about, is_chosen, past_of, policy_of, verdict_of
+from muster.engine.deciding import about, is_chosen, may_split, past_of, policy_of, verdict_of
 from muster.engine.evidence import as_changes, evidence
 from muster.engine.foreign import read_small
 from muster.engine.holding import Work, overseen
@@ -169,6 +169,7 @@ def _case(
         branch=job.project.branch,
         agent=program_name(tools, job),
         agent_is_chosen=is_chosen(task, past),
+        may_split=may_split(task),
         base=task.base_commit,
         commit=work.commit,
         sure=sure,

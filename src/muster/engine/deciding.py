@@ -33,6 +33,15 @@ def is_chosen(task: Task, past: Sequence[Verdict]) -> bool:
     return task.agent is not None and not by_muster
 
 
+def may_split(task: Task) -> bool:
+    """Whether a task can be planned again as several: one agent's, and no part of another's.
+
+    So parts are not split further. One with acceptance tests is judged by them as a whole.
+    """
+    is_part = task.parent_id is not None
+    return about(task) is About.WORK and not is_part and task.acceptance_id is None
+
+
 def policy_of(tools: Tools, job: Job) -> Policy:
     """What the task's settings say about deciding; agents that there are not are left out."""
     own = job.settings
@@ -43,6 +52,7 @@ def policy_of(tools: Tools, job: Job) -> Policy:
         fallback_agents=tuple(name for name in own.fallback_agents or () if name in known),
         fallback_after=own.fallback_after,
         roll_back=own.roll_back,
+        split_after=own.split_after,
         accept_at=own.accept_at,
     )
 

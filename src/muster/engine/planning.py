@@ -17,6 +17,7 @@ from muster.domain.plain import plain_line
 from muster.domain.task import Autonomy, Stage, Task
 from muster.domain.verdict import OPTIONS, Answer, BreakpointKind
 from muster.engine.asking import supervisor_of, unless_wished
+from muster.engine.splitting import LEAST_PARTS, Failed, failed_before
 from muster.engine.tools import Job, Tools, in_thread, job_at, place_named, program_name
 from muster.failpoint import failpoint
 from muster.knowledge.prompts import data, listed, render
@@ -109,11 +110,18 @@ async def _made(tools: Tools, job: Job, head: str, choices: Choices) -> Made:
 
     Raises:
         NoAnswer: the model gave none that can be used.
-        Invalid: the settings name a model that there cannot be.
+        Invalid: the settings name a model that there cannot be, or none that could split a task.
     """
     task = job.task
+    failed = await tools.store.read(failed_before, task)
+    refused = failed.times if failed else None
     alone = (task.feedback or {}).get("one_task")
     model = None if alone else await supervisor_of(tools, job)
+    if model is None and failed and not alone:
+        raise Invalid(
+            f"it was refused {failed.times} as one task, and no model is there to split it",
+            hint="name one (docs/models.md), then retry",
+        )
     if model is None:
         why = (
             f"planned as one task {alone}, without a model"
@@ -122,19 +130,21 @@ async def _made(tools: Tools, job: Job, head: str, choices: Choices) -> Made:
         )
         usual = (choices.agent, choices.place)
         plan = one_task(task.description, task.type, task.title, *usual, why)
-        return _with_paper(plan, head, {"model": None, "why": why})
+        return _with_paper(plan, head, {"model": None, "why": why, "refused": refused})
     await tools.store.write(plans.note_asked, task, str(model.named))
     failpoint("plan.before_ask")
-    ground = Ground(frozenset(choices.agents), frozenset(choices.places), _programs(job))
+    least = LEAST_PARTS if failed else 1
+    ground = Ground(frozenset(choices.agents), frozenset(choices.places), _programs(job), least)
     form: Any = await in_thread(import_module, "muster.supervision.plan_form")
     answer: Any = await model.answer(
         form.plan_on(ground),
-        await _prompt(tools, job, head, choices),
+        await _prompt(tools, job, head, choices, failed),
         project=job.project.id,
         system=render("model.plan.rules", most=MOST_TASKS, least=LEAST_CONFIDENCE),
         most=_MOST_TOKENS,
     )
     paper = {"model": answer.model, "repairs": answer.repairs, "kept_at": answer.kept_at}
+    paper["refused"] = refused
     why = "the model is away; this is what it answered to the same question before"
     return _with_paper(answer.value.plain(), head, {**paper, "why": why if answer.cached else ""})
 
@@ -184,7 +194,9 @@ def _programs(job: Job) -> frozenset[str]:
     return frozenset(text.split()[0] for line in lines for text, _ in commands(line))
 
 
-async def _prompt(tools: Tools, job: Job, head: str, choices: Choices) -> str:
+async def _prompt(
+    tools: Tools, job: Job, head: str, choices: Choices, failed: Failed | None
+) -> str:
     paths = await in_thread(tools.workspaces.paths, job.repo, head)
     shown = sorted(paths, key=lambda path: (path.count("/"), path))
     told = "\n".join(
@@ -195,6 +207,7 @@ async def _prompt(tools: Tools, job: Job, head: str, choices: Choices) -> str:
         "model.plan",
         wish=job.task.description.strip(),
         answers=told,
+        failed=failed.prompt if failed else "",
         project=plain_line(job.project.name),
         branch=plain_line(job.project.branch),
         tests=plain_line(job.settings.test_command or "none are known"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, assert_never
 
 from muster.domain.event import NewEvent
-from muster.domain.task import Stage
+from muster.domain.task import PLAN, Stage, Task
 from muster.domain.verdict import BreakpointKind, Decision, Step, Verdict
 from muster.engine.tools import Job
 from muster.store.checkpoints import NewCheckpoint
@@ -44,6 +44,8 @@ def after_verdict(
                 columns["result_commit"] = decision.commit
             if decision.agent:
                 columns["agent"] = decision.agent
+        case Step.SPLIT:
+            columns |= _as_plan(task, verdict)
         case Step.PARK:
             columns["due_at"] = decision.park_until
         case Step.ACCEPT | Step.ASK | Step.GIVE_UP:
@@ -62,12 +64,27 @@ def after_verdict(
     )
 
 
+def _as_plan(task: Task, verdict: Verdict) -> dict[str, Any]:
+    """Columns of a task that is planned from now on; what its attempts did stays a checkpoint.
+
+    The parts may have other agents, unless a person chose one.
+    """
+    chosen = bool((verdict.case or {}).get("agent_is_chosen"))
+    note = (task.feedback or {}).get("note")
+    return {
+        **RESTART,
+        "playbook": PLAN,
+        "agent": task.agent if chosen else None,
+        "feedback": {"note": note} if note else None,
+    }
+
+
 def _stage(decision: Decision, job: Job) -> Stage:
     match decision.step:
         case Step.ACCEPT:
             unmerged = job.task.manages or job.task.writes_tests
             return Stage.COMPLETED if unmerged else Stage.MERGING
-        case Step.RETRY | Step.OTHER_AGENT | Step.ROLL_BACK | Step.PARK:
+        case Step.RETRY | Step.OTHER_AGENT | Step.ROLL_BACK | Step.SPLIT | Step.PARK:
             return Stage.QUEUED
         case Step.ASK:
             return Stage.WAITING

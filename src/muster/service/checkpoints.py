@@ -78,7 +78,7 @@ class Checkpoints(Tasks):
 
         Raises:
             NotFound: there is no such checkpoint.
-            Conflict: the task is at work or completed.
+            Conflict: the task is at work or completed, or it was split.
         """
         task = await self._store.read(tasks.get_task, ref)
         point = await self._store.read(checkpoints.get_checkpoint, task, n)
@@ -86,6 +86,11 @@ class Checkpoints(Tasks):
             raise Conflict(
                 f"{task.label} is {task.status}; its work cannot be put back now",
                 hint=f"cancel it, or wait, or fork it: muster task fork {task.label} {n}",
+            )
+        if task.plans:
+            raise Conflict(
+                f"{task.label} was split, and its work is that of its tasks now",
+                hint=f"go another way from there: muster task fork {task.label} {n}",
             )
         project = await self._store.read(projects.get_project, task.project_id)
         await asyncio.to_thread(self._keep, task, point)
@@ -139,6 +144,8 @@ class Checkpoints(Tasks):
                 hint=f"have it try again: muster task retry {task.label}",
             )
         same = {name: getattr(task, name) for name in _LIKE_THE_FIRST}
+        if task.plans:  # it was split since: the checkpoint is of when it was one task
+            same["playbook"] = None
         first = {"title": task.title} if "description" not in body else {}
         asked = {"project": task.project_id, "description": task.description, **first, **same}
         wanted = task_request({**asked, "paths": list(task.paths), **body})

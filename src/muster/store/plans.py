@@ -113,8 +113,11 @@ def _stands(labels: list[str], go: Go) -> str:
 def _question(task: Task, labels: list[str], paper: Mapping[str, Any]) -> NewBreakpoint:
     kind = BreakpointKind.START
     many = f"its {len(labels)} tasks" if len(labels) > 1 else "its task"
-    text = f"Start the plan {task.label}, {many} ({', '.join(labels)})? {paper['summary']}".strip()
-    evidence = {key: paper.get(key) for key in ("model", "confidence", "why")}
+    times = paper.get("refused")
+    before = f"{task.label} was refused {times} as one task. " if times else ""
+    text = f"{before}Start the plan {task.label}, {many} ({', '.join(labels)})? {paper['summary']}"
+    text = text.strip()
+    evidence = {key: paper.get(key) for key in ("model", "confidence", "why", "refused")}
     return NewBreakpoint(kind, text, tuple(map(str, OPTIONS[kind])), {**evidence, "tasks": labels})
 
 

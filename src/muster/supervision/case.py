@@ -35,8 +35,9 @@ class Policy:
     """What a project's settings say about deciding.
 
     `fallback_agents` go on, one after the other, where an agent was refused `fallback_after` times
-    in a row; `roll_back` takes back work that is worse than what it stands on. Below a confidence
-    of `accept_at` a person is asked.
+    in a row; `roll_back` takes back work that is worse than what it stands on. After `split_after`
+    refusals in a row that are about the task it is split; 0 never splits. Below a confidence of
+    `accept_at` a person is asked.
     """
 
     autonomy: Autonomy = Autonomy.CONFIRM
@@ -44,6 +45,7 @@ class Policy:
     fallback_agents: tuple[str, ...] = ()
     fallback_after: int = 2
     roll_back: bool = True
+    split_after: int = 0
     accept_at: float | None = None
 
 
@@ -60,7 +62,8 @@ class Hold:
 class Tried:
     """An attempt before, as far as it counts: who, what its work was, and what spoke against it.
 
-    `harm` is how much did: the larger, the worse.
+    `harm` is how much did: the larger, the worse. `of_form` says that nothing did but how the agent
+    worked.
     """
 
     attempt: int
@@ -69,6 +72,7 @@ class Tried:
     commit: str | None
     refusal: str
     harm: int
+    of_form: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +82,9 @@ class Case:
     `tries` counts the attempts so far, this one included; `unspent` those that used up no try.
     `retry_at` and `now` are epoch milliseconds; `retry_at` is when a rate limit ends, if the agent
     said so. `label` names the task in questions, `branch` the project's. `commit` is the work,
-    which stands on `base`. `agent` did it, and is not replaced where a person chose it. `past` are
-    the attempts since a person last said try again.
+    which stands on `base`. `agent` did it, and is not replaced where a person chose it. `may_split`
+    says that the task can be planned again as several. `past` are the attempts since a person last
+    said try again.
     """
 
     findings: tuple[Finding, ...]
@@ -94,6 +99,7 @@ class Case:
     branch: str = "the branch"
     agent: str = ""
     agent_is_chosen: bool = False
+    may_split: bool = False
     base: str | None = None
     commit: str | None = None
     past: tuple[Tried, ...] = ()
@@ -104,6 +110,17 @@ class Case:
     def unattended(self) -> bool:
         """Whether nobody is asked where evidence speaks."""
         return self.policy.autonomy is Autonomy.FULL
+
+
+_FORM_ALONE = ("change.", "lint.")
+_NOT_DONE = (Outcome.FAILED, Outcome.CRASHED, Outcome.REFUSED, Outcome.LOST)
+_FAULTS_OF_AGENTS = frozenset(f"agent.{outcome}" for outcome in _NOT_DONE)
+
+
+def is_of_form(findings: Iterable[Finding]) -> bool:
+    """Whether work was refused for how its agent worked alone, which smaller tasks do not mend."""
+    vetoes = [finding.code for finding in findings if finding.severity is Severity.VETO]
+    return all(code.startswith(_FORM_ALONE) or code in _FAULTS_OF_AGENTS for code in vetoes)
 
 
 def harm_of(findings: Iterable[Finding]) -> int:
@@ -124,6 +141,7 @@ def tried_of(verdict: Verdict) -> Tried | None:
         kept["commit"],
         plain_line(refusal_of(verdict.findings), _LONGEST_REFUSAL),
         harm_of(verdict.findings),
+        is_of_form(verdict.findings),
     )
 
 

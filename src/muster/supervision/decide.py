@@ -15,7 +15,7 @@ from muster.domain.verdict import (
     Severity,
     Step,
 )
-from muster.supervision.case import Case, Tried, harm_of
+from muster.supervision.case import Case, Tried, harm_of, is_of_form
 from muster.supervision.feedback import feedback_of, taken_back
 from muster.supervision.severity import strongest_first
 
@@ -90,14 +90,28 @@ def _park(found: tuple[Finding, ...], case: Case) -> Decision:
 
 def _refused(found: tuple[Finding, ...], case: Case) -> Decision:
     reasons = _reasons(found, f"The agent ended with '{case.outcome}'.")
-    if case.tries < case.policy.max_attempts:
-        return _again(found, case, reasons)
     times = "once" if case.tries == 1 else f"{case.tries} times"
+    left = case.tries < case.policy.max_attempts
+    if _is_too_much(case) and not (left and _other_agent(case)):
+        said = f"The work was refused {times} as one task, so that it is split into smaller ones."
+        told = (*reasons[: MOST_REASONS - 1], said)
+        return Decision(Step.SPLIT, told, feedback=feedback_of(found))
+    if left:
+        return _again(found, case, reasons)
     spent = f"The work was refused {times}, and no try is left."
     if case.unattended:
         return Decision(Step.GIVE_UP, (*reasons, spent), feedback=feedback_of(found))
     question = f"{case.label} was refused {times}. Try again?"
     return _ask(BreakpointKind.EXHAUSTED, question, (*reasons, spent), feedback=feedback_of(found))
+
+
+def _is_too_much(case: Case) -> bool:
+    """Whether the task itself was what failed, so often in a row that it should be smaller."""
+    after = case.policy.split_after
+    if not after or not case.may_split:
+        return False
+    of_form = [*(tried.of_form for tried in case.past), is_of_form(case.findings)]
+    return len(of_form) >= after and not any(of_form[len(of_form) - after :])
 
 
 def _again(found: tuple[Finding, ...], case: Case, reasons: tuple[str, ...]) -> Decision:

@@ -25,11 +25,15 @@ _OFF_LIMITS = frozenset({".git", ".muster"})
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What a plan may stand on: the agents and places there are, and the project's own programs."""
+    """What a plan may stand on: the agents and places there are, and the project's own programs.
+
+    It has `least` tasks: more than one where one was too much.
+    """
 
     agents: Collection[str]
     places: Collection[str]
     programs: Collection[str] = ()
+    least: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,10 @@ def faults_of(plan: Plan, ground: Ground) -> list[str]:
     if not plan.tasks:
         asks = plan.is_unsure and plan.questions
         return [] if asks else ["there are no tasks; without tasks, ask questions"]
-    return [*_faults_together(plan.tasks), *_faults_each(plan.tasks, ground)]
+    faults = [*_faults_together(plan.tasks), *_faults_each(plan.tasks, ground)]
+    if len(plan.tasks) < ground.least:
+        faults.append(f"one task is what was refused; split it into at least {ground.least}")
+    return faults
 
 
 def _faults_together(tasks: Sequence[PlannedTask]) -> Iterator[str]:

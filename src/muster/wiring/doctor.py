@@ -21,6 +21,7 @@ from muster.runtimes.choice import choose
 from muster.settings import Settings, environment, load
 from muster.wiring.home import prepare_home
 from muster.wiring.models import looked_at
+from muster.wiring.notices import made
 from muster.wiring.plugins import KINDS, Plugin, find, why
 from muster.wiring.view import why_not
 from muster.workspace.base import Backend
@@ -52,6 +53,7 @@ def diagnose(home: Path) -> list[Check]:
         *_workspaces(settings),
         *_agents(settings, environ),
         *_models(settings),
+        *_notifiers(settings),
     ]
 
 
@@ -250,6 +252,17 @@ def _own_agent(
     if program and shutil.which(str(program), path=environ.get("PATH", os.defpath)) is None:
         return _check(f"agent {name}", "fail", f"'{program}' is not found", "correct its command")
     return _check(f"agent {name}", "ok", f"own agent on {driver}")
+
+
+def _notifiers(settings: Settings) -> Iterator[Check]:
+    """Whether each notifier that is configured can be made; nobody is told anything."""
+    yield from filter(None, map(_fault, find("notifiers", settings.home)))
+    for name, one in made(settings):
+        if isinstance(one, MusterError):
+            yield _check(f"notifier {name}", "fail", one.detail, one.hint)
+        else:
+            text = f"is told of {', '.join(sorted(one.kinds))}"
+            yield _check(f"notifier {name}", "ok", text)
 
 
 def _models(settings: Settings) -> Iterator[Check]:

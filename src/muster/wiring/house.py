@@ -42,6 +42,7 @@ class House:
         """
         self.settings = settings
         self.traces: Any = None
+        self.notices: Any = None
         self.store = working("stores", settings.home)["sqlite"](
             settings.database_url, settings.home
         )
@@ -66,6 +67,9 @@ class House:
             models=self.models,
             model_calls=calls,
         )
+        if settings.notify:
+            notices: Any = import_module("muster.wiring.notices")  # nobody else pays for it
+            self.notices = notices.Notices(settings, self.store, lambda: self.tools.url)
         durable = working("durable", settings.home)["rows"](
             self.store, lambda task, fault: hand_over(self.tools, task, fault)
         )
@@ -106,11 +110,15 @@ class House:
             traces: Any = import_module("muster.wiring.traces")  # nobody else pays for it
             self.traces = traces.Traces(self.settings, self.store, __version__)
             self.traces.start()
+        if self.notices is not None:
+            self.notices.start()
         await self.daemon.start()
 
     async def stop(self) -> None:
         """Let go; running agents stay alive under their shims."""
         await self.daemon.stop()
+        if self.notices is not None:
+            await self.notices.stop()
         if self.traces is not None:
             await self.traces.stop()
         self.tools.hints.close()

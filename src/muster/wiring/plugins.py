@@ -33,6 +33,7 @@ KINDS = {
     "durable": "engine",
     "conditions": "condition",
     "evidence": "stage",
+    "notifiers": "notifier",
 }
 """What is registered under `muster.<group>`, in the words of people."""
 
@@ -43,7 +44,7 @@ _SEAMS: Mapping[str, Any] = {
     "conditions": Condition,
     "evidence": Stage,
 }
-"""What is made at once and must answer to this; a model, a store or an engine is made when used."""
+"""What is made at once and must answer to this; others are made when used, with what they need."""
 _OURS = "passmuster"
 
 
