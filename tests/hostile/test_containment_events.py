@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from contracts.ssh_place import HOME, FarBox, Sshd
-from engine.houses import Town, git, town
+from engine.houses import Town, git, shell, town
 
 SECRET = "what-nobody-else-may-see"
 PRIES = """
@@ -40,6 +42,44 @@ for line in sys.stdin:
         say({"id": number, "result": {"stopReason": "end_turn"}})
 """
 
+TRIES = """
+import glob, os, shutil, socket, subprocess, sys, urllib.request
+person, muster, others, port = sys.argv[1:]
+seen = []
+def attempt(act):
+    try: seen.append(str(act()))
+    except (OSError, subprocess.SubprocessError): pass
+def read(path):
+    with open(path, "rb") as file: return file.read(1000)
+def call(*where):
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect("/run/docker.sock"); s.sendall(b"GET /info HTTP/1.0\\r\\n\\r\\n")
+        return s.recv(1000)
+def reach(host, port): socket.create_connection((host, int(port)), 5); return "REACHED"
+attempt(lambda: read(person + "/.ssh/id_ed25519"))
+attempt(lambda: [read(path) for path in glob.glob(others + "/*/out")])
+attempt(lambda: os.listdir(others))
+for path in glob.glob("/proc/[0-9]*/environ"): attempt(lambda: read(path))
+attempt(lambda: read(muster + "/token"))
+attempt(lambda: reach("127.0.0.1", port))
+attempt(lambda: urllib.request.urlopen("http://169.254.169.254/", timeout=5).read() + b"REACHED")
+attempt(lambda: reach("169.254.169.254", 80))
+attempt(call)
+attempt(lambda: subprocess.run(["git", "config", "filter.x.clean", "x"], stderr=-3).returncode)
+os.symlink(person + "/.ssh/id_ed25519", "up")
+attempt(lambda: read("up"))
+attempt(lambda: read("/dev/vda"))
+attempt(lambda: os.mknod("disk", 0o60600, os.makedev(254, 0)) or "REACHED")
+subprocess.run(["python3", "-c", "b'x' * 1_000_000_000"], stderr=-3)
+for _ in range(10_000):
+    try:
+        if os.fork() == 0: os.execv("/bin/sleep", ["sleep", "600"])
+    except OSError: break
+with open("seen.txt", "w") as file: file.write(" ".join(seen))
+"""
+"""One program that tells nobody what it does, and all that it tries."""
+FILLS = "for n in $(seq 40); do head -c 1000000 /dev/zero > $n; done; sleep 600"
+
 
 @pytest.fixture
 def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -58,7 +98,7 @@ def attempts(home: Path, person: Path) -> dict[str, list[str]]:
         "agent": [f"cat {home}/runs/other/out", f"ls -A {home}/workspaces/spaces/other"],
         "muster": [f"cat {home}/token", f"strings {home}/muster.db; cat {home}/muster.db"],
         "process": ["cat /proc/1/environ | tr '\\\\0' '\\\\n' | grep MUSTER_HOME"],
-        "engine": ["ls /var/run/docker.sock"],
+        "engine": ["curl -s --unix-socket /run/docker.sock http://d/info | grep -v muster:"],
         "device": ["mknod disk b 254 0 && ls disk", "head -c 9 /dev/vda"],
         "metadata": ["curl -sf http://169.254.169.254/latest"],
         "git": ["git config core.hooksPath /tmp/hooks >/dev/null 2>&1"],
@@ -138,3 +178,71 @@ async def told(place: Town, task: str, wanted: dict[str, list[str]]) -> None:
     trail = (await place.service.get_task(task))["trail"]
     assert any("was used on muster's own files" in line["text"] for line in trail)
     assert json.dumps(found).count("execute") >= len(places)
+
+
+@pytest.mark.parametrize(
+    "runtime",
+    [PLACES[0], *(pytest.param(*p.values, marks=[*p.marks, pytest.mark.long]) for p in PLACES[1:])],
+    indirect=True,
+)
+async def test_what_any_program_tries_is_refused_and_heard(
+    runtime: str,
+    tmp_path: Path,
+    person: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    monkeypatch.setenv("OF_THE_SERVER", SECRET)
+    home = tmp_path / "home"
+    mine, far = person, home
+    if runtime == "ssh:box":
+        mine = request.getfixturevalue("sshd").far
+        far = mine / ".local" / "share" / "muster-far"
+        (mine / ".ssh").mkdir()
+    (mine / ".ssh" / "id_ed25519").write_text(SECRET)
+    (home / "runs" / "other").mkdir(parents=True)
+    (home / "runs" / "other" / "out").write_text(SECRET)
+    limits = {"disk_mb": 20, "memory_mb": 300, "processes": 100}
+    with socket.create_server(("127.0.0.1", 0)) as service:
+        words = (str(mine), str(far), f"{far}/runs", str(service.getsockname()[1]))
+        agents = {
+            "tries": {"driver": "command", "command": ["python3", "-c", TRIES, *words]},
+            "fills": shell(FILLS),
+        }
+        options = {"test_command": "true", "max_attempts": 1, "network": "example.org", **limits}
+        async with town(tmp_path, agents, **options) as place:
+            if runtime == "ssh:box":
+                place.house.tools.runtimes["ssh:box"] = FarBox()  # type: ignore[index]
+                place.service._own.runtime_names |= {"ssh:box"}
+            (home / "token").write_text(SECRET)
+            task = await place.do("tries", type="chore", runtime=runtime)
+            (verdict,) = task["verdicts"]
+            assert "change.link" in {finding["code"] for finding in verdict["findings"]}
+            await place.service.resolve_breakpoint(task["breakpoint"]["id"], "merge")
+            await place.until(task["id"], "completed", "failed")
+            seen = git(place.repo, "show", "main:seen.txt")
+            assert seen
+            assert SECRET not in seen
+            assert "REACHED" not in seen
+            filled = await place.do("fills", type="chore", runtime=runtime)
+            assert filled["status"] == "failed"
+            looked = await _payloads(place, "access.refused")
+            # The first process of a container cannot be opened, so nobody hears of who tried.
+            heard = {"file", "engine", "device", "git", "port", "connection"}
+            assert {one["kind"] for one in looked} == heard | (
+                set() if runtime == "docker" else {"process"}
+            )
+            what = {one["what"] for one in looked if one["kind"] == "file"}
+            assert what == {f"{mine}/.ssh/id_ed25519", f"{far}/token", f"{far}/runs"}
+            assert [one["host"] for one in await _payloads(place, "network.refused")] == [
+                "169.254.169.254"
+            ]
+            reached = {one["limit"] for one in await _payloads(place, "limit.reached")}
+            assert reached == {"processes", "memory", "disk"}
+            if runtime == "ssh:box":
+                await place.house.tools.runtimes["ssh:box"].close()
+
+
+async def _payloads(place: Town, kind: str) -> list[dict[str, Any]]:
+    found = (await place.service.list_events(0, type=kind))["items"]
+    return [event["payload"] for event in found]

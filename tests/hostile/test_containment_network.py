@@ -268,11 +268,12 @@ argv = ["bwrap", "--unshare-all", "--unshare-user", "--disable-userns", "--ro-bi
         "/lib64", "--proc", "/proc", "--block-fd", str(hold), "--json-status-fd", str(tell), "--",
         "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/3128; read -u 3 line; echo $line"]
 inside = subprocess.Popen(argv, pass_fds=(hold, tell), stdout=subprocess.PIPE)
-door, = open_inside(json.loads(open(status).readline())["child-pid"], [("127.0.0.1", 3128)])
+(door,), ears = open_inside(
+    json.loads(open(status).readline())["child-pid"], [("127.0.0.1", 3128)])
 os.close(let_go); os.close(hold)
 client, _ = door.accept()
 client.sendall(b"hello from outside\\n")
-print(os.getuid(), inside.communicate()[0].decode().strip())
+print(os.getuid(), len(ears), inside.communicate()[0].decode().strip())
 """
 
 
@@ -281,7 +282,7 @@ def test_a_server_that_is_not_root_opens_the_network_of_its_sandboxes_too() -> N
     done = subprocess.run(
         [sys.executable, "-c", AS_NOBODY], capture_output=True, text=True, timeout=60
     )
-    assert done.stdout == "65534 hello from outside\n", done.stderr
+    assert done.stdout == "65534 2 hello from outside\n", done.stderr
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,10 @@ from hostile.sandboxed import SECRET, House
 from house.patience import until
 from muster.runtimes.base import Limits
 from muster.runtimes.decoys import laid_out
-from muster.runtimes.refusals import CONNECTION, FILE
+from muster.runtimes.engine_decoy import ENGINE
+from muster.runtimes.knocks import PORT
+from muster.runtimes.refusals import CONNECTION
+from muster.runtimes.tripwires import DEVICE, FILE, PROCESS
 from muster.runtimes.visible import Mount, Show
 
 pytestmark = pytest.mark.needs_bubblewrap
@@ -90,11 +93,46 @@ async def test_what_finds_no_way_past_the_proxy_is_counted(house: House) -> None
     assert one.count in {2, 3}  # a kernel without IPv6 counts nothing of it
 
 
+async def test_only_what_is_opened_is_heard_and_not_what_is_looked_at(
+    house: House, server: int
+) -> None:
+    looks = (
+        "import os, socket\n"
+        "for folder in ('/dev', '/run', '/proc/1'): os.listdir(folder)\n"
+        "for path in ('/dev/mem', '/dev/vda', '/run/docker.sock', '/var/run/docker.sock',\n"
+        "             '/run/podman/podman.sock', '/proc/1/environ'): os.stat(path)\n"
+        "with socket.create_server(('127.0.0.1', 0)) as free: port = free.getsockname()[1]\n"
+        "try: socket.create_connection(('127.0.0.1', port), 5)\n"
+        "except ConnectionRefusedError: print('looked')\n"
+    )
+    ended = await house.python(looks)
+    assert (ended.out, ended.refused) == ("looked\n", []), ended.err
+    opens = (
+        "import socket, sys\n"
+        "for path in ('/dev/mem', '/dev/vda', '/proc/1/environ'): open(path, 'rb').read()\n"
+        "for host in ('127.0.0.1', '::1') * 3:\n"
+        "    try: socket.create_connection((host, int(sys.argv[1])), 5)\n"
+        "    except ConnectionRefusedError: print('refused')\n"
+        "for path in ('/run/podman/podman.sock', '/var/run/docker.sock'):\n"
+        "    with socket.socket(socket.AF_UNIX) as s:\n"
+        "        s.connect(path); s.sendall(b'GET / HTTP/1.0\\r\\n\\r\\n')\n"
+        "        print(s.recv(100).split()[1].decode())\n"
+    )
+    ended = await house.python(opens, str(server))
+    assert ended.out.split() == [*["refused"] * 6, "403", "403"], ended.err
+    assert sorted((one.kind, one.what) for one in ended.refused) == sorted(
+        [
+            *((DEVICE, "/dev/mem"), (DEVICE, "/dev/vda"), (PROCESS, "/proc/1/environ")),
+            *((PORT, f"port {server} of this machine"), (ENGINE, "/run/docker.sock")),
+        ]
+    )
+
+
 @pytest.mark.parametrize(
     "path",
     ["/root/.gnupg", "/root/.bashrc", "/srv", "/etc/shadow", "/etc/sudoers", "/var/lib", "/var/log",
-     "/var/run/docker.sock", "/run/docker.sock", "/run/dbus", "/sys/kernel", "/boot", "/mnt",
-     "/dev/mem", "/dev/kmsg", "/dev/vda", "/dev/fuse", "/dev/kvm", "/proc/1/root/etc/shadow",
+     "/var/run/dbus", "/run/dbus", "/sys/kernel", "/boot", "/mnt", "/dev/kmsg", "/dev/fuse",
+     "/dev/kvm", "/proc/1/root/etc/shadow",
      "/oldroot", "/proc/self/root/root/.bashrc"],
 )  # fmt: skip
 async def test_a_place_of_the_machine_is_not_there(house: House, path: str) -> None:

@@ -23,9 +23,10 @@ from contracts.ssh_place import HOME, FarBox, Sshd
 from hostile import honest
 from hostile.sandboxed import ASK, SECRET, Tried
 from muster.runtimes.base import Limits, RunSpec, Why
-from muster.runtimes.refusals import CONNECTION, FILE, NETWORK
+from muster.runtimes.refusals import CONNECTION, NETWORK
 from muster.runtimes.ssh_hosts import hosts, keep
 from muster.runtimes.ssh_wire import _archive
+from muster.runtimes.tripwires import FILE
 
 pytestmark = [pytest.mark.needs_sshd, pytest.mark.needs_bubblewrap]
 

@@ -1,103 +1,37 @@
 """What a contained run does that no proxy sees, as far as its shim can hear of it.
 
-Decoys stand in a sandbox where a thief looks (`decoys`); inotify tells that one was opened, also
-across namespaces. And the run's own network counts what found no way to where it wanted: the
-kernel tells how often, not where to. Both are written down as refusals (`refusals`).
+Decoys stand in a sandbox where a thief looks (`decoys`), and inotify tells that one was opened
+(`tripwires`); a socket stands where a container engine's would (`engine_decoy`). Its own network
+counts what found no way to where it wanted, and tells who knocked where only the machine listens
+(`knocks`). All is written down as refusals (`refusals`).
 
-What is only asked about (`stat`, a name that is not there) is not heard, and nothing under
-Landlock, which has neither decoys nor a network of the run's own.
+What is only asked about (`stat`, a name that is not there) is not heard. Under Landlock, which has
+neither decoys nor a network of the run's own, nothing is heard but of its git.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-import struct
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 
 from muster.runtimes.control import Loop
-from muster.runtimes.refusals import CONNECTION, FILE
+from muster.runtimes.engine_decoy import EngineDecoy
+from muster.runtimes.knocks import Knocks
+from muster.runtimes.refusals import CONNECTION
+from muster.runtimes.tripwires import DEVICE, FILE, PROCESS, Report, Tripwires
 
-Report = Callable[[str, str, int, str], None]
-"""What is refused: its kind, what, how often, and why."""
-
-_OPENED, _NO_LINK = 0x20, 0x02000000
-_CLOEXEC, _NONBLOCK = 0o2000000, 0o4000
-_HEAD = struct.Struct("iIII")
-_PIECE = 4096
-_MOST_HEARD = 1000
-"""So often a run may wake its shim by what it opens."""
 _PATIENCE, _AGAIN = 5.0, 0.0002
 _NEW_ROOT = "newroot"
+_FIRST_PROCESS = "/proc/1/environ"
+ENGINE = "engine"
+"""The socket in the run directory that stands in for an engine's."""
 _COUNTED = {"snmp": (b"Ip:", b"OutNoRoutes"), "snmp6": (b"Ip6OutNoRoutes", b"")}
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 # --- decoys ---------------------------------------------------------------------------------------
-
-
-class Tripwires:
-    """The decoys in one sandbox, and what of them was opened; each is told once."""
-
-    def __init__(self, report: Report) -> None:
-        self._report = report
-        self._fd = -1
-        self._paths: dict[int, str] = {}
-        self._heard = 0
-
-    def set(self, pid: int, paths: Sequence[str]) -> None:
-        """Listen to what lies at these paths in the sandbox of a process that does not run yet.
-
-        The last of them is made last; bubblewrap goes on with what the run is given meanwhile.
-        Where the kernel gives no ear (there are 128 for each user) nothing is heard.
-        """
-        root = _laid_out(pid, paths[-1]) if paths else None
-        if root is None:
-            return
-        try:
-            self._fd = int(_libc.inotify_init1(_NONBLOCK | _CLOEXEC))
-            for path in paths if self._fd >= 0 else ():
-                # Nothing that the run was given lies on the way: no link leads elsewhere.
-                there = os.fsencode(f"/proc/self/fd/{root}{path}")
-                watch = _libc.inotify_add_watch(self._fd, there, _OPENED | _NO_LINK)
-                if watch >= 0:
-                    self._paths[int(watch)] = path
-        finally:
-            os.close(root)
-
-    def listen(self, loop: Loop) -> None:
-        """Hear what is opened from now on, and what was already."""
-        if self._fd >= 0:
-            loop.add(self._fd, lambda: self._wake(loop))
-
-    def _wake(self, loop: Loop) -> None:
-        self._heard += 1
-        self.hear()
-        if not self._paths or self._heard > _MOST_HEARD:
-            loop.remove(self._fd)
-
-    def hear(self) -> None:
-        """Tell of what was opened."""
-        data = b""
-        if self._fd >= 0:
-            with contextlib.suppress(BlockingIOError):
-                data = os.read(self._fd, _PIECE)
-        while data:
-            watch, mask, _, named = _HEAD.unpack_from(data)
-            data = data[_HEAD.size + named :]
-            # With a name it is something in a folder: that was opened, and the folder was not.
-            if mask & _OPENED and not named and (path := self._paths.pop(watch, "")):
-                _libc.inotify_rm_watch(self._fd, watch)
-                self._report(FILE, path, 1, "it opened an empty decoy of what is not its own")
-
-    def close(self) -> None:
-        """Hear the last and let go."""
-        self.hear()
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
 
 
 def _laid_out(pid: int, path: str) -> int | None:
@@ -160,32 +94,65 @@ def _count(data: bytes, name: str) -> int:
     return int(dict(zip(*lines, strict=True))[column]) if len(lines) == 2 else 0
 
 
-# --- both -----------------------------------------------------------------------------------------
+# --- all ------------------------------------------------------------------------------------------
 
 
 class Alarms:
     """All that is heard of one run."""
 
     def __init__(self, report: Report) -> None:
-        self._tripwires = Tripwires(report)
-        self._unreached: Unreached | None = None
         self._report = report
+        self._tripwires = Tripwires(report)
+        self._engine: EngineDecoy | None = None
+        self._unreached: Unreached | None = None
+        self._knocks = Knocks([], report)
 
-    def of_network(self, pid: int) -> None:
+    def of_engine(self) -> None:
+        """Hear of who calls a container engine; its socket lies in the run directory from now."""
+        self._engine = EngineDecoy(ENGINE, self._report)
+
+    def of_network(self, pid: int, ears: list[socket.socket]) -> None:
         """Hear of the network that a process is in, which is the run's own."""
         self._unreached = Unreached(pid, self._report)
+        self._knocks = Knocks(ears, self._report)
 
     def of_files(self, pid: int, decoys: Mapping[str, Sequence[str]]) -> None:
         """Hear of the decoys in the sandbox of a process; returns when they are there."""
-        self._tripwires.set(pid, [*decoys["folders"], *decoys["files"]])
+        wires = dict.fromkeys([*decoys["folders"], *decoys["files"]], FILE)
+        wires |= dict.fromkeys(decoys["devices"], DEVICE)
+        root = _laid_out(pid, list(wires)[-1]) if wires else None
+        if root is not None:
+            self._tripwires.set(f"/proc/self/fd/{root}", {**wires, _FIRST_PROCESS: PROCESS})
+            os.close(root)
+
+    def of_git(self, folder: str) -> None:
+        """Hear of what is done to the git folder that the run works in."""
+        self._tripwires.set_git(folder)
 
     def listen(self, loop: Loop) -> None:
         """Tell at once of what is heard from now on."""
-        self._tripwires.listen(loop)
+        _listen(loop, self._tripwires.fileno(), self._tripwires.hear)
+        if self._engine is not None:
+            _listen(loop, self._engine.fileno(), self._engine.hear)
+        for ear in self._knocks.ears:
+            _listen(loop, ear.fileno(), self._knocks.hear)
 
     def close(self) -> None:
         """Tell the rest."""
         self._tripwires.close()
+        self._knocks.close()
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close()
         unreached, self._unreached = self._unreached, None
         if unreached is not None:
             unreached.close()
+
+
+def _listen(loop: Loop, fd: int, hear: Callable[[], bool]) -> None:
+    def wake() -> None:
+        if not hear():
+            loop.remove(fd)
+
+    if fd >= 0:
+        loop.add(fd, wake)

@@ -55,7 +55,7 @@ def dress(cage: Mapping[str, Any], command: Command, told: int, said: int) -> Co
         os.set_inheritable(fd, True)
         arguments += ["--perms", "0444", "--file", str(fd), path]
     arguments += cage["arguments"]
-    for path in cage["decoys"]["files"]:
+    for path in (*cage["decoys"]["files"], *cage["decoys"]["devices"]):
         arguments += ["--perms", "0600", "--file", str(_nothing()), path]
     # Only now what the run was given: a file that is made after it could be made in it.
     arguments += cage["given"]
@@ -126,6 +126,8 @@ class Caged(Gated):
             door = listen(PROXY[0], 0)
             self._port = door.getsockname()[1]
             self._serve({door: None})
+        if self._wrapped and self._cage["decoys"]["sockets"]:
+            self._alarms.of_engine()
         return super().launch()
 
     @override
@@ -141,9 +143,8 @@ class Caged(Gated):
             )
         self.group = int(json.loads(status)["child-pid"])
         self._status = said
-        problem = self._open_gate(self.group) if self._allowed else ""
+        problem = self._open_gate(self.group)
         if not problem:
-            self._alarms.of_network(self.group)
             self._alarms.of_files(self.group, self._cage["decoys"])
         if problem:
             os.kill(self.embryo.pid, signal.SIGKILL)

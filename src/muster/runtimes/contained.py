@@ -28,6 +28,7 @@ def dress(cage: Mapping[str, Any], command: Command, told: int, said: int) -> Co
         "cwd": cage["cwd"],
         "env": env,
         "file_bytes": resource.getrlimit(resource.RLIMIT_FSIZE)[0],
+        "decoys": cage["decoys"],
     }
     doorkeeper.keep(cage["folder"], cage["door"], order, said)
 
@@ -49,17 +50,16 @@ class Contained(Gated):
     @override
     def launch(self) -> str:
         """Start the program; why it could not be, or an empty string."""
-        if self._allowed and (problem := self._way_out()):
+        if problem := self._way_out():
             os.kill(self.embryo.pid, signal.SIGKILL)
             return problem
-        if self.order.trees:
-            self._alarms.of_network(self.order.trees[0][0])
         return super().launch()
 
     def _way_out(self) -> str:
-        if not self.order.trees:
-            return "its network could not be made: the engine's containers are not seen from here"
-        return self._open_gate(self.order.trees[0][0])
+        if self.order.trees:
+            return self._open_gate(self.order.trees[0][0])
+        unseen = "its network could not be made: the engine's containers are not seen from here"
+        return unseen if self._allowed else ""
 
     @override
     def report(self, report: dict[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from muster.domain.errors import Refused
 from muster.failpoint import failpoint
 from muster.runtimes import leftovers
 from muster.runtimes.base import Distance, Exit, RunSpec
+from muster.runtimes.decoys import git_folder, in_container
 from muster.runtimes.docker_cage import RUN_DIR, configuration
 from muster.runtimes.docker_engine import (
     IN_CONFLICT,
@@ -95,8 +96,14 @@ class DockerRuntime(Supervised):
         """
         rules(spec.network)
         folder = str(run_dir)
-        network = list(spec.network)
-        return {"folder": folder, "door": f"{folder}/door", "cwd": spec.cwd, "network": network}
+        return {
+            "folder": folder,
+            "door": f"{folder}/door",
+            "cwd": spec.cwd,
+            "network": list(spec.network),
+            "git": git_folder(spec),
+            "decoys": in_container(spec, run_dir),
+        }
 
     @override
     async def start(self, spec: RunSpec, run_dir: Path) -> None:

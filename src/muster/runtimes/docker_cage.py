@@ -9,6 +9,7 @@ from typing import Any
 
 from muster.domain.errors import Invalid, Refused
 from muster.runtimes.base import RunSpec
+from muster.runtimes.decoys import in_container
 from muster.runtimes.kit import DOOR, Kit
 
 RUN, RUN_DIR = "muster.run", "muster.run_dir"
@@ -30,7 +31,7 @@ def configuration(
         Invalid: a folder that is to be shown would show the engine or the kernel.
         Refused: a folder that is to be shown is not there.
     """
-    limits = spec.limits
+    limits, decoys = spec.limits, in_container(spec, run_dir)
     memory = limits.memory_bytes or 0
     return {
         "Image": image,
@@ -54,7 +55,12 @@ def configuration(
             # The engine refuses more than there are.
             "NanoCpus": int(min(limits.cpus or 0, os.cpu_count() or 1) * 1e9),
             "PidsLimit": limits.processes + _ITS_OWN,
-            "Tmpfs": {path: f"{_MOUNTED},size={size}" for path, size in _TMPFS.items()},
+            "Tmpfs": {
+                **{path: f"{_MOUNTED},size={size}" for path, size in _TMPFS.items()},
+                **dict.fromkeys(decoys["scratch"], _scratch()),
+            },
+            # Made by the engine, since nobody in there may make one; the first process listens.
+            "Devices": [_nothing(path) for path in decoys["devices"]],
             "Mounts": [
                 *_shown(spec, engine),
                 *_hidden(spec, run_dir),
@@ -95,6 +101,15 @@ def _checked(path: str, engine: Path) -> str:
             hint="name the folders that the run needs, one by one",
         )
     return str(real)
+
+
+def _scratch() -> str:
+    return f"rw,nosuid,nodev,noexec,mode=0700,uid={os.getuid()},gid={os.getgid()},size=64k"
+
+
+def _nothing(path: str) -> dict[str, str]:
+    """A device that is empty and takes all, under another's name."""
+    return {"PathOnHost": os.devnull, "PathInContainer": path, "CgroupPermissions": "rw"}
 
 
 def _bind(source: str, target: str, *, writable: bool) -> dict[str, Any]:

@@ -12,11 +12,12 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from muster.runtimes.door import PATIENCE, SOCKET, hear, say
 from muster.runtimes.layout import PLACE, write_at_once
+from muster.runtimes.refusals import Record
 
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM)
 _STREAMS = (0, 1, 2)
@@ -48,7 +49,7 @@ def keep(folder: str, door: str, order: Mapping[str, Any], said: int) -> NoRetur
         os.write(said, problem.encode("utf-8", "replace"))
         os._exit(_NOT_STARTED)
     os.close(said)
-    _end(folder, _stay(connection, wake))
+    _end(folder, _stay(connection, wake, folder))
 
 
 def _let_go_of_all_but(kept: set[int]) -> None:
@@ -94,16 +95,27 @@ def _opened(door: str) -> socket.socket:
     return connection
 
 
-def _stay(connection: socket.socket, wake: socket.socket) -> dict[str, Any]:
-    """Pass signals on until the inside tells how it ended, or is gone."""
+def _stay(connection: socket.socket, wake: socket.socket, folder: str) -> dict[str, Any]:
+    """Pass signals on, and write down what is heard, until the inside tells how it ended."""
     while True:
         ready, _, _ = select.select([connection, wake], [], [])
         if connection in ready:
             report, _ = hear(connection)
+            if report and (heard := report.get("heard")):
+                _write_down(folder, heard)
+                continue
             return report or _lost("the container was ended from outside")
         for number in wake.recv(64):
             with contextlib.suppress(OSError):
                 say(connection, {"signal": number})
+
+
+def _write_down(folder: str, heard: Sequence[Any]) -> None:
+    """Keep what the first process of the container has heard (`tripwires`); it is no secret."""
+    kind, what, count, why = heard
+    record = Record(folder, bytes)
+    record.heard(str(kind), str(what), int(count), str(why))
+    record.close()
 
 
 def _lost(detail: str) -> dict[str, Any]:

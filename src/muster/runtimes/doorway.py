@@ -1,4 +1,6 @@
-"""Listening sockets inside the network of another process, which has no other way out.
+"""Sockets inside the network of another process, which has no other way out.
+
+Some listen, and some hear what is refused there (`knocks`).
 
 Root enters that network itself and comes back; for anybody else a helper does, because who has
 become another network's owner cannot come back. Nothing runs inside.
@@ -13,16 +15,20 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 
+from muster.runtimes.knocks import ears
+
 _NS_GET_USERNS = 0xB701
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 _IP_FREEBIND, _IPV6_FREEBIND = 15, 78
 _BACKLOG = 128
-_MOST = 64
+_MOST, _EARS = 64, 2
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def open_inside(pid: int, addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
-    """One listening socket for each address, in the network of the process `pid`.
+def open_inside(
+    pid: int, addresses: Sequence[tuple[str, int]]
+) -> tuple[list[socket.socket], list[socket.socket]]:
+    """One listening socket for each address in the network of a process, and the ears in it.
 
     Raises:
         OSError: they cannot be opened there, or are more than can be.
@@ -32,7 +38,7 @@ def open_inside(pid: int, addresses: Sequence[tuple[str, int]]) -> list[socket.s
     with _opened(f"/proc/{pid}/ns/net") as there, _opened("/proc/self/ns/net") as here:
         if _setns(there, _CLONE_NEWNET) == 0:
             try:
-                return [listen(*address) for address in addresses]
+                return [listen(*address) for address in addresses], ears()
             finally:
                 _come_back(here)
     return _by_helper(pid, addresses)
@@ -52,7 +58,9 @@ def _opened(path: str) -> Iterator[int]:
         os.close(fd)
 
 
-def _by_helper(pid: int, addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
+def _by_helper(
+    pid: int, addresses: Sequence[tuple[str, int]]
+) -> tuple[list[socket.socket], list[socket.socket]]:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         helper = os.fork()
@@ -60,10 +68,11 @@ def _by_helper(pid: int, addresses: Sequence[tuple[str, int]]) -> list[socket.so
             _help(pid, addresses, theirs)
         os.waitpid(helper, 0)
         theirs.close()
-        said, fds, _, _ = socket.recv_fds(ours, 4096, _MOST, socket.MSG_CMSG_CLOEXEC)
+        said, fds, _, _ = socket.recv_fds(ours, 4096, _MOST + _EARS, socket.MSG_CMSG_CLOEXEC)
     if said != b"y":
         raise OSError(said.decode("utf-8", "replace") or "the helper for its network died")
-    return [socket.socket(fileno=fd) for fd in fds]
+    found = [socket.socket(fileno=fd) for fd in fds]
+    return found[: len(addresses)], found[len(addresses) :]
 
 
 def _help(pid: int, addresses: Sequence[tuple[str, int]], answer: socket.socket) -> None:
@@ -71,7 +80,7 @@ def _help(pid: int, addresses: Sequence[tuple[str, int]], answer: socket.socket)
     try:
         _enter(pid)
         doors = [listen(*address) for address in addresses]
-        socket.send_fds(answer, [b"y"], [door.fileno() for door in doors])
+        socket.send_fds(answer, [b"y"], [one.fileno() for one in (*doors, *ears())])
     except BaseException as error:  # noqa: BLE001 - nothing may run on as a second shim
         with contextlib.suppress(OSError):
             answer.send(f"its network could not be opened: {error}".encode()[:4000])

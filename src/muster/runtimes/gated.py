@@ -51,13 +51,20 @@ class Gated(Keeper):
         return {**super().environment(), **way_out}
 
     def _open_gate(self, pid: int) -> str:
-        """Open it in the network of a process; why that could not be done, or an empty string."""
-        targets = mirrored(self._allowed)
+        """Open it in the network of a process, and hear of what is tried beside it.
+
+        Why it could not be opened, or an empty string.
+        """
+        targets = (PROXY, *mirrored(self._allowed)) if self._allowed else ()
         try:
-            doors = open_inside(pid, [PROXY, *targets])
+            doors, ears = open_inside(pid, targets)
         except OSError as error:
-            return f"its network could not be made: {error}"
-        self._serve(dict(zip(doors, (None, *targets), strict=True)))
+            if self._allowed:
+                return f"its network could not be made: {error}"
+            doors, ears = [], []
+        self._alarms.of_network(pid, ears)
+        if doors:
+            self._serve(dict(zip(doors, (None, *targets[1:]), strict=True)))
         return ""
 
     def _serve(self, doors: Mapping[socket.socket, Target | None]) -> None:
@@ -71,6 +78,13 @@ class Gated(Keeper):
         record = Record(_HERE_LIES, self._safe)
         record.heard(kind, what, count, why)
         record.close()
+
+    @override
+    def launch(self) -> str:
+        """Start the program; why it could not be, or an empty string."""
+        if folder := self._cage["git"]:
+            self._alarms.of_git(folder)
+        return super().launch()
 
     @override
     def listen(self, loop: Loop) -> None:

@@ -21,6 +21,8 @@ from typing import Any
 from muster.runtimes import cgroups
 from muster.runtimes.child import Program, ended_children, start
 from muster.runtimes.door import PATIENCE, SOCKET, hear, say
+from muster.runtimes.engine_decoy import EngineDecoy
+from muster.runtimes.tripwires import DEVICE, FILE, Tripwires
 
 _PR_SET_DUMPABLE = 4
 _KNOCK_AGAIN = 0.005
@@ -71,10 +73,12 @@ class _Container:
         self._wake = wake
         self._program = 0
         self._code: int | None = None
+        self._ears: list[Tripwires | EngineDecoy] = []
 
     def run(self, order: Mapping[str, Any], streams: Sequence[int]) -> None:
         """Start the program, stay until it has ended, leave nothing, tell how it was."""
         here = {**order, "argv": _as_here(order["argv"], order["env"])}
+        self._lay_out(here.pop("decoys"))
         self._program, problem = start(Program(**here), streams)
         for fd in streams:
             os.close(fd)
@@ -86,13 +90,41 @@ class _Container:
         while self._code is None and self._turn():
             pass
         left = self._clear()
+        for ear in self._ears:
+            ear.close()
         if self._code is not None:
             with contextlib.suppress(OSError):
                 say(self._connection, self._report(left))
 
+    def _lay_out(self, decoys: Mapping[str, Sequence[str]]) -> None:
+        """Make what a thief looks for, and listen to it; what cannot be made is not heard."""
+        for path in decoys["folders"]:
+            with contextlib.suppress(OSError):
+                os.makedirs(path, 0o700, exist_ok=True)  # noqa: PTH103 - pathlib costs this process too much
+        for path in decoys["files"]:
+            with contextlib.suppress(OSError):
+                os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        wires = Tripwires(self._tell)
+        wires.set(
+            "",
+            {
+                **dict.fromkeys((*decoys["folders"], *decoys["files"]), FILE),
+                **dict.fromkeys(decoys["devices"], DEVICE),
+            },
+        )
+        self._ears.append(wires)
+        for path in decoys["sockets"]:
+            with contextlib.suppress(OSError):
+                self._ears.append(EngineDecoy(path, self._tell))
+
+    def _tell(self, kind: str, what: str, count: int, why: str) -> None:
+        with contextlib.suppress(OSError):
+            say(self._connection, {"heard": [kind, what, count, why]})
+
     def _turn(self) -> bool:
         """Wait for something and do it; False when nobody outside is there any more."""
-        ready, _, _ = select.select([self._connection, self._wake], [], [])
+        ready, _, _ = select.select([self._connection, self._wake, *self._ears], [], [])
+        self._ears = [ear for ear in self._ears if ear not in ready or ear.hear()]
         if self._wake in ready:
             self._wake.recv(4096)
             self._reap()

@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 REFUSED = "refused"
-NETWORK, FILE, CONNECTION = "network", "file", "connection"
-"""What was asked of the proxy, and what the shim heard of beside it (`alarms`)."""
+NETWORK, CONNECTION = "network", "connection"
+"""What was asked of the proxy, and where to no way led; `alarms` hears of further kinds."""
 MOST = 2000
 _LONGEST = 300
 _PIECE = 1 << 20

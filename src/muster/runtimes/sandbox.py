@@ -32,9 +32,10 @@ from typing_extensions import override
 
 from muster.domain.errors import Invalid, Refused
 from muster.runtimes import landlock, seccomp
+from muster.runtimes.alarms import ENGINE
 from muster.runtimes.base import Distance, RunSpec
 from muster.runtimes.caged import BWRAP, LANDLOCK
-from muster.runtimes.decoys import laid_out
+from muster.runtimes.decoys import git_folder, laid_out
 from muster.runtimes.egress import mirrored, rules
 from muster.runtimes.gated import PROXY
 from muster.runtimes.supervised import Supervised, why_no_shims
@@ -129,19 +130,22 @@ class SandboxRuntime(Supervised):
                 hint="inside a sandbox it is the proxy's; let the server listen on another",
             )
         mounts = given(spec, run_dir, _find(spec))
-        network = list(spec.network)
+        both = {"network": list(spec.network), "git": git_folder(spec)}
         if self._kind[0] == LANDLOCK:
-            return {"kind": LANDLOCK, "network": network, **_landlocked(mounts)}
+            return {"kind": LANDLOCK, **both, **_landlocked(mounts)}
         decoys = laid_out(spec, run_dir, mounts)
         return {
             "kind": BWRAP,
             "bwrap": shutil.which("bwrap"),
-            "arguments": [*_ISOLATION, *_of_the_system(), *_folders(decoys["folders"])],
+            "arguments": [
+                *(*_ISOLATION, *_of_the_system(), *_folders(decoys["folders"])),
+                *_sockets(decoys["sockets"], f"{run_dir.absolute()}/{ENGINE}"),
+            ],
             "decoys": decoys,
             "given": [*_mounted(mounts), "--chdir", spec.cwd],
             "files": _FILES,
             "copies": system_files(),
-            "network": network,
+            **both,
         }
 
 
@@ -174,6 +178,16 @@ def _of_the_system() -> list[str]:
 
 def _folders(paths: list[str]) -> list[str]:
     return [word for path in paths for word in ("--perms", "0700", "--dir", path)]
+
+
+def _sockets(paths: list[str], engine: str) -> list[str]:
+    """A socket that stands in for a container engine's at the first of them, and links to it."""
+    if not paths:
+        return []
+    said = ["--ro-bind-try", engine, paths[0], "--symlink", "/run", "/var/run"]
+    for path in paths[1:]:
+        said += ["--symlink", paths[0], path]
+    return said
 
 
 def _mounted(mounts: list[Mount]) -> list[str]:
