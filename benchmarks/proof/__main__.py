@@ -17,6 +17,7 @@ from benchmarks.proof.page import Report
 from benchmarks.proof.plant import plant
 from benchmarks.proof.recipes import recipes
 from benchmarks.proof.sources import cache_folder
+from benchmarks.proof.whole import by_hand
 from benchmarks.report import row
 from muster.supervision import prior
 from muster.supervision.features import features_of
@@ -74,7 +75,9 @@ def _prior(report: Report) -> str:
         [o.truth != WRONG for o in outcomes],
         version=f"proof-{report.date[:10]}",
         date=report.date[:10],
-        source=f"Planted defects ({report.corpus()}), by python -m benchmarks.proof --write-prior.",
+        source=f"Planted defects ({report.corpus()}), by python -m benchmarks.proof --write-prior;"
+        " drawn to the weights chosen by hand before. Not fitted to work of agents.",
+        toward=by_hand(),
     )
     return prior.prior_text(made)
 

@@ -51,6 +51,11 @@ class Outcome:
     suite_cpu: float
     broken: tuple[str, ...] = ()
 
+    @property
+    def release(self) -> str:
+        """The release that the change is of, or is a part of."""
+        return " ".join(self.change.split()[:2])
+
     def document(self) -> dict[str, Any]:
         """The case for `--json`; of the findings only what a table may ask."""
         return {

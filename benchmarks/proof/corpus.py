@@ -25,7 +25,7 @@ from muster.supervision.evidence import PASSED
 
 FEWEST = 2
 """A change is of use when so many tests fail without it: one for the gate, one for the truth."""
-MOST_GROUPS = 8
+MOST_GROUPS = 16
 """A release with more parts is not taken apart: each part is a run."""
 LEAST_SECONDS = 5.0
 FIRST_SECONDS = 40.0
@@ -105,6 +105,8 @@ def read_pair(
     passed = whole.result.having(PASSED) & again
     owed = tuple(test for test in owed if test in passed)
     own = runner.run(good, recipe.command, most)
+    if not own.result.tests:
+        return "the tests of the release before do not run with it"
     broken = own.result.failing - base.result.failing
     kept = frozenset(passed & base.result.having(PASSED) - set(owed))
     seconds = max(base.cpu, whole.cpu)

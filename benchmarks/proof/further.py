@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import entry_points
 
+from benchmarks.figures import Broken
 from benchmarks.proof.corpus import Change
 from benchmarks.proof.execute import Ran
 from benchmarks.proof.trees import Tree, added_lines, changes, text
@@ -29,10 +30,12 @@ Ask = Callable[[str, str, Beside], Ran]
 
 
 @cache
-def stages() -> Mapping[str, Stage]:
-    """Those of `NAMES` that there are."""
+def stages(names: tuple[str, ...] = NAMES) -> Mapping[str, Stage]:
+    """Those of these names; one that is missing would make every figure another one."""
     known = {entry.name: entry for entry in entry_points(group="muster.evidence")}
-    return {name: known[name].load()() for name in NAMES if name in known}
+    if missing := [name for name in names if name not in known]:
+        raise Broken(f"muster lacks its stages {', '.join(missing)}; install it anew")
+    return {name: known[name].load()() for name in names}
 
 
 @dataclass

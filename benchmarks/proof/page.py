@@ -11,7 +11,7 @@ from benchmarks.figures import Figure
 from benchmarks.proof.cases import RIGHT, UNSHOWN, WRONG, Outcome
 from benchmarks.proof.gates import gates
 from benchmarks.proof.plant import Planted
-from benchmarks.proof.table import Row, by_kind, cost, figures, of_whole, rows
+from benchmarks.proof.table import Row, by_kind, cost, figures, of_whole, row, rows
 from benchmarks.proof.whole import Whole, weights
 
 _HEAD = """\
@@ -82,6 +82,7 @@ class Report:
         parts = [_HEAD + "".join(f"| {name} | {value} |\n" for name, value in facts.items())]
         parts += [f"\n{self.summary()}\n", "\n## Figures\n\n", _figures(self.figures)]
         parts += ["\n## Gates\n\n", _gates(self.rows)]
+        parts += ["\n## Bars on confidence\n\n", _bars(self.planted.outcomes, self.whole)]
         parts += ["\n## Kinds of defects\n\n", _kinds(self.planted.outcomes)]
         parts += ["\n## Projects\n\n", _projects(self.planted.outcomes)]
         parts += ["\n## Calibration\n\n", _bins(self.whole), "\n", self._weights()]
@@ -139,6 +140,20 @@ def _gates(found: Sequence[Row]) -> str:
             for r in found
         )
     )
+
+
+def _bars(outcomes: Sequence[Outcome], whole: Whole) -> str:
+    """What would be accepted by the lowest confidence that keeps a bound, chosen on other work."""
+    lines = [
+        "| wrong among accepted, at 95 % at most | wrong accepted | good accepted |"
+        " right among accepted |\n",
+        "| --- | --- | --- | --- |\n",
+    ]
+    for target, accepted in whole.accepted_at.items():
+        r = row("", outcomes, accepted)
+        shown = [r.wrong_accepted, 1 - r.good_refused, r.precision]
+        lines.append(f"| {_percent(target)} | {' | '.join(map(_percent, shown))} |\n")
+    return "".join(lines)
 
 
 def _kinds(outcomes: Sequence[Outcome]) -> str:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from benchmarks.figures import Figure, median
 from benchmarks.proof.cases import RIGHT, UNSHOWN, WRONG, Outcome
 from benchmarks.proof.gates import gates, vetoed
-from benchmarks.proof.whole import Whole, judged
+from benchmarks.proof.whole import Whole, abstained, across_projects, judged
 
-CAUGHT, KEPT, AUC, ECE, TIMES = 0.92, 0.95, 0.93, 0.05, 3.0
+CAUGHT, KEPT, AUC, ECE, TIMES, ABSTAINS = 0.92, 0.95, 0.93, 0.05, 3.0, 1.0
 COMMITS, DEFECTS, PROJECTS = 40, 150, 3
 
 
@@ -62,6 +62,7 @@ def figures(outcomes: Sequence[Outcome], whole: Whole) -> list[Figure]:
     ask = gates(outcomes)
     last = row("", outcomes, list(ask.values())[-1])
     known = whole.reliability
+    taken = [ok for o, ok in zip(outcomes, whole.accepted, strict=True) if o.truth == RIGHT]
     return [
         Figure("projects", len({o.project for o in outcomes}), "", PROJECTS, at_least=True),
         Figure("good changes", len(good), "", COMMITS, at_least=True),
@@ -69,12 +70,28 @@ def figures(outcomes: Sequence[Outcome], whole: Whole) -> list[Figure]:
         Figure("defects caught by the vetoes", caught, "", CAUGHT, at_least=True),
         Figure("defects caught: vetoed or asked about", 1 - last.wrong_accepted, ""),
         Figure("good changes kept by the vetoes", kept, "", KEPT, at_least=True),
-        Figure("AUC, leaving one change out", known.auc, "", AUC, at_least=True),
+        Figure("AUC, leaving one release out", known.auc, "", AUC, at_least=True),
         Figure("Brier score", known.brier, "", note=f"{known.base_brier:.3f} by the share alone"),
         Figure("calibration error (ECE)", known.ece, "", ECE),
+        *_elsewhere(outcomes),
+        Figure("good changes accepted by the whole, with confidence", share(sum(taken), len(good)),
+               "", note="the others are asked about"),
+        Figure("abstains without acceptance tests", abstained(outcomes), "", ABSTAINS,
+               at_least=True, note="of what nothing else speaks against"),
         Figure("processor time beyond the base run", cost(outcomes), "× suite", TIMES,
                note="median; the acceptance tests counted as a whole run of all tests"),
     ]  # fmt: skip
+
+
+def _elsewhere(outcomes: Sequence[Outcome]) -> list[Figure]:
+    """How the weights do in a project of which they know nothing."""
+    found = across_projects(outcomes)
+    if found is None:
+        return []
+    return [
+        Figure("AUC, leaving one project out", found.auc, ""),
+        Figure("calibration error (ECE), leaving one project out", found.ece, ""),
+    ]
 
 
 def cost(outcomes: Sequence[Outcome]) -> float:

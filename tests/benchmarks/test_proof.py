@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from benchmarks.proof import defects, table
+from benchmarks.figures import Broken
+from benchmarks.proof import defects, further, table
 from benchmarks.proof.cases import RIGHT, UNSHOWN, WRONG, Outcome, outcome_of
 from benchmarks.proof.corpus import Change, names_all_known, read_pair, tamed
 from benchmarks.proof.defects import GOOD, KINDS, Variant, planted
@@ -21,7 +22,7 @@ from benchmarks.proof.plant import outcomes_of
 from benchmarks.proof.recipes import Recipe, Release, recipes
 from benchmarks.proof.tampering import WAYS, tampered
 from benchmarks.proof.trees import added_lines, changes, digest, drop, telling_hunks, text
-from benchmarks.proof.whole import judged
+from benchmarks.proof.whole import abstained, across_projects, judged
 
 from muster.domain.verdict import Finding, Severity
 
@@ -431,6 +432,57 @@ def test_the_model_never_sees_the_change_that_it_judges() -> None:
     turned = [made("odd", WRONG, PASSED), made("odd", RIGHT, FAILED)]
     whole = judged([*straight, *turned], acceptance=True)
     assert whole.probabilities[-2] > 0.5 > whole.probabilities[-1]
+
+
+def test_parts_of_one_release_have_no_say_in_each_other() -> None:
+    """Two parts whose labels are turned around do not teach each other that this is the rule."""
+    straight = [
+        made(f"p {n}..{n + 1}", truth, finding)
+        for n in range(8)
+        for truth, finding in ((RIGHT, PASSED), (WRONG, FAILED))
+    ]
+    turned = [
+        made(f"p 8..9 {part}", truth, finding)
+        for part in ("first", "last")
+        for truth, finding in ((WRONG, PASSED), (RIGHT, FAILED))
+    ]
+    alone = judged([*straight, *turned[:2]], acceptance=True).probabilities[-2:]
+    beside = judged([*straight, *turned], acceptance=True).probabilities[-2:]
+    assert beside == pytest.approx(alone)
+
+
+def test_another_project_is_judged_by_what_the_others_taught() -> None:
+    rows = ((RIGHT, PASSED), (WRONG, FAILED))
+    own = [made(f"c{n}", truth, finding) for n in range(4) for truth, finding in rows]
+    other = [replace(made("o", truth, finding), project="q") for truth, finding in rows]
+    assert across_projects(own) is None
+    found = across_projects([*own, *other])
+    assert found is not None
+    assert found.auc == 1.0
+
+
+def test_without_acceptance_tests_muster_says_nothing_of_what_nothing_speaks_against() -> None:
+    broken = Finding("tests.broken", Severity.VETO, "")
+    assert abstained([made("a", RIGHT, PASSED), made("a", WRONG, FAILED)]) == 1.0
+    assert abstained([made("a", WRONG, broken, FAILED), made("a", RIGHT, PASSED)]) == 1.0
+
+
+def test_a_looser_bound_never_accepts_less() -> None:
+    outcomes = [
+        made(f"c{n}", truth, finding)
+        for n in range(8)
+        for _ in range(6)
+        for truth, finding in ((RIGHT, PASSED), (WRONG, FAILED))
+    ]
+    accepted = [sum(each) for each in judged(outcomes, acceptance=True).accepted_at.values()]
+    assert accepted == sorted(accepted)
+    assert (accepted[0], accepted[-1]) == (0, 48)
+
+
+def test_a_set_is_not_judged_without_a_stage_that_muster_has() -> None:
+    assert "coverage" in further.stages()
+    with pytest.raises(Broken, match="nonesuch"):
+        further.stages(("coverage", "nonesuch"))
 
 
 def test_without_acceptance_tests_it_does_not_accept_what_it_cannot_tell_apart() -> None:

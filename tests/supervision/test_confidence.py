@@ -248,6 +248,21 @@ def test_weights_survive_their_file_and_are_those_that_were_fitted():
     assert prior_text(the_prior()).count('"weight"') == len(FEATURES)
 
 
+def test_a_fit_leaves_what_its_rows_do_not_tell_apart_where_it_was():
+    rows = [features_of([GREEN, f], TaskType.BUG) for f in (PASSED, found("acceptance.failed"))]
+    made = prior_from(
+        rows * 40, [True, False] * 40, version="v", date="2026-01-01", source="", toward=the_prior()
+    )
+
+    told = {name for name in FEATURES if rows[0][name] != rows[1][name]}
+    assert told == {"acceptance_passed", "acceptance_many", "acceptance_failed"}
+    kept = {*FEATURES} - told
+    assert {n: made.weights[n] for n in kept} == pytest.approx(
+        {n: the_prior().weights[n] for n in kept}, abs=1e-4
+    )
+    assert set(made.origins) == set(the_prior().origins) - told
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [

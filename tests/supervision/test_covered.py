@@ -133,6 +133,14 @@ def test_of_a_copy_that_lies_elsewhere_nothing_is_known(told, tmp_path):
     assert "installed copy of src/calc.py" in found.evidence["why"]
 
 
+def test_a_module_of_another_package_with_the_same_last_name_is_no_copy(told):
+    test = f"import urllib.parse\n{TEST}".replace("calc", "parse")
+    base = {"parse.py": CALC, "tests/test_parse.py": test}
+    more = {"parse.py": CALC + HALF, "tests/test_part.py": TEST_HALF.replace("calc", "parse")}
+    found, _ = told(base, base | more, test_command=PYTEST)
+    assert found.evidence["covered"] == 4
+
+
 def test_without_coverage_it_is_not_known_and_the_tests_run_all_the_same(told):
     away = {"conftest.py": CONF["conftest.py"]}
     bare = f"'{sys.executable}' -I -S -m unittest -q"

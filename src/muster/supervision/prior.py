@@ -113,13 +113,20 @@ def prior_from(
     date: str,
     source: str,
     ridge: float = 1.0,
+    toward: Prior | None = None,
 ) -> Prior:
-    """Weights fitted to numbers (`features_of`) with what became true of each."""
-    found = fit([row_of(row) for row in rows], labels, pull_of(ridge))
+    """Weights fitted to numbers (`features_of`) with what became true of each.
+
+    They are drawn `toward` other weights; one whose number is the same in all rows stays there.
+    """
+    found = fit([row_of(row) for row in rows], labels, pull_of(ridge, toward))
     weights = dict(zip(FEATURES, found.weights, strict=True))
-    return Prior(version, date, source, found.bias, weights, {})
+    told = {name for name in FEATURES if len({row.get(name, 0.0) for row in rows}) > 1}
+    known = toward.origins if toward else {}
+    origins = {name: why for name, why in known.items() if name not in told}
+    return Prior(version, date, source, found.bias, weights, origins)
 
 
-def pull_of(ridge: float = 1.0) -> Pull:
-    """How weights of features are fitted: drawn to zero, each on its side."""
-    return Pull(ridge=ridge, signs=signs())
+def pull_of(ridge: float = 1.0, toward: Prior | None = None) -> Pull:
+    """How weights of features are fitted: drawn to others or to zero, each on its side."""
+    return Pull(ridge=ridge, toward=row_of(toward.weights) if toward else (), signs=signs())

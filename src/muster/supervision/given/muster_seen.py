@@ -71,12 +71,15 @@ class Seen:
         return {"files": files, "elsewhere": self._elsewhere(), "seconds": self.seconds}
 
     def _elsewhere(self) -> list[str]:
-        """Files of which another copy was loaded, from outside of the tree."""
-        loaded = [getattr(m, "__file__", None) or "" for m in list(sys.modules.values())]
-        real = {str(Path(path).resolve()) for path in loaded if path}
-        foreign = [path for path in real if not path.startswith(f"{TREE}/")]
+        """Files of which another copy was loaded under the same name, from outside of the tree."""
+        foreign = set()
+        for name, module in list(sys.modules.items()):
+            path = getattr(module, "__file__", None)
+            if path and TREE not in Path(path).resolve().parents:
+                end = "/__init__.py" if path.endswith("__init__.py") else ".py"
+                foreign.add(name.replace(".", "/") + end)
         inner = {path: path.partition("src/")[2] or path for path in self.want}
-        return [p for p, end in inner.items() if any(f.endswith("/" + end) for f in foreign)]
+        return [path for path, end in inner.items() if end in foreign]
 
     def write(self, path: Path) -> None:
         """Leave what was seen, here and in other processes."""
