@@ -22,6 +22,7 @@ from muster.runtimes.docker import DockerRuntime
 from muster.runtimes.knocks import PORT
 from muster.runtimes.refusals import CONNECTION, read_refusals
 from muster.runtimes.rundir import RunDir
+from muster.runtimes.tripwires import DEVICE, FILE
 
 pytestmark = [pytest.mark.needs_docker, pytest.mark.usefixtures("docker_engine")]
 
@@ -105,7 +106,6 @@ async def test_nothing_of_the_machine_can_be_read_but_the_runs_own(cell: Cell) -
         await cell.tries(
             "home, others, run_dir, door = sys.argv[1:5]\n"
             "read = lambda path: open(path, 'rb').read()\n"
-            "attempt('token', lambda: read(home + '/token'))\n"
             "attempt('listing', lambda: os.listdir(home + '/runs/other'))\n"
             "attempt('others', lambda: read(others + '/secret.txt'))\n"
             "attempt('output of others', lambda: read(home + '/runs/other/out'))\n"
@@ -119,13 +119,27 @@ async def test_nothing_of_the_machine_can_be_read_but_the_runs_own(cell: Cell) -
             "attempt('shadow', lambda: read('/etc/shadow'))\n"
             "attempt('packages', lambda: os.listdir('/.muster/lib/python3.%d/site-packages'"
             " % sys.version_info[1])[0])\n"
-            "os.symlink(home + '/token', 'link')\n"
+            "os.symlink(others + '/secret.txt', 'link')\n"
             "attempt('link out', lambda: read('link'))\n"
             "attempt('dots', lambda: read('../../other/tree/secret.txt'))\n",
             *(str(cell.home), str(cell.others), str(cell.home / "runs" / "own")),
             str(Path(shadow).parent / "docker.sock"),
         )
     )
+
+
+async def test_decoys_of_what_is_worth_stealing_are_empty_and_heard(cell: Cell) -> None:
+    token = str(cell.home / "token")
+    told = await cell.tries(
+        "read = lambda path: open(path, 'rb').read()\n"
+        "for folder in ('/dev', '/run'): os.listdir(folder)\n"
+        "for path in ('/dev/vda', '/run/docker.sock'): os.stat(path)\n"
+        "for path in (sys.argv[1], '/dev/mem'): attempt(path, lambda: read(path))\n",
+        token,
+    )
+    assert told == {path: ["done", "b''"] for path in (token, "/dev/mem")}
+    heard = [(one.kind, one.what) for one in read_refusals(cell.home / "runs" / "own")[0]]
+    assert heard == [(FILE, token), (DEVICE, "/dev/mem")]
 
 
 async def test_a_run_cannot_say_how_it_ended(cell: Cell) -> None:

@@ -79,8 +79,8 @@ def _help(pid: int, addresses: Sequence[tuple[str, int]], answer: socket.socket)
     """Never returns."""
     try:
         _enter(pid)
-        doors = [listen(*address) for address in addresses]
-        socket.send_fds(answer, [b"y"], [one.fileno() for one in (*doors, *ears())])
+        made = [*(listen(*address) for address in addresses), *ears()]
+        socket.send_fds(answer, [b"y"], [one.fileno() for one in made])
     except BaseException as error:  # noqa: BLE001 - nothing may run on as a second shim
         with contextlib.suppress(OSError):
             answer.send(f"its network could not be opened: {error}".encode()[:4000])

@@ -12,6 +12,7 @@ It is the one contract of every place. A run directory holds:
 - `index`: one `RECORD` for each chunk, in the order of the merged log.
 - `ctl`: the shim's socket, while it lives.
 - `place.json`: what a place that runs the program elsewhere (a container) told of its end.
+- `engine`: the socket that stands in for a container engine's, while the shim lives (`alarms`).
 - `refused`: what a contained run was kept from (`refusals`).
 - `exit.json`: how it ended, written once, when none of its processes is left.
 
