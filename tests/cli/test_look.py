@@ -389,13 +389,26 @@ def test_the_queue_says_how_to_go_on(run: Run, server: Loopback) -> None:
 
 
 def test_an_answered_question_shows_the_answer(run: Run, server: Loopback) -> None:
-    done = canned.question(open=False, answer="merge", by="Ada", note="fine", evidence={})
+    said = {"answer": "merge", "by": "Ada", "note": "fine", "resolved_at": canned.MORNING}
+    done = canned.question(open=False, evidence={}, **said)
     server.routes["GET", "/api/breakpoints/bp_1"] = Answer(body=done)
     shown = run("breakpoint", "show", "bp_1").out
     assert "answer  merge" in shown
     assert "resolve" not in shown
     server.routes["GET", "/api/breakpoints"] = Answer(body=canned.page(done))
-    assert "merge" in run("breakpoint", "list", "--all").out
+    listed = run("breakpoint", "list", "--all").out
+    assert "merge" in listed
+    assert "by Ada after" in listed
+    assert listed.rstrip().count(": fine") == 1
+    assert "ANSWERED" not in run("breakpoint", "list").out
+
+
+def test_figures_tell_how_sure_the_verdicts_of_each_day_were(run: Run, server: Loopback) -> None:
+    server.routes["GET", "/api/metrics"] = Answer(body=canned.metrics())
+    shown = run("metrics").out
+    assert "Brier 0.120" in shown
+    (day,) = [line.split() for line in shown.splitlines() if line.startswith("2026-11-2")]
+    assert day == ["2026-11-20", "3", "2", "0.75"]
 
 
 # --- small things ---------------------------------------------------------------------------------

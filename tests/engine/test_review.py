@@ -119,8 +119,7 @@ async def test_a_model_that_is_away_in_the_middle_of_a_task_is_told_and_reads_wh
         made.settings.agents["work"].update(shell(f"{waiting_for(go)} echo hello > hello.txt"))
         server.then(says(RUBRIC))
         task = await made.submit("work", "Say hello in hello.txt.", type="chore")
-        await made.until(task["id"], "executing")
-        while not server.asked:
+        while not (await made.service.get_task(task["id"]))["rubric"]:
             await made.service.wait_change(made.service.current_rev(), 0.05)
         server.go()
         made.pass_time(600)

@@ -103,6 +103,7 @@ def test_each_of_thirty_faults_in_one_file_names_its_line_and_its_remedy():
         "'times' is not a whole number from 2 to 20: it is 1": "      same_failure: {times: 1}",
         "'type' is not known: it is 'story'": "      type: [feature, story]",
         "'approve' names no role": "    do: approve",
+        "'do' cannot be 'stop'": "    do: stop",
         "'name' is here twice": "    name: g",
         "there is no rule 'd' to be switched off": "  - name: d",
     }.items():

@@ -11,7 +11,7 @@ import click
 from muster.cli import out
 from muster.cli.late import late
 from muster.cli.line import Line, command, group
-from muster.cli.look import Ink, ago, facts, indented, some, table
+from muster.cli.look import Ink, ago, between, facts, indented, some, table
 from muster.cli.reach import reach
 from muster.cli.task_page import finding_lines, question_lines
 from muster.cli.which import breakpoint_named, project_or_here
@@ -68,11 +68,22 @@ def list_(line: Line, everything: bool) -> None:
             some(item["kind"]),
             ink.state("waiting") if item["open"] else some(item["answer"] or "closed"),
             ago(item["created_at"]),
+            *([_by(item)] if everything else []),
             some(item["question"]),
         ]
         for item in page["items"]
     ]
-    out.say(line, table(ink, ["ID", "TASK", "KIND", "STATE", "ASKED", "QUESTION"], rows))
+    head = ["ID", "TASK", "KIND", "STATE", "ASKED", *(["ANSWERED"] if everything else [])]
+    out.say(line, table(ink, [*head, "QUESTION"], rows))
+
+
+def _by(item: Breakpoint) -> str:
+    """Who answered, how long after, and what they said with it."""
+    if item["resolved_at"] is None:
+        return ""
+    who = f"by {some(item['by'])} " if item["by"] else ""
+    note = f": {some(item['note'])}" if item["note"] else ""
+    return f"{who}after {between(item['created_at'], item['resolved_at'])}{note}"
 
 
 @command()

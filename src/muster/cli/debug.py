@@ -59,7 +59,7 @@ def bundle(line: Line, name: str, output: str | None, force: bool) -> None:
     if line.json:
         out.document({"task": task["id"], "file": str(path.absolute()), "bytes": size})
         return
-    out.say(line, f"{size / _MB:.1f} MB of {task['label']} are in {path}")
+    out.say(line, f"{max(size / _MB, 0.1):.1f} MB of {task['label']} are in {path}")
     out.tell(line, "It has no known secret in it; look through it before you hand it on")
 
 

@@ -66,6 +66,8 @@ def _depended_on(case: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _value(value: Any) -> str:
     if isinstance(value, list):
         return " ".join(map(some, value)) or "none"
+    if value is None:
+        return "none"
     return str(value).lower() if isinstance(value, bool) else some(value)
 
 

@@ -17,6 +17,7 @@ _STAGES = (
     *("proposed", "blocked", "queued", "preparing", "running", "validating", "merging"),
     "waiting",
 )
+_MOST_DAYS = 30
 
 
 @command("metrics")
@@ -32,7 +33,8 @@ def metrics(line: Line, project: str | None, since: str) -> None:
         out.document(found)
         return
     ink = Ink(line.colour)
-    parts = [_summary(ink, found), _tasks(ink, found), _stages(ink, found), _asked(ink, found)]
+    parts = [_summary(ink, found), _tasks(ink, found), _stages(ink, found)]
+    parts += [_sure(ink, found), _asked(ink, found)]
     out.say(line, "\n\n".join(filter(None, parts)))
 
 
@@ -79,6 +81,16 @@ def _stages(ink: Ink, found: Metrics) -> str:
     stages = found["stages"]
     rows = [[name, *_spread(stages[name])] for name in _STAGES if name in stages]
     return table(ink, ["STAGE", "TIMES", "HALF WITHIN", "95 % WITHIN"], rows) if rows else ""
+
+
+def _sure(ink: Ink, found: Metrics) -> str:
+    """The confidence of each day on which there was any."""
+    rows = [
+        [some(day["day"]), str(day["verdicts"]), str(day["told"]), _number(day["mean"])]
+        for day in found["confidence"]
+        if day["told"]
+    ][-_MOST_DAYS:]
+    return table(ink, ["DAY", "VERDICTS", "WITH CONFIDENCE", "MEAN"], rows) if rows else ""
 
 
 def _asked(ink: Ink, found: Metrics) -> str:

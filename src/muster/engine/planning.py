@@ -290,7 +290,8 @@ def _asks_back(task: Task, made: Made) -> Move:
 
 def _cannot(task: Task, fault: MusterError) -> Move:
     """Nothing is made up where a model gave no answer: a person says what is done about it."""
-    said = f"{fault.detail.rstrip('.')}. {fault.hint}".strip()
+    hint = f"{fault.hint[:1].upper()}{fault.hint[1:]}"
+    said = f"{fault.detail.rstrip('.')}. {hint}".strip()
     kind = BreakpointKind.PROBLEM
     question = f"{task.label} could not be planned: {said}. Try again, or plan it as one task?"
     options = (*map(str, OPTIONS[kind]), str(Answer.ONE_TASK))

@@ -205,7 +205,11 @@ class _Reader:
         if given.value == Action.APPROVE:
             given.wrong("'approve' names no role", "write do: {approve: ROLE}")
             return Action.APPROVE, ""
-        return Action(given.choice((Action.PAUSE, Action.NOTIFY))), ""
+        if not isinstance(given.value, str) or given.value not in {Action.PAUSE, Action.NOTIFY}:
+            said = f"'{plain_line(given.value, 60)}'" if isinstance(given.value, str) else "that"
+            given.wrong(f"'do' cannot be {said}", "write pause, notify or {approve: ROLE}")
+            return Action.PAUSE, ""
+        return Action(given.value), ""
 
     def _all(self, given: Given, depth: int) -> All:
         if not isinstance(given.value, dict) or not given.value:
