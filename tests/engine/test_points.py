@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sys
 
 import pytest
 
@@ -11,12 +12,57 @@ from engine.houses import git, shell, town, waiting_for
 from engine.test_resume import mortal  # noqa: F401 - a fixture
 from house.patience import PATIENCE
 from muster.domain.errors import Conflict
+from muster.store import permissions
 from muster.workspace.git import Place
 
 COUNTS = shell(
     'echo "$MUSTER_TASK" > "part$(ls | grep -c "^part")" && mkdir -p bin'
     " && echo run > bin/tool && chmod 755 bin/tool && ln -sf part0 link"
 )
+
+
+RISKS = """
+import json, pathlib, sys
+def say(message):
+    sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\\n")
+    sys.stdout.flush()
+CALL = {"toolCallId": "c", "kind": "execute", "rawInput": {"command": COMMAND}}
+for line in sys.stdin:
+    message = json.loads(line)
+    method, number = message.get("method"), message.get("id")
+    if method == "initialize":
+        say({"id": number, "result": {"protocolVersion": 1}})
+    elif method == "session/new":
+        say({"id": number, "result": {"sessionId": "s-1"}})
+    elif method == "session/prompt":
+        prompt = number
+        pathlib.Path("precious").mkdir()
+        pathlib.Path("precious/untracked.bin").write_bytes(b"\\0days of work")
+        options = [{"optionId": k, "kind": k} for k in ("allow_once", "reject_once")]
+        params = {"sessionId": "s-1", "toolCall": CALL, "options": options}
+        say({"id": 7, "method": "session/request_permission", "params": params})
+    elif number == 7:
+        with open("answers.txt", "a") as file:
+            file.write(message["result"]["outcome"]["optionId"] + "\\n")
+        if message["result"]["outcome"]["optionId"] == "allow_once":
+            pathlib.Path("precious/untracked.bin").unlink()
+        say({"id": prompt, "result": {"stopReason": "end_turn"}})
+"""
+
+
+def risking(command: str) -> dict[str, object]:
+    """An own agent that makes a file, asks to run a command, and has lost the file after it."""
+    return {
+        "driver": "acp",
+        "command": [sys.executable, "-c", RISKS.replace("COMMAND", repr(command))],
+    }
+
+
+async def request_of(place) -> dict:
+    async with asyncio.timeout(PATIENCE):
+        while not (items := (await place.service.list_breakpoints())["items"]):
+            await place.service.wait_change(place.service.current_rev(), 0.02)
+    return items[0]
 
 
 async def eventually(place, is_so) -> None:
@@ -151,6 +197,87 @@ async def test_a_fork_goes_on_with_a_copy_of_the_conversation(tmp_path, mortal):
         # The first one's home is as it was.
         homes = [place.run_dir(t["agents"][0]["id"]) / "agent" / "home" for t in (first, task)]
         assert all(home.is_dir() for home in homes)
+
+
+async def test_one_can_go_back_to_right_before_a_risky_step_that_was_allowed(tmp_path):
+    agents = {"risks": risking("rm -rf .git")}
+    given = {"permissions": "ask", "autonomy": "confirm", "test_command": "true"}
+    async with town(tmp_path, agents, **given) as place:
+        made = await place.submit("risks", type="chore")
+        item = await request_of(place)
+        assert item["evidence"]["checkpoint"] == "before: execute rm -rf .git"
+        assert len(await points(place, made["id"])) == 1
+        await place.service.resolve_breakpoint(item["id"], "allow")
+        task = await place.until(made["id"], "waiting")
+        begun, before, after = await points(place, made["id"])
+        assert [p["label"] for p in (begun, before, after)] == [
+            "before attempt 1", item["evidence"]["checkpoint"], "attempt 1",
+        ]  # fmt: skip
+        assert (before["agent_id"], before["session_id"]) == (task["agents"][0]["id"], "s-1")
+        assert "100644 precious/untracked.bin" in shown(place, before["commit"])
+        assert "100644 answers.txt" not in shown(place, before["commit"])
+        assert "100644 precious/untracked.bin" not in shown(place, after["commit"])
+        told = (await place.service.list_events(type="checkpoint.taken"))["items"]
+        assert before["label"] in [event["payload"]["label"] for event in told]
+        put = await place.service.restore_checkpoint(task["id"], before["n"])
+        assert put["result_commit"] == before["commit"]
+        kept = asked(place, "show", f"{put['result_commit']}:precious/untracked.bin")
+        assert kept == "\0days of work"
+
+
+async def test_a_step_that_is_not_risky_or_not_allowed_has_none(tmp_path):
+    agents = {"tame": risking("make"), "risks": risking("rm -rf .git")}
+    given = {"permissions": "ask", "autonomy": "confirm", "test_command": "true"}
+    async with town(tmp_path, agents, **given) as place:
+        for agent, answer in (("tame", "allow"), ("risks", "deny")):
+            made = await place.submit(agent, type="chore")
+            item = await request_of(place)
+            await place.service.resolve_breakpoint(item["id"], answer)
+            await place.until(made["id"], "waiting")
+            labels = [p["label"] for p in await points(place, made["id"])]
+            assert labels == ["before attempt 1", "attempt 1"]
+            await place.service.cancel_task(made["id"])
+
+
+async def test_a_risky_step_that_rules_allow_has_one_before_it_too(tmp_path):
+    notify = "rules:\n  - name: destructive-command\n    do: notify\n"
+    agents = {"risks": risking("rm -rf .git")}
+    given = {"permissions": "rules", "permission_rules": ["allow *"], "test_command": "true"}
+    async with town(tmp_path, agents, autonomy="confirm", **given) as place:
+        (place.home / "breakpoints.yaml").write_text(notify)
+        task = await place.do("risks", type="chore")
+        assert (task["status"], task["breakpoint"]["kind"]) == ("waiting", "merge")
+        _, before, _ = await points(place, task["id"])
+        assert before["label"] == "before: execute rm -rf .git"
+        assert "100644 precious/untracked.bin" in shown(place, before["commit"])
+
+
+async def test_it_is_kept_once_and_before_the_answer_whoever_dies_in_between(tmp_path):
+    agents = {"risks": risking("rm -rf .git")}
+    given = {"permissions": "ask", "autonomy": "confirm", "test_command": "true"}
+    async with town(tmp_path, agents, **given) as place:
+        store = place.house.tools.store
+        keep, kept = store.write, asyncio.Event()
+
+        async def write(verb, *args, **kwargs):
+            done = await keep(verb, *args, **kwargs)
+            if verb is permissions.keep:
+                kept.set()
+                await asyncio.sleep(PATIENCE)  # gone between the checkpoint and the answer
+            return done
+
+        store.write = write
+        made = await place.submit("risks", type="chore")
+        item = await request_of(place)
+        await place.service.resolve_breakpoint(item["id"], "allow")
+        await asyncio.wait_for(kept.wait(), PATIENCE)
+        (agent,) = (await place.service.active_agents())["items"]
+        assert b"allow_once" not in (place.run_dir(agent["id"]) / "in").read_bytes()
+        await place.restart()
+        task = await place.until(made["id"], "waiting")
+        labels = [p["label"] for p in await points(place, task["id"])]
+        assert labels == ["before attempt 1", item["evidence"]["checkpoint"], "attempt 1"]
+        assert asked(place, "show", f"{task['result_commit']}:answers.txt") == "allow_once\n"
 
 
 async def test_nothing_is_kept_where_there_is_nothing(tmp_path):

@@ -24,6 +24,11 @@ SCRIPTS = {
         {"tools": [{"tool": "write", "path": "second.txt", "content": "two"}]},
         {"text": "Both are written."},
     ],
+    "risky": [
+        {"tools": [{"tool": "write", "path": "work.txt", "content": "hours of it"}]},
+        {"tools": [{"tool": "bash", "command": "rm -rf .git; rm work.txt; echo gone > left.txt"}]},
+        {"text": "That is done."},
+    ],
 }
 OWN = """\
 disk_floor_mb = 1
@@ -106,3 +111,36 @@ def test_it_asks_is_answered_and_told_through_two_kills_and_what_was_allowed_is_
         assert record.read_text().count("as the person wants") == 1
         assert record.read_text().count("Keep it short.") == 1
         assert any("Keep it short." in json.dumps(request.body) for request in model.requests)
+
+
+@pytest.mark.long
+def test_a_rule_holds_it_until_a_person_answers_and_it_goes_on_from_a_checkpoint(
+    home: Path, tmp_path: Path, env: dict[str, str]
+):
+    settings(home, OWN.replace('"ask"', '"rules"').replace("allow Write(second.*)", "allow *"))
+    repo = make_repo(tmp_path / "repo", {"a.txt": "a\n"})
+    with served(home, env):
+        assert muster(home, "init", ".", "--yes", "--test", "true", cwd=repo).code == 0
+        made = muster(
+            home, "do", "Clear up [[script:risky]]", "--agent", "claude", "--type", "chore",
+            "--model", "claude-sonnet-4-5", "--autonomy", "confirm", "--json", cwd=repo,
+        ).json  # fmt: skip
+        (item,) = until(lambda: muster(home, "inbox", "--json").json["items"])
+        assert item["kind"] == "permission"
+        assert item["evidence"]["rules"][0]["rule"] == "destructive-command"
+        killed_and_up_again(home, env)
+        assert muster(home, "breakpoint", "resolve", made["label"], "allow").code == 0
+
+        def ended() -> Any:
+            task = muster(home, "task", "show", made["label"], "--json").json
+            return task if task["status"] in {"completed", "failed", "waiting"} else None
+
+        task = until(ended)
+        assert (task["status"], task["breakpoint"]["kind"]) == ("waiting", "merge"), task["reason"]
+        branch = f"muster/{made['id']}"
+        assert git(repo, "show", f"{branch}:left.txt") == "gone"
+        points = {point["label"]: point["n"] for point in task["checkpoints"]}
+        before = points[item["evidence"]["checkpoint"]]
+        back = muster(home, "task", "restore", made["label"], str(before))
+        assert back.code == 0, back.err
+        assert git(repo, "show", f"{branch}:work.txt") == "hours of it"

@@ -62,9 +62,9 @@ def backend(request) -> str:
 def make_workspaces(home):
     """Workspaces of one home, as a server that starts would make them."""
 
-    def make(backend: str) -> Workspaces:
+    def make(backend: str, **more: int) -> Workspaces:
         git = Git()
-        return Workspaces(home, {backend: BACKENDS[backend](git)}, git)
+        return Workspaces(home, {backend: BACKENDS[backend](git, **more)}, git)
 
     return make
 

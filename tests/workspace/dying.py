@@ -60,7 +60,7 @@ def main() -> None:
     git = MortalGit(wish.get("git", 0))
     die_at_write(wish.get("write", 0))
     arm(wish.get("point", ""))
-    backend = BACKENDS[wish["backend"]](git)
+    backend = BACKENDS[wish["backend"]](git, **wish.get("sizes", {}))
     workspaces = Workspaces(Path(wish["home"]), {backend.name: backend}, git)
     call, args = wish["call"], wish["args"]
     if call == "open":

@@ -96,6 +96,22 @@ def test_a_listing_that_is_worked_out_is_gits(change):
     assert gitlinks(mirror, base) == ("sub/old",)
 
 
+@pytest.mark.parametrize("asked_before", [False, True])
+def test_repositories_in_a_large_tree_are_those_of_the_near_commit_and_what_differs(
+    change, asked_before
+):
+    project, base, head = change
+    mirror = project.workspaces.mirror(REPO)
+    assert gitlinks(mirror, base) == ("sub/old",)
+    if asked_before:
+        difference(mirror, base, head)
+    before = mirror.git.started
+    assert gitlinks(mirror, head, base, large=0) == ("sub/new",)
+    # What differs is quickly told; a listing of all would take as long as all is large.
+    assert mirror.git.started - before == int(not asked_before)
+    assert ("listing", mirror.tree_of(head)) not in mirror.kept
+
+
 def test_what_is_kept_has_an_end(sample):
     kept = sample.workspaces.mirror(REPO).kept
     kept.clear()

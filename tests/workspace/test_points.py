@@ -6,6 +6,7 @@ import itertools
 import shutil
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -65,6 +66,12 @@ def seen(tree: Path) -> dict[str, tuple[str, bytes]]:
             kind = "program" if at.stat().st_mode & 0o100 else "file"
             found[name] = (kind, at.read_bytes())
     return found
+
+
+@pytest.fixture
+def workspaces(make_workspaces, backend):
+    """Those that move on by what differs; that git moves on the same way is seen in `test_step`."""
+    return make_workspaces(backend, **({} if backend == "clone" else {"huge_index": 0}))
 
 
 def test_any_moment_of_any_work_comes_back_as_it_was(project):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from muster.agents.base import Answer, Session
@@ -15,9 +15,12 @@ from muster.domain.task import Task
 from muster.domain.verdict import Answer as Said
 from muster.domain.verdict import Breakpoint, BreakpointKind
 from muster.engine.overseer import Overseer, told_of
+from muster.engine.points import at_work
 from muster.engine.tools import Tools, job_at
+from muster.failpoint import failpoint
 from muster.store import breakpoint_rules, permissions
 from muster.store.base import Tx
+from muster.store.checkpoints import LABEL_LENGTH
 from muster.store.judgements import NewBreakpoint
 from muster.supervision.rules import Match, holding
 
@@ -72,22 +75,44 @@ class Permits:
         ruled = self._decided.get(request)
         if ruled is None:
             ruled = await self._ruled(asked)
-            matches = await self._held(asked) if ruled is None or _allows(ruled) else ()
-            if ruled is None or matches:
-                await store.write(_put, self.task, self.agent, asked, matches)
+            matches = await self._risks(asked) if ruled is None or _allows(ruled) else ()
+            if ruled is None or holding(matches):
+                question = _question(self.agent, asked, matches, is_far=self._is_far)
+                await store.write(_put, self.task, self.agent, question, holding(matches))
                 self._put.add(request)
                 return b""
+            if matches:
+                await self._keep(_before(asked))
             await store.write(permissions.rule, self.task, self.agent.id, ruled)
         return self._say(request, Answer(_allows(ruled), message=str(ruled["message"])))
 
-    async def _held(self, asked: Mapping[str, Any]) -> tuple[Match, ...]:
-        """The rules of breakpoints that put this request to a person, whoever else may answer."""
+    async def _risks(self, asked: Mapping[str, Any]) -> tuple[Match, ...]:
+        """The rules of breakpoints that hold for this request, whoever may answer it.
+
+        Those that only notify are told; the others put it to a person.
+        """
         matches = self.overseer.asked(str(asked["tool"]), asked.get("subject"))
         held = holding(matches)
         for match in matches:
             if match not in held:
                 await self.overseer.tell(match)
-        return held
+        return matches
+
+    @property
+    def _is_far(self) -> bool:
+        """Whether the files are on another machine, where they cannot be kept as they are now."""
+        return self.tools.runtime(self.agent.runtime).distance.carried
+
+    async def _keep(self, label: str) -> None:
+        """Keep the work as it is, before the program hears that it may go on with a risky step.
+
+        Again after a crash keeps the same once: it has waited since.
+        """
+        if self._is_far:
+            return
+        point = replace(await at_work(self.tools, self.task), label=label)
+        await self.tools.store.write(permissions.keep, self.task, point)
+        failpoint("permission.kept")
 
     async def _ruled(self, asked: Mapping[str, Any]) -> dict[str, Any] | None:
         """What the rules, as they are now, say to a request; None leaves it to a person."""
@@ -120,6 +145,9 @@ class Permits:
         """The answers of people that are there by now."""
         found = await self.tools.store.read(permissions.of_agent, self.task.id, self.agent.id)
         answered = [n for n in self._put if not found[n].open]
+        for answer, label in ((found[n], found[n].evidence.get("checkpoint")) for n in answered):
+            if label and _answer(answer).allow:
+                await self._keep(str(label))
         self._put.difference_update(answered)
         return b"".join(self._say(n, _answer(found[n])) for n in answered)
 
@@ -135,20 +163,28 @@ def _allows(ruled: Mapping[str, Any]) -> bool:
     return bool(ruled["answer"] == Said.ALLOW)
 
 
-def _put(
-    tx: Tx, task: Task, agent: Agent, asked: Mapping[str, Any], matches: Sequence[Match]
-) -> None:
+def _before(asked: Mapping[str, Any]) -> str:
+    """What the checkpoint before a risky step is called."""
+    return f"before: {' '.join(str(asked['summary']).split())}"[:LABEL_LENGTH]
+
+
+def _put(tx: Tx, task: Task, agent: Agent, question: NewBreakpoint, held: Sequence[Match]) -> None:
     """Put a request to a person, with the rules of breakpoints that hold for it."""
-    permissions.put(tx, task, _question(agent, asked, matches))
-    for match in matches:
+    permissions.put(tx, task, question)
+    for match in held:
         tx.emit(breakpoint_rules.event_of(task, agent.id, told_of(match, "request")))
 
 
 def _question(
-    agent: Agent, asked: Mapping[str, Any], matches: Sequence[Match] = ()
+    agent: Agent, asked: Mapping[str, Any], matches: Sequence[Match], *, is_far: bool
 ) -> NewBreakpoint:
-    why = "".join(f" {match.sentence()}" for match in matches)
-    rules = {"rules": [match.as_json() for match in matches]} if matches else {}
+    held = holding(matches)
+    why = "".join(f" {match.sentence()}" for match in held)
+    rules: dict[str, Any] = {"rules": [match.as_json() for match in held]} if held else {}
+    if matches and is_far:
+        why += " It works on another machine, so that no checkpoint can be kept before it."
+    elif matches:
+        rules["checkpoint"] = _before(asked)
     return NewBreakpoint(
         BreakpointKind.PERMISSION,
         f"May {agent.driver} do this: {asked['summary']}{why}",

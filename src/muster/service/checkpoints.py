@@ -18,10 +18,9 @@ from muster.service.requests import task_request
 from muster.service.tasks import Tasks
 from muster.store import checkpoints, keys, moves, projects, tasks
 from muster.store.base import Tx
-from muster.store.checkpoints import NewCheckpoint
+from muster.store.checkpoints import LABEL_LENGTH, NewCheckpoint
 from muster.store.moves import Fence
 
-LABEL_LENGTH = 200
 _LIKE_THE_FIRST = (
     *("type", "priority", "autonomy", "agent", "runtime", "playbook", "model", "budget_usd"),
     *("timeout_minutes", "paths", "image"),

@@ -21,7 +21,7 @@ _CHECKPOINTS_OF = (
     .order_by(schema.checkpoints.c.n)
 )
 
-
+LABEL_LENGTH = 200
 MERGED = "merged"
 """The label of a task's last checkpoint: what came onto the branch."""
 

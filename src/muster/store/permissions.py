@@ -15,6 +15,7 @@ from muster.domain.verdict import Breakpoint, BreakpointKind
 from muster.store import events, judgements
 from muster.store.agents import refuse_stale, update_agent
 from muster.store.base import Tx
+from muster.store.checkpoints import NewCheckpoint, add_checkpoint
 from muster.store.judgements import NewBreakpoint
 
 RULED = "permission.ruled"
@@ -38,6 +39,16 @@ def rule(tx: Tx, task: Task, agent_id: str, payload: Mapping[str, Any]) -> None:
     """
     event = NewEvent(RULED, agent_id, payload, task.project_id, task.id)
     update_agent(tx, task, agent_id, {}, (event,))
+
+
+def keep(tx: Tx, task: Task, new: NewCheckpoint) -> None:
+    """Keep the work as it is before what was allowed is done.
+
+    Raises:
+        Stale: the attempt is no longer the task's current one.
+    """
+    refuse_stale(tx, task)
+    add_checkpoint(tx, task, new)
 
 
 def of_agent(tx: Tx, task_id: str, agent_id: str) -> dict[str, Breakpoint]:

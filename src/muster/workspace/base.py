@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+
+from muster.workspace.kept import Kept
+
+_MOST_KEPT = 1024 * 1024
+"""Bytes, where nobody else keeps answers about the same commits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +33,14 @@ class Workspace:
 class Source:
     """A repository as the control plane reads it: its own bare mirror.
 
-    `bases` holds one immutable checkout per commit, shared by the workspaces on it.
+    `bases` holds one immutable checkout per commit, shared by the workspaces on it. `kept` are
+    answers about its commits.
     """
 
     repo_id: str
     mirror: Path
     bases: Path
+    kept: Kept = field(default_factory=lambda: Kept(_MOST_KEPT), compare=False)
 
 
 class Backend(Protocol):

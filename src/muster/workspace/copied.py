@@ -9,17 +9,22 @@ from muster.workspace.base import Source
 from muster.workspace.checkout import Bases
 from muster.workspace.git import Git
 from muster.workspace.plain_files import PlainFiles, lay_over
-from muster.workspace.standing import LARGE_INDEX, Starts, in_use
+from muster.workspace.standing import HUGE_INDEX, LARGE_INDEX, Starts, in_use
 
 
 class CopiedBackend(PlainFiles, ABC):
     """The tree is a copy that shares its blocks with a base, until one of them is written."""
 
-    def __init__(self, git: Git | None = None, large_index: int = LARGE_INDEX) -> None:
-        """Repositories whose index has `large_index` bytes or more count as large."""
+    def __init__(
+        self,
+        git: Git | None = None,
+        large_index: int = LARGE_INDEX,
+        huge_index: int = HUGE_INDEX,
+    ) -> None:
+        """From how many bytes of their index on repositories are large, or huge (`Starts`)."""
         self._git = git or Git()
         self._bases = Bases(self._git, self.make_folder)
-        self._starts = Starts(self._git, self._bases, large_index)
+        self._starts = Starts(self._git, self._bases, large_index, huge_index)
 
     def make_folder(self, folder: Path) -> None:
         """Make the folder that the files of a base go into."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from muster.domain.guard import commit_id
+from muster.workspace.git import Git, Place
+from muster.workspace.kept import Kept
 from muster.workspace.mirror import Mirror
 
 DIFF = ("diff-tree", "-r", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty")
@@ -14,6 +17,7 @@ ABSENT = "000000"
 """The mode of what is not there."""
 
 _LINK = "120000"
+_GITLINK = "160000"
 _STATUS = {"A": "added", "M": "modified", "D": "deleted", "R": "renamed", "T": "modified"}
 _MOST_DERIVED = 1024 * 1024
 """Bytes of a listing. A longer one is quicker made by git than here."""
@@ -94,6 +98,25 @@ def differing(mirror: Mirror, base: str, head: str) -> tuple[Entry, ...]:
     return difference(mirror, base, head).entries
 
 
+def differing_files(git: Git, mirror: Path, kept: Kept, base: str, head: str) -> tuple[Entry, ...]:
+    """The paths that differ, without renames, as quickly as git can tell them.
+
+    Raises:
+        GitFailed: one of the commits is not in the mirror.
+    """
+    ids = commit_id(base), commit_id(head)
+    out = kept.get(
+        ("files", *ids),
+        lambda: git.run(Place(mirror), *DIFF, "--raw", "--no-abbrev", "-z", *ids),
+    )
+    told = out.split(b"\0")
+    return tuple(
+        entry
+        for how, path in zip(told[:-1:2], told[1::2], strict=True)
+        for entry in _entries(how.decode("ascii")[1:].split(" "), [os.fsdecode(path)])
+    )
+
+
 def _parse(out: bytes) -> Difference:
     """--raw entries (`:modes ids S`, paths), --numstat entries, an empty one, then the patch."""
     fields = out.split(b"\0")
@@ -172,17 +195,43 @@ def _applied(before: bytes, changed: Iterable[Entry]) -> bytes:
     return b"".join(lines[path] + b"\0" for path in sorted(lines))
 
 
-def gitlinks(mirror: Mirror, commit: str, near: str | None = None) -> tuple[str, ...]:
+def gitlinks(
+    mirror: Mirror, commit: str, near: str | None = None, large: int = _MOST_DERIVED
+) -> tuple[str, ...]:
     """The paths of a commit that name a commit of another repository.
+
+    Where the listing of `near` has more than `large` bytes, no other one is made.
 
     Raises:
         GitFailed: the commit is not in the mirror.
     """
     out = mirror.kept.get(
         ("gitlinks", mirror.tree_of(commit_id(commit))),
-        lambda: b"\0".join(_links(listing(mirror, commit, near))),
+        lambda: b"\0".join(sorted(_gitlinks(mirror, commit, near, large))),
     )
     return tuple(os.fsdecode(path) for path in out.split(b"\0") if path)
+
+
+def _gitlinks(mirror: Mirror, commit: str, near: str | None, large: int) -> Iterable[bytes]:
+    """From a listing; of a large tree that is made at the near commit, and the rest worked out."""
+    if not near or near == commit or not mirror.has(near):
+        return _links(listing(mirror, commit))
+    is_known = ("listing", mirror.tree_of(near)) in mirror.kept
+    if is_known and len(listing(mirror, near)) <= large:
+        return _links(listing(mirror, commit, near))
+    found = {os.fsencode(path) for path in gitlinks(mirror, near)}
+    for entry in _changed(mirror, near, commit):
+        found.discard(os.fsencode(entry.path))
+        if entry.new_mode == _GITLINK:
+            found.add(os.fsencode(entry.path))
+    return found
+
+
+def _changed(mirror: Mirror, base: str, head: str) -> tuple[Entry, ...]:
+    trees = mirror.tree_of(base), mirror.tree_of(head)
+    if ("difference", *trees) in mirror.kept:
+        return difference(mirror, base, head).entries
+    return differing_files(mirror.git, mirror.path, mirror.kept, base, head)
 
 
 def _links(listed: bytes) -> Iterator[bytes]:

@@ -19,7 +19,7 @@ from muster.workspace.git import Git
 from muster.workspace.mount import is_mounted, mount_overlay, unmount
 from muster.workspace.records import read_record, write_record
 from muster.workspace.remove import remove_own
-from muster.workspace.standing import LARGE_INDEX, LAYERS, Starts, in_use
+from muster.workspace.standing import HUGE_INDEX, LARGE_INDEX, LAYERS, Starts, in_use
 
 _OWN = ("tree", "work", "upper", "control")
 _MOST_PATHS = 1024
@@ -36,11 +36,16 @@ class LayeredBackend:
     name = ""
     notes = "trusted"
 
-    def __init__(self, git: Git | None = None, large_index: int = LARGE_INDEX) -> None:
-        """Repositories whose index has `large_index` bytes or more count as large."""
+    def __init__(
+        self,
+        git: Git | None = None,
+        large_index: int = LARGE_INDEX,
+        huge_index: int = HUGE_INDEX,
+    ) -> None:
+        """From how many bytes of their index on repositories are large, or huge (`Starts`)."""
         self._git = git or Git()
         self._bases = Bases(self._git)
-        self._starts = Starts(self._git, self._bases, large_index)
+        self._starts = Starts(self._git, self._bases, large_index, huge_index)
 
     def available(self, where: Path) -> str:
         """Try it: whether a mount works depends on user, kernel, container and file system."""

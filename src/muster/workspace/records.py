@@ -6,6 +6,7 @@ import ctypes
 import json
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,21 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o600, sync: bool = True
 
     Without `sync` that holds for a crash of the program, not of the machine.
     """
+    _write(path, (data,), mode, sync=sync)
+
+
+def write_parts(path: Path, parts: Iterable[bytes | memoryview]) -> None:
+    """Make `path` hold all the parts, one after the other, like `write_whole` without `sync`."""
+    _write(path, parts, 0o600, sync=False)
+
+
+def _write(path: Path, parts: Iterable[bytes | memoryview], mode: int, *, sync: bool) -> None:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with os.fdopen(fd, "wb") as file:
-            file.write(data)
+            for part in parts:
+                file.write(part)
             file.flush()
             if sync:
                 os.fsync(fd)

@@ -12,6 +12,7 @@ from muster.workspace.base import Source
 from muster.workspace.checkout import INDEX, Bases
 from muster.workspace.git import Git, Place
 from muster.workspace.records import read_record
+from muster.workspace.step import Steps
 
 T = TypeVar("T")
 
@@ -21,6 +22,9 @@ LAYERS = "overlay.json"
 LARGE_INDEX = 24 * 1024
 """Bytes; about 300 files. To write out so many takes longer than to move four workspaces on."""
 
+HUGE_INDEX = 256 * 1024
+"""Bytes; about 3,000 files. Below, one process of git moves on what it takes two to step over."""
+
 _TRIED = 2
 _FEW_PATHS = 256
 """So many bases are compared, and so few paths may differ, before a base of its own is made."""
@@ -29,11 +33,22 @@ _FEW_PATHS = 256
 class Starts:
     """Chooses bases for the workspaces of one backend."""
 
-    def __init__(self, git: Git, bases: Bases, large_index: int = LARGE_INDEX) -> None:
-        """Repositories whose index has `large_index` bytes or more count as large."""
+    def __init__(
+        self,
+        git: Git,
+        bases: Bases,
+        large_index: int = LARGE_INDEX,
+        huge_index: int = HUGE_INDEX,
+    ) -> None:
+        """Repositories whose index has `large_index` bytes or more count as large.
+
+        From `huge_index` on git does not move the whole of it on.
+        """
         self._git = git
         self._bases = bases
         self._large_index = large_index
+        self._huge_index = huge_index
+        self._steps = Steps(git)
 
     def choose(self, source: Source, commit: str, near: str | None) -> str:
         """The base to start from: the commit's own, one that differs little, or the near one.
@@ -74,7 +89,12 @@ class Starts:
 
     def move_on(self, source: Source, root: Path, start: str, commit: str) -> None:
         """Bring a tree and its index from one commit to another."""
-        place = Place(source.mirror, root / "tree", root / "control" / INDEX)
+        index = root / "control" / INDEX
+        place = Place(source.mirror, root / "tree", index)
+        if index.stat().st_size >= self._huge_index and self._steps.take(
+            source, place, start, commit
+        ):
+            return
         self._git.run(place, "read-tree", "-m", "-u", start, commit)
 
     def _differ_little(self, source: Source, base: str, commit: str) -> bool:

@@ -103,7 +103,7 @@ class Workspaces:
     def source(self, repo_id: str) -> Source:
         """A repository as backends read it."""
         mirror = self.mirror(repo_id)
-        return Source(repo_id, mirror.path, mirror.path.parent / "bases")
+        return Source(repo_id, mirror.path, mirror.path.parent / "bases", mirror.kept)
 
     # --- workspaces ---
 
