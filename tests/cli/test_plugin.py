@@ -79,7 +79,17 @@ def test_what_is_built_in_is_listed_with_its_source_and_what_it_can(home: Path) 
     assert items["driver", "claude", "passmuster"]["capabilities"][:2] == ["edited", "fork"]
     assert items["driver", "command", "passmuster"]["capabilities"] == []
     assert items["runtime", "tmux", "passmuster"]["capabilities"] == ["attach"]
-    kinds = {"driver", "runtime", "workspace", "store", "engine", "condition", "model", "stage"}
+    kinds = {
+        "driver",
+        "runtime",
+        "workspace",
+        "store",
+        "engine",
+        "condition",
+        "model",
+        "stage",
+        "runner",
+    }
     assert {kind for kind, _, _ in items} == kinds
     shown = muster(home, "plugin", "list").out.splitlines()
     assert shown[0].split() == ["STATE", "KIND", "NAME", "FROM", "CAN"]
