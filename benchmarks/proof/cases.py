@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.proof.corpus import Change
 from benchmarks.proof.defects import GOOD, Variant
-from benchmarks.proof.execute import Ran, Runner
+from benchmarks.proof.execute import PYTEST, Ran, Runner
 from benchmarks.proof.further import case_of, further, rider
 from benchmarks.proof.trees import Tree, changes, part, without
 from muster.domain.project import ProjectSettings
@@ -86,7 +86,7 @@ def outcome_of(change: Change, variant: Variant, runner: Runner) -> Outcome:
     """Run what muster would run of it, and the release's own tests besides."""
     settings = settings_of(change)
     changed = changes(change.base, variant.tree)
-    plan = plan_checks(TYPE, settings, changed, base_files=change.base)
+    plan = plan_checks(TYPE, settings, changed, base_files=change.base, runner=PYTEST)
     case = case_of(change, variant.tree, settings, plan, TYPE)
     ridden = rider(case)
     ran = {run.name: _run(change, variant.tree, run, runner, ridden) for run in plan.runs}

@@ -7,6 +7,7 @@ import json
 import os
 import queue
 import resource
+import shlex
 import shutil
 import signal
 import subprocess
@@ -20,8 +21,9 @@ from pathlib import Path
 from benchmarks.proof.trees import Tree, digest
 from muster.domain.errors import Invalid
 from muster.supervision import junit
-from muster.supervision.checks import junit_environment
+from muster.supervision.beside import REPORT
 from muster.supervision.evidence import CheckResult
+from muster.supervision.runner_python import Pytest
 from muster.supervision.stage import GIVEN, Beside
 
 MEMORY = 3_000_000_000
@@ -30,6 +32,7 @@ PATIENCE = 4
 TAIL = 4096
 OUTPUT = 100_000
 NOTHING = Beside()
+PYTEST = Pytest()
 FORMAT = "1"
 """Changes when kept outcomes mean something else than before."""
 
@@ -118,7 +121,10 @@ class Runner:
         for name, words in beside.files.items():
             (given / name).parent.mkdir(parents=True, exist_ok=True)
             (given / name).write_text(words, "utf-8")
-        own = {name: value.replace(GIVEN, str(given)) for name, value in beside.env.items()}
+        told = PYTEST.telling(command)
+        env = (beside.also(told[1]) if told else beside).env
+        path = shlex.quote(str(report))
+        own = {n: v.replace(GIVEN, str(given)).replace(REPORT, path) for n, v in env.items()}
         paths = filter(None, (own.get("PYTHONPATH"), str(files / self._root)))
         inherited = {k: v for k, v in os.environ.items() if k in {"LANG", "LC_ALL", "TZ"}}
         return {
@@ -131,7 +137,7 @@ class Runner:
             "MUSTER_TREE": str(files),
             **own,
             "PYTHONPATH": ":".join(paths),
-            **junit_environment(command, str(report), own.get("PYTEST_ADDOPTS", "")),
+            "MUSTER_JUNIT": str(report),
         }
 
     @contextmanager

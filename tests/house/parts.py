@@ -142,6 +142,7 @@ PARTS = {
         Part("gemini", "the real Gemini CLI", _program("gemini"), "scripts/ci-setup gemini"),
         Part("opencode", "the real OpenCode", _program("opencode"), "scripts/ci-setup opencode"),
         Part("qwen", "the real Qwen Code", _program("qwen"), "scripts/ci-setup qwen"),
+        Part("vitest", "the real vitest", _program("vitest"), "scripts/ci-setup vitest"),
         Part("aider", "the real aider", _program("aider"), "scripts/ci-setup aider"),
         Part(
             "chromium",

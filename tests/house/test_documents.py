@@ -174,6 +174,7 @@ def test_the_example_of_a_plugin_is_the_one_that_is_tested() -> None:
         packages / "muster-docs" / "muster_docs.py",
         packages / "muster-folders" / "muster_folders.py",
         packages / "muster-journal" / "muster_journal.py",
+        packages / "muster-nodetest" / "muster_nodetest.py",
         ROOT / "tests" / "agents" / "test_jsonl.py",
     )
     for path in tested:

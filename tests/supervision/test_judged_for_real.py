@@ -183,7 +183,7 @@ def test_code_that_ends_the_runner_early_with_success_is_refused(bench: Bench) -
     found = bench.judged(
         TaskType.REFACTOR, base, base | {"calc.py": result["calc.py"]}, test_command=command
     )
-    assert severities(found) == {"tests.silent": "veto"}
+    assert severities(found) == {"tests.no_report": "veto"}
 
 
 def test_a_runner_whose_exit_status_lies_is_judged_by_its_report(bench: Bench) -> None:
@@ -199,7 +199,7 @@ def test_a_command_that_does_not_exist_says_so(bench: Bench) -> None:
     assert "no-such-runner" in found["tests.not_run"].text
 
 
-def test_unittest_is_judged_by_its_exit_status(bench: Bench) -> None:
+def test_unittest_is_judged_test_by_test(bench: Bench) -> None:
     case = (
         "import unittest\nimport calc\n\n\nclass T(unittest.TestCase):\n"
         "    def test_sub(self):\n        self.assertEqual(calc.sub(5, 3), 2)\n"
@@ -212,6 +212,10 @@ def test_unittest_is_judged_by_its_exit_status(bench: Bench) -> None:
     wrong = result | {"calc.py": ADD + SUB.replace("a - b", "a * b")}
     found = bench.judged(TaskType.FEATURE, base, wrong, test_command=command)
     assert severities(found) == {"tests.red": "veto"}
+    skips = case.replace("    def test_sub", '    @unittest.skip("later")\n    def test_sub')
+    weak = wrong | {"test_calc.py": skips}
+    found = bench.judged(TaskType.FEATURE, result, weak, test_command=command)
+    assert found["tests.skipped"].severity is Severity.VETO
 
 
 def test_new_complaints_of_the_linter_are_refused_and_old_ones_are_not(bench: Bench) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from muster.domain.errors import Invalid
 from muster.supervision import junit
+from muster.supervision.statuses import MAX_TESTS
 
 
 def suite(*cases: str) -> bytes:
@@ -88,7 +89,7 @@ def test_a_hostile_or_broken_report_is_refused(data: bytes, why: str) -> None:
 
 
 def test_too_many_tests_are_refused() -> None:
-    cases = (f'<testcase name="{n}"/>' for n in range(junit.MAX_TESTS + 1))
+    cases = (f'<testcase name="{n}"/>' for n in range(MAX_TESTS + 1))
     with pytest.raises(Invalid, match="more than"):
         junit.parse(suite(*cases))
 

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from muster.domain.project import ProjectSettings
 from muster.domain.task import TaskType
-from muster.supervision.checks import junit_environment, plan_checks
+from muster.supervision.beside import REPORT
+from muster.supervision.checks import plan_checks
 from muster.supervision.evidence import Changed
+from muster.supervision.runner_python import Pytest
 
 SETTINGS = ProjectSettings(test_command="pytest -q")
 CODE = Changed("src/a.py", "modified")
@@ -163,14 +165,14 @@ def test_the_scripts_of_package_json_count_and_its_dependencies_do_not() -> None
 def test_pytest_is_told_to_write_a_report_when_it_visibly_runs_once(
     command: str, by_pytest: bool
 ) -> None:
-    env = junit_environment(command, "/a dir/report.xml", "-p no:randomly")
-    assert env["MUSTER_JUNIT"] == "/a dir/report.xml"
-    assert ("PYTEST_ADDOPTS" in env) is by_pytest
-    if by_pytest:
-        options = shlex.split(env["PYTEST_ADDOPTS"])
-        assert options[:2] == ["-p", "no:randomly"]
+    told = Pytest().telling(command)
+    assert (told is not None) is by_pytest
+    if told is not None:
+        assert told[0] == command
+        options = shlex.split(told[1].env["PYTEST_ADDOPTS"].replace(REPORT, "'/a dir/report.xml'"))
         assert "--junitxml=/a dir/report.xml" in options
-    plan = plan_checks(TaskType.CHORE, replace(SETTINGS, test_command=command), (CODE,))
+    settings = replace(SETTINGS, test_command=command)
+    plan = plan_checks(TaskType.CHORE, settings, (CODE,), runner=Pytest())
     assert plan.report_expected is by_pytest
 
 

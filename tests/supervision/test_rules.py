@@ -14,6 +14,7 @@ from muster.domain.verdict import Finding, Severity
 from muster.supervision.checks import plan_checks
 from muster.supervision.evidence import Changed, CheckResult
 from muster.supervision.quality import judge
+from supervision.trees import RUNNERS
 
 CODE = (Changed("src/a.py", "modified"),)
 WITH_TEST = (*CODE, Changed("tests/test_a.py", "added"))
@@ -39,7 +40,8 @@ def found(
     changed: tuple[Changed, ...] = CODE,
     settings: ProjectSettings = SETTINGS,
 ) -> dict[str, Finding]:
-    plan = plan_checks(task_type, settings, changed)
+    runner = RUNNERS.of(settings.test_command or "")
+    plan = plan_checks(task_type, settings, changed, runner=runner)
     return {f.code: f for f in judge(task_type, plan, results, changed)}
 
 

@@ -18,6 +18,7 @@ from muster.supervision.evidence import BASE, RESULT, Changed, CheckResult
 from muster.supervision.flaky import Flaky
 from muster.supervision.mutants import Mutants
 from muster.supervision.ride import flips, tells, unsteady
+from muster.supervision.runner_python import Pytest
 from muster.supervision.stage import Beside, Case, Stage
 
 COMMAND = "python3 -m pytest -q"
@@ -25,6 +26,7 @@ PLAN = CheckPlan(
     COMMAND,
     (CheckRun(RESULT, "test", COMMAND, RESULT), CheckRun(BASE, "test", COMMAND, BASE)),
     report_expected=True,
+    runner=Pytest(),
 )
 CHANGED = (Changed("calc.py", "modified", 1, 1),)
 
@@ -151,9 +153,9 @@ def test_a_ridden_run_counts_when_it_is_green_or_names_what_fails(result, counts
 
 def test_tests_that_fail_only_while_they_are_measured_are_asked_about():
     red, green = ended(RESULT, 1, None), ended(RESULT, 0, None)
-    assert flips(red, green)
-    assert not flips(red, red)
-    assert not flips(ended(RESULT, 4, None), green)
+    assert flips(PLAN, red, green)
+    assert not flips(PLAN, red, red)
+    assert not flips(PLAN, ended(RESULT, 4, None), green)
     assert unsteady(red).severity is Severity.ASK
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -13,13 +14,16 @@ from pathlib import Path
 from muster.domain.project import ProjectSettings
 from muster.domain.task import TaskType
 from muster.domain.verdict import Finding
-from muster.supervision import junit
-from muster.supervision.checks import CheckPlan, CheckRun, junit_environment, plan_checks
+from muster.supervision.beside import REPORT
+from muster.supervision.checks import CheckPlan, CheckRun, plan_checks
 from muster.supervision.evidence import Changed, Changes, CheckResult
 from muster.supervision.quality import judge
+from muster.supervision.runner import Ran, Runner, Runners, by_junit
+from muster.supervision.runner_python import Pytest, Unittest
 from muster.supervision.stage import GIVEN, Beside, Case, Stage, Told
 
 Files = Mapping[str, str]
+RUNNERS = Runners({"pytest": Pytest, "unittest": Unittest})
 PYTEST = f"{sys.executable} -m pytest -q -p no:cacheprovider"
 
 
@@ -43,11 +47,22 @@ def tree_of(run: CheckRun, base: Files, result: Files) -> dict[str, str]:
     return files | {path: other[path] for path in run.take}
 
 
-def execute(run: CheckRun, files: Files, where: Path, beside: Beside | None = None) -> CheckResult:
+def execute(
+    run: CheckRun,
+    files: Files,
+    where: Path,
+    beside: Beside | None = None,
+    runner: Runner | None = None,
+) -> CheckResult:
     """Run a command in a fresh directory, with what a stage gives it, and read its reports."""
     tree, report, given = where / "tree", where / "a report.xml", where / "given"
     tree.mkdir(parents=True)
-    beside = beside or Beside()
+    beside, line = beside or Beside(), run.command
+    if run.kind == "test":
+        runner = runner or RUNNERS.of(run.command)
+        told = runner.telling(run.command) if runner else None
+        line, more = told or (run.command, Beside())
+        beside = beside.also(more)
     for name, text in beside.files.items():
         given.mkdir(exist_ok=True)
         (given / name).write_text(text)
@@ -62,13 +77,12 @@ def execute(run: CheckRun, files: Files, where: Path, beside: Beside | None = No
         # The plugins of our own tests take longer to load than these tests to run.
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
-    env |= {name: value.replace(GIVEN, str(given)) for name, value in beside.env.items()}
-    env |= {"MUSTER_GIVEN": str(given), "MUSTER_TREE": str(tree)}
-    if run.kind == "test":
-        env |= junit_environment(run.command, str(report), env.get("PYTEST_ADDOPTS", ""))
+    for name, value in beside.env.items():
+        env[name] = value.replace(GIVEN, str(given)).replace(REPORT, shlex.quote(str(report)))
+    env |= {"MUSTER_GIVEN": str(given), "MUSTER_TREE": str(tree), "MUSTER_JUNIT": str(report)}
     started = time.monotonic()
     done = subprocess.run(
-        ["/bin/sh", "-c", run.command],
+        ["/bin/sh", "-c", line],
         cwd=tree,
         env=env,
         input=beside.stdin,
@@ -79,6 +93,9 @@ def execute(run: CheckRun, files: Files, where: Path, beside: Beside | None = No
         timeout=60,
         check=False,
     )
+    left = report.read_bytes() if report.exists() else None
+    read = runner.read if runner is not None else by_junit
+    said = read(Ran(left, done.stdout, lambda: done.stdout, str(tree)))
     return CheckResult(
         run.name,
         run.command,
@@ -87,8 +104,8 @@ def execute(run: CheckRun, files: Files, where: Path, beside: Beside | None = No
         time.monotonic() - started,
         "run-1",
         done.stdout[-4096:],
-        junit.parse(report.read_bytes()) if report.exists() else None,
-        done.stdout,
+        said.tests,
+        done.stdout if said.output is None else said.output,
         str(tree),
         _left(beside, given, tree),
     )
@@ -115,7 +132,8 @@ def drive(
                 check = case.plan.run(run.at)
                 files = tree_of(check, base, result)
                 here = replace(check, name=run.name, command=run.command)
-                ended.append(execute(here, files, where / f"run {len(seen)}", run.beside))
+                folder = where / f"run {len(seen)}"
+                ended.append(execute(here, files, folder, run.beside, case.plan.runner))
                 seen.append(ended[-1])
             wanted = steps.send(ended)
     except StopIteration as end:
@@ -163,4 +181,5 @@ def plan_of(
         changes(base, result),
         base_files=base,
         configs={path: (base.get(path), result.get(path)) for path in {*base, *result}},
+        runner=RUNNERS.of(settings.test_command or ""),
     )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import shlex
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from muster.domain.errors import Invalid
@@ -17,12 +20,13 @@ from muster.engine.reach import Wanted, programs_in, reach_of
 from muster.engine.tools import Job, Tools, in_thread, limits_of, place_of, program_of
 from muster.runtimes.base import Exit, RunSpec, Why
 from muster.runtimes.rundir import RunDir
-from muster.supervision import junit
-from muster.supervision.checks import junit_environment
+from muster.supervision.beside import GIVEN, REPORT, Beside
 from muster.supervision.evidence import CheckResult
-from muster.supervision.stage import GIVEN, Beside
+from muster.supervision.runner import Ran, Runner, Said, by_junit, package_path
 from muster.vault import environment, secrets_in
 from muster.workspace.base import Workspace
+
+log = logging.getLogger("muster.engine")
 
 _TAIL = 4096
 _MOST_OUTPUT = 400_000
@@ -91,7 +95,11 @@ def _kept(tools: Tools, job: Job, command: Command, place: str) -> Path:
     tree = tools.workspaces.tree(repo, command.commit)
     settings = job.settings
     reach = (place, *(settings.network or ()), "", *(settings.readable or ()), settings.image or "")
-    given = (command.beside.digest,) if command.beside else ()
+    given: tuple[str, ...] = (command.beside.digest,) if command.beside else ()
+    told = telling(tools, job, command)
+    # A variable alone changes nothing of how the command goes.
+    if told.line != command.command or told.beside.files:
+        given += (told.line, told.beside.digest)
     parts = (repo, tree, command.command, command.layer or "", *reach, *given)
     name = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     return tools.settings.home / "cache" / "checks" / f"{name}.json"
@@ -108,6 +116,41 @@ def _keep(kept: Path, job: Job, result: CheckResult) -> None:
     draft = kept.with_suffix(f".{job.task.id}")
     draft.write_text(json.dumps(asdict(result)), "utf-8")
     draft.replace(kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What is run in a command's place so that `runner` tells of single tests."""
+
+    line: str
+    beside: Beside = field(default_factory=Beside)
+    runner: Runner | None = None
+
+
+def telling(tools: Tools, job: Job, command: Command) -> Telling:
+    """How a command is run: as it is, unless it is the test command or what a stage made of it."""
+    plain = Telling(command.command)
+    tests = (job.settings.test_command or "").strip()
+    if not tests or (command.beside is None and command.command != tests):
+        return plain
+    runner = runner_at(tools, command.repo or job.repo, tests, command.commit)
+    told = runner.telling(command.command) if runner is not None else None
+    if told is None:
+        return plain
+    line, beside = told
+    if command.addopts and "PYTEST_ADDOPTS" in beside.env:
+        beside = Beside({"PYTEST_ADDOPTS": command.addopts}).also(beside)
+    return Telling(line, beside, runner)
+
+
+def runner_at(tools: Tools, repo: str, tests: str, commit: str) -> Runner | None:
+    """What a test command starts, with the scripts that there are at a commit."""
+
+    def package() -> str | None:
+        found = tools.workspaces.find_file(repo, commit, package_path(tests))
+        return None if found is None else found.decode("utf-8", "replace")
+
+    return tools.runners.of(tests, package)
 
 
 async def run_command(tools: Tools, job: Job, command: Command, where: Path) -> CheckResult:
@@ -130,24 +173,22 @@ async def _run(tools: Tools, job: Job, command: Command, where: Path, name: str)
     runtime = await place_of(tools, job)
     private = where / f"{run_dir.name}.home"
     report = private / "junit.xml"
+    told = await in_thread(telling, tools, job, command)
     mounted = runtime.distance.mounted
     workspace = await in_thread(
         _furnish, tools, job, command, f"{run_id}-check", private / "tmp", mounted
     )
-    beside = command.beside or Beside()
+    beside = (command.beside or Beside()).also(told.beside)
     if not RunDir(run_dir).started():
         await in_thread(_give, beside, private)
-    given = _given(beside, private, workspace)
     env = environment(
         tools.settings.environ,
         private,
         {
             "MUSTER_PORT_BASE": str(workspace.ports[0]),
             "MUSTER_PORT_COUNT": str(workspace.ports[1]),
-            **given,
-            **junit_environment(
-                command.command, str(report), given.get("PYTEST_ADDOPTS", command.addopts)
-            ),
+            "MUSTER_JUNIT": str(report),
+            **_given(command, beside, private, report, workspace),
         },
     )
     _, options = program_of(tools, job)
@@ -158,7 +199,7 @@ async def _run(tools: Tools, job: Job, command: Command, where: Path, name: str)
     longest = job.settings.check_timeout_minutes * 60
     spec = RunSpec(
         run_id=run_id,
-        argv=("/bin/sh", "-c", command.command),
+        argv=("/bin/sh", "-c", told.line),
         cwd=str(workspace.tree),
         env=env,
         stdin=beside.stdin.encode(),
@@ -171,7 +212,8 @@ async def _run(tools: Tools, job: Job, command: Command, where: Path, name: str)
     await tell_of_check(tools, job, command.name, run_dir, exit_)
     if command.save_layer and exit_.code == 0:
         await in_thread(tools.workspaces.save_layer, workspace, command.save_layer)
-    result = await in_thread(_read, command, run_id, run_dir, report, exit_, str(workspace.tree))
+    read = partial(_read, command, run_id, run_dir, report, told.runner)
+    result = await in_thread(read, exit_, str(workspace.tree))
     if beside.report:
         result = replace(result, left=await in_thread(_left, beside, private, workspace, run_dir))
     setting = "setup_network" if command.reaches_index else "network"
@@ -206,13 +248,16 @@ def _give(beside: Beside, private: Path) -> None:
         path.write_text(text, "utf-8")
 
 
-def _given(beside: Beside, private: Path, workspace: Workspace) -> dict[str, str]:
-    """The variables that a stage gives, and where what it gives is found."""
-    if not beside.env and not beside.files:
-        return {}
+def _given(
+    command: Command, beside: Beside, private: Path, report: Path, workspace: Workspace
+) -> dict[str, str]:
+    """The variables that a stage and a runner give, and where what they give is found."""
     folder = str(private / "given")
-    env = {name: value.replace(GIVEN, folder) for name, value in beside.env.items()}
-    return {**env, "MUSTER_GIVEN": folder, "MUSTER_TREE": str(workspace.tree)}
+    path = shlex.quote(str(report))
+    env = {n: v.replace(GIVEN, folder).replace(REPORT, path) for n, v in beside.env.items()}
+    if command.beside or beside.files:
+        env |= {"MUSTER_GIVEN": folder, "MUSTER_TREE": str(workspace.tree)}
+    return env
 
 
 def _left(beside: Beside, private: Path, workspace: Workspace, run_dir: Path) -> str | None:
@@ -251,9 +296,18 @@ def _folder(command: Command) -> str:
 
 
 def _read(
-    command: Command, run_id: str, run_dir: Path, report: Path, exit_: Exit, root: str
+    command: Command,
+    run_id: str,
+    run_dir: Path,
+    report: Path,
+    runner: Runner | None,
+    exit_: Exit,
+    root: str,
 ) -> CheckResult:
     output = _end(run_dir, _MOST_OUTPUT)
+    left = read_small(report, _LARGEST_REPORT)
+    said = _said(runner, Ran(left, output, partial(_whole, run_dir), root))
+    output = output if said.output is None else said.output
     return CheckResult(
         name=command.name,
         command=command.command,
@@ -262,7 +316,7 @@ def _read(
         seconds=round(max(0.0, exit_.ended_at - exit_.started_at), 3),
         run_id=run_id,
         tail=output[-_TAIL:],
-        tests=_tests(report),
+        tests=said.tests,
         output=output,
         root=root,
     )
@@ -274,11 +328,24 @@ def _end(run_dir: Path, most: int) -> str:
     return "".join(item.text for item in page.items)
 
 
-def _tests(report: Path) -> dict[str, str] | None:
-    data = read_small(report, _LARGEST_REPORT)
-    if data is None:
-        return None
+def _whole(run_dir: Path) -> str | None:
+    """All of standard output, where all of it was kept."""
+    reader, data = RunDir(run_dir), b""
+    size = reader.size("out")
+    while len(data) < size:
+        piece = reader.read("out", len(data), size - len(data))
+        if piece.truncated or not piece.data:
+            return None
+        data += piece.data
+    return data.decode("utf-8", "replace")
+
+
+def _said(runner: Runner | None, ran: Ran) -> Said:
+    """How single tests ended; nothing of what cannot be read."""
     try:
-        return junit.parse(data)
+        return (runner.read if runner is not None else by_junit)(ran)
     except Invalid:
-        return None
+        return Said(None)
+    except Exception:  # a stranger's runner
+        log.exception("a test runner could not read what was left")
+        return Said(None)

@@ -11,7 +11,7 @@ from pathlib import Path
 from muster.domain.agent import Agent
 from muster.domain.verdict import Finding, vetoed
 from muster.engine.acceptance import accepted
-from muster.engine.checks import Command, keep, run_cached, run_command, run_fresh
+from muster.engine.checks import Command, keep, run_cached, run_command, run_fresh, runner_at
 from muster.engine.setup import ensure_layer
 from muster.engine.stages import further, rider_of, seed_of
 from muster.engine.tools import Job, Tools, in_thread
@@ -19,6 +19,7 @@ from muster.supervision.changed_lines import added_numbers
 from muster.supervision.checks import CheckPlan, CheckRun, matches, plan_checks
 from muster.supervision.evidence import BASE, RESULT, Changed, Changes, CheckResult
 from muster.supervision.ride import flips, tells, unsteady
+from muster.supervision.runner import Runner
 from muster.supervision.runner_config import Contents, changed_configs
 from muster.supervision.stage import Beside, Case, Run
 from muster.supervision.weakened import READ
@@ -78,14 +79,17 @@ async def _of_checks(
 
 
 def _plan(tools: Tools, job: Job, base: str, commit: str, changed: Changes) -> CheckPlan:
-    configs = _configs(tools, job, base, commit, changed)
-    files = tools.workspaces.paths(job.repo, base) if job.settings.test_command else None
+    command = (job.settings.test_command or "").strip()
+    runner = runner_at(tools, job.repo, command, commit) if command else None
+    configs = _configs(tools, job, base, commit, changed, runner)
+    files = tools.workspaces.paths(job.repo, base) if command else None
     return plan_checks(
         job.task.type,
         job.settings,
         changed,
         base_files=files,
         configs=configs,
+        runner=runner,
         tests=_tests(tools, job, base, commit, changed),
     )
 
@@ -163,7 +167,7 @@ class _Ground:
         self.rode = tells(self.plan, result)
         if not self.rode:
             again = await run_fresh(self.tools, self.job, plain, self.where)
-            self.told += [unsteady(result)] if flips(result, again) else []
+            self.told += [unsteady(result)] if flips(self.plan, result, again) else []
             return again
         if result.exit_code == 0:
             await keep(self.tools, self.job, plain, replace(result, left=None))
@@ -193,10 +197,13 @@ class _Ground:
         return await in_thread(self.tools.workspaces.mixed, repo, whole, other, paths)
 
 
-def _configs(tools: Tools, job: Job, base: str, commit: str, changed: Changes) -> Contents:
+def _configs(
+    tools: Tools, job: Job, base: str, commit: str, changed: Changes, runner: Runner | None
+) -> Contents:
     """The texts of changed files that decide which tests run, before and after."""
-    command = job.settings.test_command or ""
-    named = changed_configs(command, changed, job.settings.test_paths) if command else ()
+    command, tests = job.settings.test_command or "", job.settings.test_paths
+    more = runner.configs if runner is not None else ()
+    named = changed_configs(command, changed, tests, more) if command else ()
     return {
         path: (_text(tools, job, base, path), _text(tools, job, commit, path)) for path in named
     }

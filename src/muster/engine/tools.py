@@ -15,7 +15,7 @@ from muster.agents.presets import NAMED
 from muster.domain.about import also_about
 from muster.domain.agent import Agent
 from muster.domain.errors import Invalid
-from muster.domain.project import Project, ProjectSettings
+from muster.domain.project import DEFAULT_TEST_PATHS, Project, ProjectSettings
 from muster.domain.task import Autonomy, Task
 from muster.engine.turns import Turns
 from muster.own_file import OWN_FILE, OwnFile, parse_own_file
@@ -28,6 +28,7 @@ from muster.store.base import Store, Tx
 from muster.store.projects import TRUSTED_RULES, ProjectRow
 from muster.store.purse import Purse, purse_of
 from muster.supervision.rulebook import RuleBook
+from muster.supervision.runner import Runners
 from muster.supervision.stage import Stage
 from muster.workspace.workspaces import Workspaces
 
@@ -69,7 +70,8 @@ class Tools:
     agents reach this server; empty while there is no door, and then they get no token; `key` is the
     secret of which theirs are made. `model_calls` is how many requests a project may make to its
     models in an hour, as its settings said when it last asked. `usual` is where runs go that name
-    no place, once that is known. `stages` are those of evidence that there are.
+    no place, once that is known. `stages` are those of evidence that there are,
+    and `runners` those that run tests.
     """
 
     settings: Settings
@@ -82,6 +84,7 @@ class Tools:
     models: Models
     model_calls: dict[str, int] = field(default_factory=dict)
     stages: Mapping[str, Stage] = field(default_factory=dict)
+    runners: Runners = field(default_factory=Runners)
     url: str = ""
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     idle_seconds: float = 120.0
@@ -253,12 +256,23 @@ def _job(
     settings, _ = resolve(tools.settings, row.overrides, counts)
     if task.image:
         settings = replace(settings, image=task.image)
+    settings = _with_customs(tools, settings)
     project = Project(
         row.id, row.name, row.git_dir, row.work_tree, row.branch, settings, row.trusted_config
     )
     own = counts.get("agents", {})
     trusted = str(row.file_settings.get(TRUSTED_RULES, ""))
     return Job(task, project, task.autonomy or settings.autonomy, own, purse, trusted)
+
+
+def _with_customs(tools: Tools, settings: ProjectSettings) -> ProjectSettings:
+    """With the files that are tests by the custom of the test runner, unless the project says."""
+    if not settings.test_command or settings.test_paths != DEFAULT_TEST_PATHS:
+        return settings
+    runners = tools.runners.named(settings.test_command)
+    customs = (path for runner in runners for path in runner.test_paths)
+    paths = tuple(dict.fromkeys((*DEFAULT_TEST_PATHS, *customs)))
+    return settings if paths == DEFAULT_TEST_PATHS else replace(settings, test_paths=paths)
 
 
 def program_of(tools: Tools, job: Job) -> tuple[Driver, dict[str, Any]]:

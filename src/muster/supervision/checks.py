@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from muster.domain.globs import matches
@@ -19,10 +17,11 @@ from muster.supervision.evidence import (
     RESULT_BASE_TESTS,
     Changes,
 )
+from muster.supervision.runner import Runner
 from muster.supervision.runner_config import Contents, changed_configs, really_changed
 from muster.supervision.weakened import judge_weakened
 
-__all__ = ["CheckPlan", "CheckRun", "junit_environment", "matches", "plan_checks", "runs_pytest"]
+__all__ = ["CheckPlan", "CheckRun", "matches", "plan_checks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +45,8 @@ class CheckPlan:
     """The runs that are needed, in the order in which they tell most, and why.
 
     `test_files` are the changed paths that count as tests, `deleted_tests` those that are gone.
-    `report_expected`: the test command runs pytest, which writes a report unless it was cut short.
-    `findings` follow from the plan alone.
+    `runner` is what the test command starts, if that is known; with `report_expected` it tells of
+    single tests unless it was cut short. `findings` follow from the plan alone.
     """
 
     test_command: str | None
@@ -56,6 +55,12 @@ class CheckPlan:
     deleted_tests: tuple[str, ...] = ()
     report_expected: bool = False
     findings: tuple[Finding, ...] = ()
+    runner: Runner | None = None
+
+    @property
+    def failed(self) -> int:
+        """The exit status that says that tests failed, and nothing worse."""
+        return self.runner.failed if self.runner is not None else 1
 
     def run(self, name: str) -> CheckRun | None:
         """The planned run of that name."""
@@ -70,13 +75,14 @@ def plan_checks(
     base_files: Iterable[str] | None = None,
     configs: Contents | None = None,
     tests: Contents | None = None,
+    runner: Runner | None = None,
 ) -> CheckPlan:
     """Say which runs are needed to judge `changed`.
 
     `base_files` are all paths of the base: when no test is among them, there is nothing to run
     there. `configs` are the contents of the files that `runner_config.changed_configs` names; with
     them, only a change to their part about tests is a finding. `tests` are those of test files that
-    were changed: what they assert less is one, too.
+    were changed: what they assert less is one, too. `runner` is what the test command starts.
     """
     if not changed:
         return CheckPlan(settings.test_command or None)
@@ -95,13 +101,12 @@ def plan_checks(
         runs=tuple(runs),
         test_files=touched.touched,
         deleted_tests=touched.deleted,
-        report_expected=_counts_on_report(command),
+        report_expected=runner is not None and runner.telling(command) is not None,
         findings=(
-            *_config_findings(command, settings, changed, configs or {}),
-            *judge_weakened(task_type, tests or {}),
-        )
-        if command
-        else (),
+            *_config_findings(command, settings, changed, configs or {}, runner),
+            *(judge_weakened(task_type, tests or {}) if command else ()),
+        ),
+        runner=runner,
     )
 
 
@@ -156,9 +161,14 @@ def _both(kind: str, command: str | None) -> Iterable[CheckRun]:
 
 
 def _config_findings(
-    command: str, settings: ProjectSettings, changed: Changes, configs: Contents
+    command: str,
+    settings: ProjectSettings,
+    changed: Changes,
+    configs: Contents,
+    runner: Runner | None,
 ) -> tuple[Finding, ...]:
-    touched = changed_configs(command, changed, settings.test_paths)
+    more = runner.configs if runner is not None else ()
+    touched = changed_configs(command, changed, settings.test_paths, more) if command else ()
     paths = really_changed(touched, configs)
     if not paths:
         return ()
@@ -176,30 +186,3 @@ def _some(paths: tuple[str, ...], most: int = 5) -> str:
     more = len(paths) - most
     named = ", ".join(plain_line(path, 120) for path in paths[:most])
     return named + (f" and {more} more" if more > 0 else "")
-
-
-_PYTEST = re.compile(r"(?<![\w./=-])(?:[\w./-]*/)?py\.?test(?![\w.=/-])")
-_OWN_REPORT = re.compile(r"--junit-?xml|no:junitxml")
-
-
-def runs_pytest(test_command: str) -> int:
-    """How many times the command visibly starts pytest."""
-    return len(_PYTEST.findall(test_command))
-
-
-def _counts_on_report(command: str) -> bool:
-    return runs_pytest(command) == 1 and not _OWN_REPORT.search(command)
-
-
-def junit_environment(test_command: str, path: str, addopts: str = "") -> Mapping[str, str]:
-    """What to add to a test run's environment so that it leaves a JUnit report at `path`.
-
-    `MUSTER_JUNIT` is always set, for runners that can be told. A command that starts pytest once,
-    and names no report of its own, gets the options through `PYTEST_ADDOPTS`, after `addopts`, the
-    value it has in the environment. With several starts each would overwrite the other's report.
-    """
-    env = {"MUSTER_JUNIT": path}
-    if _counts_on_report(test_command):
-        option = f"--junitxml={shlex.quote(path)} -o junit_family=xunit2"
-        env["PYTEST_ADDOPTS"] = f"{addopts} {option}".strip()
-    return env

@@ -17,7 +17,6 @@ from muster.supervision.evidence import (
     TAIL,
     CheckResult,
 )
-from muster.supervision.python_runs import only
 from muster.supervision.stage import Beside, Case, Run, Steps, Told
 
 MOST_TESTS = 10
@@ -26,7 +25,6 @@ RERUNS = 3
 """How often a failing test is run again in the result."""
 BASE_RERUNS = 5
 """And on the base: whether it fails there too, now and then, is what can excuse it."""
-_PYTEST_TESTS_FAILED = 1
 
 
 @dataclass(slots=True)
@@ -62,7 +60,7 @@ class Flaky:
         for name in (RESULT, RESULT_BASE_TESTS):
             now = replace(case, results=_with(case.results, settled))
             suspects = _suspects(now, name)
-            if not suspects or only(_command(case), suspects) is None:
+            if not suspects or _only(case, suspects) is None:
                 continue
             here, there = _Tally(), _Tally()
             for again in range(1, BASE_RERUNS + 1):
@@ -86,15 +84,17 @@ def _with(
     return tuple(settled.get(result.name, result) for result in results)
 
 
-def _command(case: Case) -> str:
-    return case.plan.test_command or ""
+def _only(case: Case, tests: Ids) -> tuple[str, Beside] | None:
+    """What runs these tests, where the runner knows how."""
+    command, runner = case.plan.test_command, case.plan.runner
+    return runner.only(command, tests) if command and runner is not None else None
 
 
 def _suspects(case: Case, name: str) -> Ids:
     """What fails in a run and did not on the base, when it is little and was there before."""
     both = Comparison.of(case.task_type, case.plan, case.results)
     run = case.run(name)
-    if not both.per_test or run is None or run.exit_code != _PYTEST_TESTS_FAILED:
+    if not both.per_test or run is None or run.exit_code != case.plan.failed:
         return frozenset()
     found = failing(run) - failing(both.base)
     if name == RESULT_BASE_TESTS:
@@ -105,7 +105,7 @@ def _suspects(case: Case, name: str) -> Ids:
 
 def _run(case: Case, at: str, about: str, again: int, tests: Ids) -> Run:
     """One more run of the tests, given what the result's own run was given besides."""
-    command, beside = only(_command(case), tests) or (_command(case), Beside())
+    command, beside = _only(case, tests) or (case.plan.test_command or "", Beside())
     if case.rider is not None:
         beside = replace(case.rider, report="").also(beside)
     return Run(f"{about}: again {again} at {at}", command, at, beside, anew=True)
@@ -140,7 +140,8 @@ def _settled(run: CheckResult, tests: Ids) -> CheckResult:
     """The run as it counts now, and how it comes to that in its output."""
     known = {**(run.tests or {}), **dict.fromkeys(tests, PASSED)}
     left = any(status in {FAILED, ERROR} for status in known.values())
-    said = f"\nmuster: ended with 1; run again alone, these do not count: {name_some(tests, 10)}\n"
+    why = f"ended with {run.exit_code}; run again alone, these do not count"
+    said = f"\nmuster: {why}: {name_some(tests, 10)}\n"
     code = run.exit_code if left else 0
     return replace(run, tests=known, exit_code=code, tail=(run.tail + said)[-TAIL:])
 

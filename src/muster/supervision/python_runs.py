@@ -1,20 +1,29 @@
-"""How a project's own test command is brought to run pytest or unittest as a stage needs it."""
+"""How a project's own test command is brought to run pytest or unittest as somebody needs it."""
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
-from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from muster.supervision.checks import runs_pytest
-from muster.supervision.stage import GIVEN, Beside, own_file
+from muster.supervision.beside import GIVEN, Beside, own_file
 
+_PYTEST = re.compile(r"(?<![\w./=-])(?:[\w./-]*/)?py\.?test(?![\w.=/-])")
 _OWN_PATH = re.compile(r"\bPYTHONPATH=(?=[^\s;&|])")
 _OWN_OPTIONS = re.compile(r"\bPYTEST_ADDOPTS=")
 _UNITTEST = re.compile(r"(?<=\s)-m\s+unittest(?=\s|$)")
 _PYTHON = re.compile(r"python(?:\d[\d.]*)?")
+_BEFORE_UNITTEST = "muster_unittest.py"
+
+
+def runs_pytest(test_command: str) -> int:
+    """How many times the command visibly starts pytest."""
+    return len(_PYTEST.findall(test_command))
+
+
+def runs_unittest(test_command: str) -> int:
+    """How many times the command visibly starts unittest."""
+    return len(_UNITTEST.findall(test_command))
 
 
 def with_pytest(command: str, plugin: str) -> tuple[str, Beside] | None:
@@ -27,21 +36,17 @@ def with_pytest(command: str, plugin: str) -> tuple[str, Beside] | None:
     return shown, Beside(env, {plugin: own_file(plugin)})
 
 
-def with_unittest(command: str, program: str) -> tuple[str, Beside] | None:
-    """The command with one of our programs in front of unittest; None when it does not start it."""
-    if len(_UNITTEST.findall(command)) != 1:
-        return None
-    shown = _UNITTEST.sub(f'"$MUSTER_GIVEN/{program}"', command)
-    return shown, Beside(files={program: own_file(program)})
+def with_unittest(command: str) -> tuple[str, Beside] | None:
+    """The command with our program in front of unittest; None when it does not start it once.
 
-
-def only(command: str, tests: Iterable[str]) -> tuple[str, Beside] | None:
-    """The command so that it runs some tests of pytest, by their ids; None when it cannot be."""
-    found = with_pytest(command, "muster_only.py")
-    if found is None:
+    One that has it already stays as it is.
+    """
+    if _BEFORE_UNITTEST in command:
+        return command, Beside()
+    if runs_unittest(command) != 1:
         return None
-    listed = Beside({"MUSTER_ONLY": "only.json"}, {"only.json": json.dumps(sorted(tests))})
-    return found[0], found[1].also(listed)
+    shown = _UNITTEST.sub(f'"$MUSTER_GIVEN/{_BEFORE_UNITTEST}"', command)
+    return shown, Beside(files={_BEFORE_UNITTEST: own_file(_BEFORE_UNITTEST)})
 
 
 def interpreter(command: str) -> str:

@@ -6,8 +6,6 @@ from muster.domain.verdict import Finding, Severity
 from muster.supervision.checks import CheckPlan
 from muster.supervision.evidence import CheckResult, Colour, colour
 
-_TESTS_FAILED = 1
-
 
 def tells(plan: CheckPlan, result: CheckResult) -> bool:
     """Whether such a run counts: it is green, or names the tests that fail.
@@ -16,12 +14,12 @@ def tells(plan: CheckPlan, result: CheckResult) -> bool:
     """
     if result.why != "exit" or (plan.report_expected and result.tests is None):
         return False
-    return result.exit_code == 0 or (result.exit_code == _TESTS_FAILED and bool(result.failing))
+    return result.exit_code == 0 or (result.exit_code == plan.failed and bool(result.failing))
 
 
-def flips(ridden: CheckResult, plain: CheckResult) -> bool:
+def flips(plan: CheckPlan, ridden: CheckResult, plain: CheckResult) -> bool:
     """Whether the tests failed in the first run, and did not when they were run again."""
-    failed = ridden.why == "exit" and ridden.exit_code == _TESTS_FAILED
+    failed = ridden.why == "exit" and ridden.exit_code == plan.failed
     return failed and colour(plain) is Colour.GREEN
 
 

@@ -58,13 +58,18 @@ Contents = Mapping[str, tuple[str | None, str | None]]
 
 
 def changed_configs(
-    test_command: str, changed: Changes, test_paths: tuple[str, ...]
+    test_command: str,
+    changed: Changes,
+    test_paths: tuple[str, ...],
+    more: tuple[str, ...] = (),
 ) -> tuple[str, ...]:
     """The changed paths that `test_command` takes its settings from, or runs itself.
 
     Files under `test_paths` are left out: the mixed runs put those back to the base's version.
+    `more` are the patterns that its runner knows besides.
     """
-    patterns = [p for command, paths in _READ_BY if command.search(test_command) for p in paths]
+    patterns = [*more]
+    patterns += [p for command, paths in _READ_BY if command.search(test_command) for p in paths]
     named = {word.removeprefix("./") for word in _PATH_IN_COMMAND.findall(test_command)}
     found = {
         path

@@ -60,7 +60,7 @@ def measuring(command: str, what: Watched) -> tuple[str, Beside] | None:
     told = Beside(files=files, report=f"{GIVEN}/seen.json")
     ridden = with_pytest(command, "muster_seen_pytest.py")
     if ridden is None:
-        ridden = with_unittest(command, "muster_seen.py")
+        ridden = with_unittest(command)
     return None if ridden is None else (ridden[0], ridden[1].also(told))
 
 

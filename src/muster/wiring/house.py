@@ -21,8 +21,9 @@ from muster.service.desk import Belongings
 from muster.service.screens import Screens
 from muster.settings import Settings
 from muster.supervision.rulebook import RuleBook
+from muster.supervision.runner import Runners
 from muster.wiring.models import Models
-from muster.wiring.plugins import working
+from muster.wiring.plugins import when_named, working
 from muster.workspace.workspaces import Workspaces
 
 
@@ -64,6 +65,7 @@ class House:
             clock=time.time,
             rules=RuleBook(working("conditions", settings.home), settings.home),
             stages=working("evidence", settings.home),
+            runners=Runners(when_named("runners", settings.home)),
             models=self.models,
             model_calls=calls,
         )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from muster.domain.errors import Invalid
 from muster.domain.plain import plain_line
 from muster.runtimes.base import Runtime
 from muster.supervision.condition import Condition
+from muster.supervision.runner import Runner
 from muster.supervision.stage import Stage
 from muster.workspace.base import Backend
 
@@ -34,6 +35,7 @@ KINDS = {
     "conditions": "condition",
     "evidence": "stage",
     "notifiers": "notifier",
+    "runners": "runner",
 }
 """What is registered under `muster.<group>`, in the words of people."""
 
@@ -43,6 +45,7 @@ _SEAMS: Mapping[str, Any] = {
     "workspaces": Backend,
     "conditions": Condition,
     "evidence": Stage,
+    "runners": Runner,
 }
 """What is made at once and must answer to this; others are made when used, with what they need."""
 _OURS = "passmuster"
@@ -113,6 +116,27 @@ def working(group: str, home: Path) -> dict[str, Any]:
             log.warning("the %s '%s' of %s is left out: %s", *said)
         found |= plugin.parts
     return found
+
+
+def when_named(group: str, home: Path) -> dict[str, Callable[[], Any]]:
+    """The same by name, each loaded when it is first called for; a broken one gives None then."""
+    found: dict[str, Callable[[], Any]] = {}
+    for entry, distribution, _ in _announced(f"muster.{group}"):
+        if entry.name not in found:
+            found[entry.name] = cache(partial(_one, group, entry, distribution, home))
+    return found
+
+
+def _one(group: str, entry: EntryPoint, distribution: str, home: Path) -> Any:
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            return _parts(group, entry, home)[entry.name]
+    except (Exception, SystemExit) as fault:
+        if distribution == _OURS:
+            raise
+        said = (KINDS[group], plain_line(entry.name), distribution, why(fault))
+        log.warning("the %s '%s' of %s is left out: %s", *said)
+        return None
 
 
 def listed(home: Path) -> list[dict[str, Any]]:

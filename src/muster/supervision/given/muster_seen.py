@@ -1,7 +1,6 @@
 """Measures which lines of some files the tests execute, and which test each; by `coverage`.
 
 `want.json` beside it says of which files which lines count. What was seen goes into `seen.json`.
-Started as a program, it is put in front of unittest: `python muster_seen.py ARGUMENTS`.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import atexit
 import importlib
 import json
 import os
-import runpy
 import sys
 from pathlib import Path
 from typing import Any
@@ -99,14 +97,8 @@ def _join(told: dict[str, Any], part: dict[str, Any]) -> None:
     told.setdefault("seconds", {}).update(part.get("seconds", {}))
 
 
-def _unittest() -> None:
-    """Be what `python -m unittest` would be."""
-    sys.path[0] = ""
+def of_unittest() -> None:
+    """Measure a run of unittest, which goes on from here."""
     seen = Seen()
     seen.start(dynamic_context="test_function")
     atexit.register(seen.write, REPORT)
-    runpy.run_module("unittest", run_name="__main__", alter_sys=True)
-
-
-if __name__ == "__main__":
-    _unittest()
