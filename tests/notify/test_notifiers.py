@@ -148,7 +148,8 @@ class OfPrograms(NotifierContract):
     def program(self, tmp_path: Path) -> Path:
         path = tmp_path / "bin" / "notify-send"
         path.parent.mkdir()
-        path.write_text(f"#!/bin/sh\n[ -e '{tmp_path}/hang' ] && sleep 1000\n"
+        hangs = f"sleep 1000 & echo $! > '{tmp_path}/pid'; wait"
+        path.write_text(f"#!/bin/sh\n[ -e '{tmp_path}/hang' ] && {{ {hangs}; }}\n"
                         f"[ -e '{tmp_path}/refuse' ] && echo no room >&2 && exit 3\n"
                         f"{self.script.format(tmp_path)}\n")  # fmt: skip
         path.chmod(0o755)
@@ -171,6 +172,22 @@ class OfPrograms(NotifierContract):
     @pytest.fixture
     def hanging(self, tmp_path: Path):
         return (tmp_path / "hang").touch
+
+    async def test_nothing_of_a_program_that_was_let_go_is_left(self, notifier, hanging, tmp_path):
+        hanging()
+        sending = asyncio.ensure_future(notifier.send(NOTICE))
+        await until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip())
+        sending.cancel()
+        await asyncio.wait({sending}, timeout=PATIENCE)
+        child = Path("/proc", (tmp_path / "pid").read_text().strip(), "stat")
+
+        def gone() -> bool:
+            try:
+                return ") Z " in child.read_text()
+            except OSError:
+                return True
+
+        await until(gone)
 
     async def test_why_it_was_not_taken_is_what_the_program_says(self, notifier, refusing):
         refusing()

@@ -21,6 +21,7 @@ PASSED_ON = (
 """Variables of the server's own environment that it gets: those of a desktop, and no key."""
 
 SECONDS = 20.0
+_SECONDS_TO_GO = 5.0
 _MOST_SAID = 2000
 
 
@@ -34,9 +35,12 @@ async def run(argv: Sequence[str], environ: Mapping[str, str], given: bytes = b"
     quiet = asyncio.subprocess.DEVNULL
     pipe = asyncio.subprocess.PIPE
     try:
-        program = await asyncio.create_subprocess_exec(
-            *argv, stdin=pipe, stdout=quiet, stderr=pipe, env=env, start_new_session=True
+        starting = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
+                *argv, stdin=pipe, stdout=quiet, stderr=pipe, env=env, start_new_session=True
+            )
         )
+        program = await _started(starting)
     except OSError as error:
         raise Undelivered(f"'{argv[0]}' cannot be run: {error.strerror}", again=False) from error
     try:
@@ -46,13 +50,31 @@ async def run(argv: Sequence[str], environ: Mapping[str, str], given: bytes = b"
     except TimeoutError as error:
         raise Undelivered(f"'{argv[0]}' took more than {SECONDS:g} s", again=True) from error
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(program.pid, signal.SIGKILL)
-        await program.wait()
+        _end(program)
+        with contextlib.suppress(TimeoutError):  # what holds its pipes need not hold us
+            async with asyncio.timeout(_SECONDS_TO_GO):
+                await program.wait()
     if code != 0:
         why = plain_line(said.decode("utf-8", "replace"), 300)
         ended = f"'{argv[0]}' ended with status {code}"
         raise Undelivered(f"{ended}: {why}" if why else ended, again=True)
+
+
+async def _started(
+    starting: asyncio.Future[asyncio.subprocess.Process],
+) -> asyncio.subprocess.Process:
+    """The program; one that is let go while it starts is ended with all that it began."""
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with contextlib.suppress(OSError):
+            _end(await starting)
+        raise
+
+
+def _end(program: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(program.pid, signal.SIGKILL)
 
 
 async def _give(program: asyncio.subprocess.Process, given: bytes) -> None:
