@@ -114,9 +114,9 @@ def test_a_judging_model_has_a_say_only_by_its_answers():
 # --- the number -----------------------------------------------------------------------------------
 
 
-def test_the_shipped_weights_say_about_what_their_experiment_found():
-    assert value_of(GREEN, PASSED) == pytest.approx(0.74, abs=0.05)
-    assert value_of(GREEN, PASSED, covered(1.0)) == pytest.approx(0.875, abs=0.03)
+def test_the_shipped_weights_say_about_what_the_planted_defects_showed():
+    assert 0.65 < value_of(GREEN, PASSED) < 0.9
+    assert 0.9 < value_of(GREEN, PASSED, covered(1.0)) < 0.98
     assert value_of(GREEN, found("acceptance.failed", VETO)) < 0.02
     assert value_of(found("tests.broken", VETO)) < 0.05
 
@@ -153,7 +153,7 @@ def test_it_tells_the_three_strongest_reasons_for_and_against_with_what_each_mov
     assert [r.text for r in sure.for_] == [
         "Acceptance tests of another agent pass.",
         "The tests run 100 % of the changed lines.",
-        "The reviewing model says yes to 100 % of the rubric.",
+        "The existing tests pass.",
     ]
     assert len(sure.against) == 3
     assert [r.share for r in sure.for_] == sorted((r.share for r in sure.for_), reverse=True)
@@ -335,7 +335,7 @@ def test_only_what_would_be_accepted_meets_the_bar():
         (sure_of(GREEN), 0.1, "does not say"),
         (sure_of(GREEN, PASSED), 0.1, "Too few outcomes"),
         (sure_of(GREEN, PASSED, covered(0.79)), 0.1, "Too few outcomes"),
-        (sure_of(GREEN, PASSED, covered(0.9)), 0.9, "below the 0.9"),
+        (sure_of(GREEN, PASSED, covered(0.9)), 0.99, "below the 0.99"),
         (sure_of(GREEN, covered(0.9), calibration=SOME), 0.9, "below the 0.9"),
     ],
 )
