@@ -196,6 +196,7 @@ async def town(
         await asyncio.to_thread(threads.shutdown)
         for workspace in made.house.workspaces.list():
             made.house.workspaces.discard(workspace)
+        made.house.workspaces.rest()
 
 
 def marked(home: Path) -> list[int]:
