@@ -22,7 +22,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from house import measuring
+from house import left_behind, measuring
 from house.parts import PARTS, chromium, is_required, why_absent
 
 # The shared suites explain their failed assertions; they must be named before anybody loads them.
@@ -33,6 +33,7 @@ pytest.register_assert_rewrite(
 
 NEEDS = "needs_"
 LEFT_OUT = pytest.StashKey[int]()
+LEFT_BEHIND = pytest.StashKey[list[str]]()
 WATCHDOG = pytest.StashKey["Watchdog"]()
 GRACE_SECONDS = float(os.environ.get("MUSTER_GRACE_SECONDS", "120"))
 """How much longer than its limit a test may take to end."""
@@ -96,6 +97,8 @@ def pytest_configure(config: pytest.Config) -> None:
     seed = int(given) if given else random.SystemRandom().randrange(2**31)
     _make_hermetic(seed)
     _hear_signals()
+    left_behind.begin()
+    config.stash[LEFT_BEHIND] = []
     if getattr(config.option, "hypothesis_seed", None) is None:
         config.option.hypothesis_seed = str(seed)
     config.stash[WATCHDOG] = Watchdog(config)
@@ -158,9 +161,12 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     watchdog = item.config.stash[WATCHDOG]
     watchdog.watch(item)
     measuring.choose(item.path)
+    if (examples := getattr(getattr(item, "function", None), "hypothesis", None)) is not None:
+        examples.inner_test = measuring.counted(examples.inner_test)
     try:
         return (yield)
     finally:
+        measuring.go_on()
         watchdog.rest()
 
 
@@ -188,11 +194,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if not _is_long(item)]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Tell the process that prints the summary how many long tests were left out."""
-    told = getattr(session.config, "workeroutput", None)
+    """Fail where tests left something behind; tell the process that prints the summary."""
+    stash, told = session.config.stash, getattr(session.config, "workeroutput", None)
+    if not session.config.pluginmanager.hasplugin("dsession"):
+        stash[LEFT_BEHIND] += left_behind.found(min(GRACE_SECONDS, 30))
     if told is not None:
-        told["left_out"] = session.config.stash.get(LEFT_OUT, 0)
+        told.update(left_out=stash.get(LEFT_OUT, 0), left_behind=stash[LEFT_BEHIND])
+    elif stash[LEFT_BEHIND]:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -200,6 +211,7 @@ def pytest_testnodedown(node: Any) -> None:
     """Hear it; each worker collects all tests, so that any one of them knows."""
     told = getattr(node, "workeroutput", {})
     node.config.stash[LEFT_OUT] = told.get("left_out", 0)
+    node.config.stash[LEFT_BEHIND] += told.get("left_behind", [])
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -261,6 +273,10 @@ def pytest_terminal_summary(
     if not skipped and not long:
         terminalreporter.line("nothing: every part that a test needs was there")
     _say_where_the_time_went(terminalreporter)
+    if left := config.stash[LEFT_BEHIND]:
+        terminalreporter.section("Left behind by the tests, which is a failure", red=True)
+        for line in left:
+            terminalreporter.line(line)
 
 
 def _say_where_the_time_went(terminalreporter: pytest.TerminalReporter) -> None:
@@ -278,6 +294,11 @@ def _say_where_the_time_went(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 # --- generic fixtures -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
+    left_behind.belongs(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture
@@ -322,6 +343,7 @@ def _unmount_below(folder: Path) -> None:
 @contextmanager
 def _fresh_home() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="mu-"))
+    left_behind.belongs(folder)
     yield folder
     _unmount_below(folder)
     shutil.rmtree(folder, ignore_errors=True)

@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agents.small_acp import acp_agent
 from house.databases import put_database
 from house.patience import PATIENCE
 from muster.settings import Settings
@@ -77,30 +79,17 @@ def shell(script: str, **more: Any) -> dict[str, Any]:
 
 
 SPENDS = """
-import json, os, sys, time
-def say(message):
-    sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\\n")
-    sys.stdout.flush()
-cost = {"sessionUpdate": "usage_update", "cost": {"amount": AMOUNT, "currency": "USD"}}
-for line in sys.stdin:
-    message = json.loads(line)
-    method, number = message.get("method"), message.get("id")
-    if method == "initialize":
-        say({"id": number, "result": {"protocolVersion": 1}})
-    elif method == "session/new":
-        say({"id": number, "result": {"sessionId": "s-1"}})
-    elif method == "session/prompt":
-        open(f"spent-{os.environ['MUSTER_TASK']}.txt", "w").close()
-        say({"method": "session/update", "params": {"sessionId": "s-1", "update": cost}})
-        time.sleep(PAUSE)
-        say({"id": number, "result": {"stopReason": "end_turn"}})
+def turn(number, prompt):
+    open(f"spent-{os.environ['MUSTER_TASK']}.txt", "w").close()
+    update(sessionUpdate="usage_update", cost={"amount": AMOUNT, "currency": "USD"})
+    time.sleep(PAUSE)
+    end(number)
 """
 
 
 def spending(usd: float, seconds: float = 0) -> dict[str, Any]:
     """An own agent that says what it has cost, and ends so much later."""
-    script = SPENDS.replace("AMOUNT", str(usd)).replace("PAUSE", str(seconds))
-    return {"driver": "acp", "command": [sys.executable, "-c", script]}
+    return acp_agent(SPENDS, AMOUNT=usd, PAUSE=seconds)
 
 
 def waiting_for(go: Path) -> str:
@@ -178,6 +167,8 @@ async def town(
     **project: Any,
 ) -> AsyncIterator[Town]:
     """A house at work on `root/repo`, with these own agents and project settings."""
+    loop, threads = asyncio.get_running_loop(), ThreadPoolExecutor()
+    loop.set_default_executor(threads)
     home = root / "home"
     prepare_home(home)
     await put_database(home)
@@ -200,8 +191,12 @@ async def town(
         for agent in (await made.service.active_agents())["items"]:
             await made.house.tools.runtimes["process"].kill(made.run_dir(agent["id"]))
         await made.house.stop()
+        # What a thread was at when its task was let go: it may still make a workspace.
+        loop.set_default_executor(ThreadPoolExecutor())
+        await asyncio.to_thread(threads.shutdown)
         for workspace in made.house.workspaces.list():
             made.house.workspaces.discard(workspace)
+        made.house.workspaces.rest()
 
 
 def marked(home: Path) -> list[int]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 
 import pytest
 
+from agents.small_acp import acp_agent
 from engine.houses import CALC, Town, commit, marked, shell, spending, town
 from house.patience import PATIENCE
 from muster.agents.base import Fact
@@ -21,44 +21,28 @@ SLEEPS = shell("echo begun; sleep 300")
 RULES = ".muster/breakpoints.yaml"
 
 ASKS_THEN_RUNS = """
-import json, pathlib, sys
-def say(message):
-    sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\\n")
-    sys.stdout.flush()
 CALL = {"toolCallId": "c", "kind": "execute", "rawInput": {"command": COMMAND}}
-for line in sys.stdin:
-    message = json.loads(line)
-    method, number = message.get("method"), message.get("id")
-    if method == "initialize":
-        say({"id": number, "result": {"protocolVersion": 1}})
-    elif method == "session/new":
-        say({"id": number, "result": {"sessionId": "s-1"}})
-    elif method == "session/prompt":
-        prompt = number
-        if ASKS:
-            kinds = ("allow_once", "allow_always", "reject_once")
-            options = [{"optionId": k, "kind": k} for k in kinds]
-            params = {"sessionId": "s-1", "toolCall": CALL, "options": options}
-            say({"id": 7, "method": "session/request_permission", "params": params})
-        else:
-            for n in range(TIMES):
-                update = {"sessionUpdate": "tool_call", **CALL, "toolCallId": f"c{n}"}
-                params = {"sessionId": "s-1", "update": {**update, "status": "completed"}}
-                say({"method": "session/update", "params": params})
-            if ENDS:
-                pathlib.Path("did.txt").write_text(COMMAND)
-                say({"id": prompt, "result": {"stopReason": "end_turn"}})
-    elif number == 7:
+def turn(number, prompt):
+    global asked
+    asked = number
+    if ASKS:
+        ask(CALL)
+        return
+    for n in range(TIMES):
+        update(sessionUpdate="tool_call", **{**CALL, "toolCallId": f"c{n}"}, status="completed")
+    if ENDS:
+        pathlib.Path("did.txt").write_text(COMMAND)
+        end(number)
+def hear(message):
+    if message.get("id") == 7:
         pathlib.Path("answer.txt").write_text(message["result"]["outcome"]["optionId"])
-        say({"id": prompt, "result": {"stopReason": "end_turn"}})
+        end(asked)
 """
 
 
 def running(command: str, *, asks: bool = False, times: int = 1, ends: bool = True) -> dict:
     """An own agent that runs a command, so many times, or asks to."""
-    script = ASKS_THEN_RUNS.replace("COMMAND", repr(command)).replace("ASKS", str(asks))
-    script = script.replace("TIMES", str(times)).replace("ENDS", str(ends))
-    return {"driver": "acp", "command": [sys.executable, "-c", script]}
+    return acp_agent(ASKS_THEN_RUNS, COMMAND=command, ASKS=asks, TIMES=times, ENDS=ends)
 
 
 def with_rules(text: str) -> dict[str, str]:

@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import create_engine
 
+from house.measuring import example
 from muster.domain.agent import Role
 from muster.domain.errors import Conflict, Cycle, Invalid, Stale
 from muster.domain.task import ACTIVE, HOLDS_A_SLOT, TERMINAL, Stage, TaskType
@@ -74,6 +75,7 @@ class Walk(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        example()
         start_afresh()
         self.connection = DATABASE
         self.clock = 0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 
 import pytest
 
+from agents.small_acp import acp_agent
 from engine.houses import Town, shell, town
 from house.patience import PATIENCE, until
 from muster.domain.errors import Conflict
@@ -16,40 +16,23 @@ from muster.store.sqlite import open_store
 from muster.wiring.house import House
 
 AGENT = """
-import json, pathlib, sys
-def say(message):
-    sys.stdout.write(json.dumps(message) + "\\n")
-    sys.stdout.flush()
-for line in sys.stdin:
-    message = json.loads(line)
-    method, number = message.get("method"), message.get("id")
+def turn(number, prompt):
+    global asked
+    asked = number
+    ask({"toolCallId": "c", "kind": "execute", "rawInput": {"command": "make it"}})
+    if QUIET:
+        update(sessionUpdate="tool_call_update", toolCallId="c", status="failed")
+def hear(message):
     with open("told.txt", "a") as file:
-        file.write(line)
-    if method == "initialize":
-        say({"jsonrpc": "2.0", "id": number, "result": {"protocolVersion": 1}})
-    elif method == "session/new":
-        say({"jsonrpc": "2.0", "id": number, "result": {"sessionId": "s-1"}})
-    elif method == "session/prompt":
-        prompt = number
-        kinds = ("allow_once", "allow_always", "reject_once")
-        options = [{"optionId": k, "kind": k} for k in kinds]
-        call = {"toolCallId": "c", "kind": "execute", "rawInput": {"command": COMMAND}}
-        params = {"sessionId": "s-1", "toolCall": call, "options": options}
-        say({"jsonrpc": "2.0", "id": 7, "method": "session/request_permission", "params": params})
-        done = {"sessionUpdate": "tool_call_update", "toolCallId": "c", "status": "failed"}
-        if QUIET:
-            say({"jsonrpc": "2.0", "method": "session/update", "params": {"update": done}})
-    elif number == 7:
-        if ENDS:
-            say({"jsonrpc": "2.0", "id": prompt, "result": {"stopReason": "end_turn"}})
+        file.write(json.dumps(message) + "\\n")
+    if message.get("id") == 7 and ENDS:
+        end(asked)
 """
 
 
 def asking(*, ends: bool = True, quiet: bool = False, **more: object) -> dict:
     """An own agent that asks once, for a command; a quiet one has no tool at work meanwhile."""
-    script = AGENT.replace("COMMAND", "'make it'").replace("ENDS", str(ends))
-    script = script.replace("QUIET", str(quiet))
-    return {"driver": "acp", "command": [sys.executable, "-c", script], **more}
+    return {**acp_agent(AGENT, ENDS=ends, QUIET=quiet), **more}
 
 
 def answers(place: Town) -> list[str]:

@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 
 import pytest
 
+from agents.small_acp import acp_agent
 from engine.houses import Town, town
 from house.patience import PATIENCE
 from muster.domain.agent import Outcome
 
 AGENT = """
-import json, signal, sys
-def say(message):
-    sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\\n")
-    sys.stdout.flush()
+import signal
 def gives_up(*_):
-    say({"id": "prompt-1", "result": {"stopReason": "cancelled"}})
+    end("prompt-1", "cancelled")
     sys.exit()
 signal.signal(signal.SIGINT, gives_up)
-for line in sys.stdin:
-    message = json.loads(line)
-    method, number = message.get("method"), message.get("id")
-    if method == "initialize":
-        say({"id": number, "result": {"protocolVersion": 1}})
-    elif method == "session/new" and BEGINS:
-        say({"id": number, "result": {"sessionId": "s-1"}})
+def begin(session, asked):
+    if BEGINS:
+        say({"id": session, "result": {"sessionId": "s-1"}})
+def turn(number, prompt):
+    pass
 """
 
 
 def silent(begins: bool) -> dict:
     """An own agent that says nothing once it has its prompt, or even before, until it is ended."""
-    script = AGENT.replace("BEGINS", str(begins))
-    return {"driver": "acp", "command": [sys.executable, "-c", script]}
+    return acp_agent(AGENT, BEGINS=begins)
 
 
 async def parked(place: Town, ref: str, patience: float = PATIENCE) -> dict:

@@ -3,44 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 
 import pytest
 
+from agents.small_acp import acp_agent
 from engine.houses import spending, town
 from house.patience import PATIENCE
 from muster.wiring.house import House
 
 AGENT = """
-import json, pathlib, sys, time
-told = pathlib.Path("told.txt")
-def say(message):
-    sys.stdout.write(json.dumps(message) + "\\n")
-    sys.stdout.flush()
-for line in sys.stdin:
-    message = json.loads(line)
-    method, number = message.get("method"), message.get("id")
-    with told.open("a") as file:
-        file.write(f"{method}\\n")
-    if method == "initialize":
-        say({"jsonrpc": "2.0", "id": number, "result": {"protocolVersion": 1}})
-    elif method == "session/new":
-        say({"jsonrpc": "2.0", "id": number, "result": {"sessionId": "s-1"}})
-    elif method == "session/prompt":
-        pathlib.Path("begun").touch()
-        while not pathlib.Path(GO).exists():
-            time.sleep(0.02)
-        say({"jsonrpc": "2.0", "id": number, "result": {"stopReason": "STOP"}})
-if LINGERS:
-    time.sleep(300)
+def hear(message):
+    with open("told.txt", "a") as file:
+        file.write(f"{message.get('method')}\\n")
+def turn(number, prompt):
+    pathlib.Path("begun").touch()
+    while not pathlib.Path(GO).exists():
+        time.sleep(0.02)
+    end(number, STOP)
+def rest():
+    time.sleep(LINGERS)
 """
 
 
 def speaking(stop: str = "end_turn", *, go: str = "/", lingers: bool = False) -> dict:
     """An own agent that speaks ACP; its turn lasts until the file `go` is there."""
-    script = AGENT.replace("STOP", stop).replace("GO", repr(go))
-    script = script.replace("LINGERS", str(lingers))
-    return {"driver": "acp", "command": [sys.executable, "-c", script]}
+    return acp_agent(AGENT, STOP=stop, GO=go, LINGERS=300 * lingers)
 
 
 async def test_it_is_told_its_task_and_ends_when_its_turn_is_over(tmp_path):

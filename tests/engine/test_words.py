@@ -4,45 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
+from agents.small_acp import acp_agent
 from engine.houses import Town, shell, town
 from house.patience import PATIENCE
 from muster.domain.errors import Conflict, Invalid
 from muster.store import words
 
 AGENT = """
-import json, pathlib, sys, time
-def say(message):
-    sys.stdout.write(json.dumps(message) + "\\n")
-    sys.stdout.flush()
-for line in sys.stdin:
-    message = json.loads(line)
-    method, number = message.get("method"), message.get("id")
-    if method == "initialize":
-        say({"jsonrpc": "2.0", "id": number, "result": {"protocolVersion": 1}})
-    elif method == "session/new":
-        say({"jsonrpc": "2.0", "id": number, "result": {"sessionId": "s-1"}})
-    elif method == "session/prompt":
-        with open("prompts.jsonl", "a") as file:
-            file.write(json.dumps(message["params"]["prompt"][0]["text"]) + "\\n")
-        go = pathlib.Path(GO)
-        while not go.exists():
-            time.sleep(0.02)
-        if CRASHES:
-            go.unlink()
-            sys.exit(3)
-        say({"jsonrpc": "2.0", "id": number, "result": {"stopReason": "end_turn"}})
+def turn(number, prompt):
+    with open("prompts.jsonl", "a") as file:
+        file.write(json.dumps(prompt) + "\\n")
+    go = pathlib.Path(GO)
+    while not go.exists():
+        time.sleep(0.02)
+    if CRASHES and pathlib.Path("prompts.jsonl").read_text().count("\\n") == 1:
+        go.unlink()
+        sys.exit(3)
+    end(number)
 """
 
 
-def hearing(go: Path, *, crashes: str = "False") -> dict:
-    """An own agent whose turns last until the file `go` is there."""
-    script = AGENT.replace("GO)", f"{str(go)!r})").replace("CRASHES", crashes)
-    return {"driver": "acp", "command": [sys.executable, "-c", script]}
+def hearing(go: Path, *, crashes: bool = False) -> dict:
+    """An own agent whose turns last until the file `go` is there; one `crashes` in its first."""
+    return acp_agent(AGENT, GO=str(go), CRASHES=crashes)
 
 
 async def at_work(place: Town, agent: str = "hears") -> tuple[str, str]:
@@ -150,8 +138,7 @@ async def test_a_word_that_comes_as_the_agent_ends_is_said_or_refused_never_lost
 
 async def test_what_an_agent_did_not_hear_is_told_to_the_next_attempt(tmp_path):
     go = tmp_path / "go"
-    once = "not pathlib.Path('prompts.jsonl').read_text().count('\\n') > 1"
-    agents = {"hears": hearing(go, crashes=once)}
+    agents = {"hears": hearing(go, crashes=True)}
     async with town(tmp_path, agents, test_command="true", max_attempts=2) as place:
         task, agent = await at_work(place)
         await place.service.tell_agent(agent, {"text": "Use decimals."})

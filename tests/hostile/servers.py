@@ -7,13 +7,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from house.databases import put_database
 from house.measuring import measured
+from muster.client import Muster
 
 PATIENCE = 90.0
 ALONE = frozenset({"doctor", "host", "image", "plugin", "up"})
@@ -61,6 +63,19 @@ def muster(
     )
     assert "Traceback" not in done.stderr, done.stderr
     return Done(done.returncode, done.stdout, done.stderr)
+
+
+def until(home: Path, look: Callable[[Muster], Any], patience: float = PATIENCE) -> Any:
+    """What one finds who looks at the server of a home until there is something.
+
+    A command line for each look would take longer than most of what is waited for.
+    """
+    deadline = time.monotonic() + patience
+    with Muster.from_home(home) as client:
+        while not (found := look(client)):
+            assert time.monotonic() < deadline, client.list_agents()
+            time.sleep(0.05)
+    return found
 
 
 @contextmanager

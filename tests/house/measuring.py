@@ -1,14 +1,23 @@
-"""Which of the programs that tests start are measured for coverage, as the tests' own process is.
+"""What is measured for coverage: which of the programs that tests start, and how many examples.
 
 Measuring costs a program a fifth of a second of processor time, and the tests start thousands:
 servers, command lines, and a supervisor with its forks for each house. So only those are measured
 that show lines which nobody else shows: all that these tests start, and the servers of others.
+
+A measured line costs twice what it costs otherwise. So of a test with many examples only the first
+are measured: what the others execute, they have executed.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import wraps
+from inspect import iscoroutinefunction
 from pathlib import Path
+from typing import Any
+
+from coverage import Coverage
 
 TESTS = Path(__file__).resolve().parents[1]
 MEASURED = (
@@ -23,8 +32,12 @@ MEASURED = (
     "terminals/test_attach.py",
 )
 """Files and folders of tests; the supervisor's forks are shown in one place of each kind."""
+EXAMPLES = 20
+"""How many examples of a property are measured."""
 _TOLD = "COVERAGE_PROCESS_CONFIG"
 _told: dict[str, str] = {}
+_resting: list[Any] = []
+_seen = 0
 
 
 def choose(test: Path) -> None:
@@ -38,3 +51,36 @@ def choose(test: Path) -> None:
 def measured() -> dict[str, str]:
     """What to add to the environment of a program that is to be measured in any test."""
     return dict(_told)
+
+
+def counted(test: Callable[..., Any]) -> Callable[..., Any]:
+    """What a property runs for each example, which counts it."""
+    if iscoroutinefunction(test) or hasattr(test, "is_counted"):
+        return test
+
+    @wraps(test)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        example()
+        return test(*args, **kwargs)
+
+    run.is_counted = True  # type: ignore[attr-defined]
+    return run
+
+
+def example() -> None:
+    """An example begins; after the first ones this process is not measured until its test ends."""
+    global _seen  # noqa: PLW0603 - one process runs one test at a time
+    _seen += 1
+    if _seen == EXAMPLES and (running := Coverage.current()):
+        # Its own `stop` and `start` would also have every program measured that is started later.
+        collector: Any = running._collector
+        collector.stop()
+        _resting.append(collector)
+
+
+def go_on() -> None:
+    """The test is over: measure again."""
+    global _seen  # noqa: PLW0603 - as above
+    _seen = 0
+    while _resting:
+        _resting.pop().start()

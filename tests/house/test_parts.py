@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -36,8 +37,8 @@ def test_home_is_not_named():
 def suite(tmp_path: Path) -> Path:
     """A small suite beside this project's conftest, on a machine without a browser."""
     (tmp_path / "tests" / "house").mkdir(parents=True)
-    ours = ("tests/conftest.py", "tests/house/measuring.py", "tests/house/parts.py")
-    for name in (*ours, "pyproject.toml"):
+    ours = ("left_behind", "measuring", "parts")
+    for name in ("tests/conftest.py", *(f"tests/house/{one}.py" for one in ours), "pyproject.toml"):
         (tmp_path / name).write_text((ROOT / name).read_text())
     (tmp_path / "tests" / "house" / "__init__.py").touch()
     (tmp_path / "tests" / "test_small.py").write_text(SUITE)
@@ -150,3 +151,36 @@ def test_every_part_says_what_it_is_and_how_to_get_it() -> None:
         assert name == part.name
         assert part.what
         assert part.enable
+
+
+LEAVING = """
+import subprocess, sys
+
+SLEEPS = [sys.executable, "-c", "import time; time.sleep(300)"]
+LEFT = []
+
+def leave(word, **more):
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    LEFT.append(subprocess.Popen([*SLEEPS, word], **quiet, **more))
+
+def test_leaves_a_program():
+    leave("one")
+
+def test_leaves_one_without_our_environment(tmp_path):
+    leave("two", env={"HOME": f"{tmp_path}/home"})
+"""
+
+
+@pytest.mark.parametrize("workers", [pytest.param("0", marks=pytest.mark.long), "1"])
+def test_what_the_tests_leave_running_makes_the_run_fail_and_is_named(
+    suite: Path, workers: str
+) -> None:
+    (suite / "tests" / "test_small.py").write_text(LEAVING)
+    status, said = _run(suite, "-n", workers, MUSTER_GRACE_SECONDS="1")
+    left = said.partition("Left behind by the tests")[2]
+    assert status == 1, said
+    assert "2 passed" in said
+    told = [line.split() for line in left.splitlines() if "time.sleep(300)" in line]
+    assert sorted(words[-1] for words in told) == ["one", "two"]
+    for words in told:
+        os.kill(int(words[1].rstrip(":")), signal.SIGKILL)

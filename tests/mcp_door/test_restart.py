@@ -4,44 +4,33 @@ from __future__ import annotations
 
 import json
 import socket
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.houses import make_repo
-from hostile.servers import muster, served, settings
+from agents.small_acp import speaks_acp
+from engine.houses import ENDS, make_repo
+from hostile.servers import muster, served, settings, until
+from muster.client.home import running_server
 from muster.domain.ids import token_of
 
 AGENT = """
-import json, os, pathlib, sys, time
-def say(message):
-    print(json.dumps({"jsonrpc": "2.0", **message}), flush=True)
-for line in sys.stdin:
-    message = json.loads(line)
-    method, number = message.get("method"), message.get("id")
-    if method == "initialize":
-        can = {"mcpCapabilities": {"http": True}}
-        say({"id": number, "result": {"protocolVersion": 1, "agentCapabilities": can}})
-    elif method == "session/new":
-        (server,) = message["params"]["mcpServers"] or [None]
-        headers = {one["name"]: one["value"] for one in server["headers"]} if server else {}
-        seen = {
-            "url": server and server["url"],
-            "is_own": headers.get("Authorization") == f"Bearer {os.environ['MUSTER_TOKEN']}",
-            "environ": os.environ["MUSTER_URL"],
-        }
-        pathlib.Path("seen.json").write_text(json.dumps(seen))
-        say({"id": number, "result": {"sessionId": "s-1"}})
-    elif method == "session/prompt":
-        say({"id": number, "result": {"stopReason": "end_turn"}})
+CAN = {"mcpCapabilities": {"http": True}}
+def begin(session, asked):
+    (server,) = asked["mcpServers"] or [None]
+    headers = {one["name"]: one["value"] for one in server["headers"]} if server else {}
+    seen = {
+        "url": server and server["url"],
+        "is_own": headers.get("Authorization") == f"Bearer {os.environ['MUSTER_TOKEN']}",
+        "environ": os.environ["MUSTER_URL"],
+    }
+    pathlib.Path("seen.json").write_text(json.dumps(seen))
+    say({"id": session, "result": {"sessionId": "s-1"}})
+def turn(number, prompt):
+    end(number)
 """
-
-
-def is_up(home: Path) -> bool:
-    return muster(home, "status").code == 0
 
 
 def port_of(home: Path) -> int:
@@ -62,9 +51,7 @@ def up(home: Path, *, dying: str = "") -> None:
 def test_a_session_that_begins_after_the_server_was_killed_has_the_mcp_server(
     home: Path, tmp_path: Path
 ):
-    script = tmp_path / "agent.py"
-    script.write_text(AGENT)
-    command = json.dumps([sys.executable, str(script)])
+    command = json.dumps(speaks_acp(AGENT))
     own = f'[agents.speaks]\ndriver = "acp"\ncommand = {command}\n'
     settings(home, f"disk_floor_mb = 1\nmax_attempts = 1\n{own}")
     repo = make_repo(tmp_path / "repo", {"a.txt": "a\n"})
@@ -75,14 +62,13 @@ def test_a_session_that_begins_after_the_server_was_killed_has_the_mcp_server(
         what = ("do", "Look.", "--agent", "speaks", "--type", "chore", "--autonomy", "full")
         muster(home, *what, cwd=repo)
         deadline = time.monotonic() + 120
-        while is_up(home):
+        while running_server(home) is not None:
             assert time.monotonic() < deadline, "the server did not die"
-            time.sleep(0.3)  # each look is a program of its own
+            time.sleep(0.05)
         up(home)
         assert port_of(home) == port
-        while (task := task_of(home))["status"] not in {"completed", "failed", "waiting"}:
-            assert time.monotonic() < deadline, task
-            time.sleep(0.3)  # each look is a program of its own
+        until(home, lambda client: client.list_tasks()["items"][0]["status"] in ENDS)
+        task = task_of(home)
         assert (task["status"], task["attempt"]) == ("completed", 1), task["reason"]
         seen = json.loads((repo / "seen.json").read_text())
         (agent,) = muster(home, "agent", "list", "--json").json["items"]

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from engine.houses import git, make_repo
-from hostile.servers import muster, served, settings
+from hostile.servers import muster, served, settings, until
 from model_server.server import ModelServer
+from muster.client import Muster
 
 pytestmark = pytest.mark.needs_claude
 
@@ -53,15 +52,6 @@ def env(model: ModelServer, claude_path: str) -> dict[str, str]:
     }
 
 
-def until(look: Callable[[], Any]) -> Any:
-    """What `look` finds, as soon as it finds something."""
-    end = time.monotonic() + 60
-    while not (found := look()):
-        assert time.monotonic() < end, "nothing came"
-        time.sleep(0.3)  # each look is a program of its own
-    return found
-
-
 def killed_and_up_again(home: Path, env: dict[str, str]) -> None:
     """Kill the server as nobody can prevent, and start another."""
     os.kill(json.loads((home / "server.json").read_text())["pid"], signal.SIGKILL)
@@ -80,7 +70,8 @@ def test_it_asks_is_answered_and_told_through_two_kills_and_what_was_allowed_is_
             home, "do", "Write it [[script:both]]", "--agent", "claude", "--type", "chore",
             "--model", "claude-sonnet-4-5", "--autonomy", "full", "--json", cwd=repo,
         ).json  # fmt: skip
-        (item,) = until(lambda: muster(home, "inbox", "--json").json["items"])
+        until(home, lambda client: client.list_breakpoints()["items"])
+        (item,) = muster(home, "inbox", "--json").json["items"]
         assert item["kind"] == "permission"
         assert item["options"][0] == "allow"
         assert item["evidence"]["input"]["content"] == "as the model wants"
@@ -95,11 +86,11 @@ def test_it_asks_is_answered_and_told_through_two_kills_and_what_was_allowed_is_
         assert done.code == 0, done.err
         killed_and_up_again(home, env)
 
-        def ended() -> Any:
-            task = muster(home, "task", "show", made["label"], "--json").json
-            return task if task["status"] in {"completed", "failed", "waiting"} else None
+        def ended(client: Muster) -> bool:
+            return client.get_task(made["label"])["status"] in {"completed", "failed", "waiting"}
 
-        task = until(ended)
+        until(home, ended)
+        task = muster(home, "task", "show", made["label"], "--json").json
         assert task["status"] == "completed", task["reason"]
         assert task["attempt"] == 1
         assert git(repo, "show", "main:first.txt") == "as the person wants"

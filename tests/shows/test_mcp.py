@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,9 +16,10 @@ import pytest
 
 from agents.two_way_programs import PROGRAMS
 from engine.houses import git, make_repo
-from hostile.servers import muster, served, settings
+from hostile.servers import muster, served, settings, until
 from house.ports import free_port
 from model_server.server import ModelServer
+from muster.client import Muster
 
 SCRIPT: list[dict[str, Any]] = [
     {
@@ -205,11 +205,11 @@ def test_its_tools_work_on_when_the_server_was_killed_meanwhile(
             home, "do", "Outlast it. [[script:outlast]]", "--agent", "claude", "--type", "chore",
             "--runtime", "sandbox", "--autonomy", "full", "--json", cwd=repo,
         ).json  # fmt: skip
-        assert until(home, lambda event: event["payload"].get("progress") == "half way")
+        until_events(home, lambda event: event["payload"].get("progress") == "half way")
         os.kill(json.loads((home / "server.json").read_text())["pid"], signal.SIGKILL)
         assert muster(home, *up, env=env).code == 0
         (tmp_path / "restarted").touch()
-        assert until(home, lambda event: event["type"] in {"task.completed", "task.failed"})
+        until_events(home, lambda event: event["type"] in {"task.completed", "task.failed"})
         task = muster(home, "task", "show", made["id"], "--json").json
         assert (task["status"], task["attempt"]) == ("completed", 1), task["reason"]
         assert task["agents"][0]["result"]["summary"] == "all of it"
@@ -219,15 +219,14 @@ def test_its_tools_work_on_when_the_server_was_killed_meanwhile(
 
 def until_event(home: Path, kind: str) -> list[dict[str, Any]]:
     """The events of a kind, once there is one."""
-    return until(home, lambda event: event["type"] == kind)
+    return until_events(home, lambda event: event["type"] == kind)
 
 
-def until(home: Path, wanted: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
+def until_events(home: Path, wanted: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
     """The events that are wanted, once there is one."""
-    end = time.monotonic() + 60
-    while True:
-        items = muster(home, "event", "list", "--json").json["items"]
-        found = [event for event in items if wanted(event)]
-        if found or time.monotonic() > end:
-            return found
-        time.sleep(0.3)  # each look is a program of its own
+
+    def look(client: Muster) -> list[Any]:
+        return [event for event in client.list_events(limit=200)["items"] if wanted(event)]
+
+    found: list[dict[str, Any]] = until(home, look)
+    return found

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.houses import git, make_repo
-from hostile.servers import muster, served, settings
+from hostile.servers import muster, served, settings, until
 from matrix.cell import KEPT, clear
 from matrix.places import COLUMNS
 from matrix.programs import ROWS
 from model_server.server import ModelServer
+from muster.client import Muster
 
 WORD = "Keep it short."
 NO = "Not that one."
+LONG = 120.0
 SHORT = {("claude", "ssh"), ("gemini", "tmux")}
 
 
@@ -32,17 +32,9 @@ def script(go: Path) -> list[dict[str, Any]]:
     ]
 
 
-def until(look: Callable[[], Any], home: Path) -> Any:
-    """What `look` finds, as soon as it finds something."""
-    end = time.monotonic() + 120
-    while not (found := look()):
-        assert time.monotonic() < end, muster(home, "agent", "list", "--json").out
-        time.sleep(0.2)
-    return found
-
-
 def asked(home: Path) -> Any:
-    return until(lambda: muster(home, "inbox", "--json").json["items"], home)[0]
+    until(home, lambda client: client.list_breakpoints()["items"], LONG)
+    return muster(home, "inbox", "--json").json["items"][0]
 
 
 def _case(program: str, place: str) -> Any:
@@ -92,7 +84,7 @@ def talk(
     assert first["kind"] == "permission"
     assert "first.txt" in json.dumps(first["evidence"])
     assert muster(home, "breakpoint", "resolve", first["id"], "allow").code == 0
-    until(lambda: go.with_name("go.asked").exists(), home)
+    until(home, lambda _: go.with_name("go.asked").exists(), LONG)
     said = muster(home, "agent", "send", made["label"], WORD)
     assert said.code == 0, said.err
     go.touch()
@@ -101,11 +93,11 @@ def talk(
     denied = muster(home, "breakpoint", "resolve", second["id"], "deny", "--note", NO)
     assert denied.code == 0, denied.err
 
-    def ended() -> Any:
-        task = muster(home, "task", "show", made["label"], "--json").json
-        return task if task["status"] in {"completed", "failed"} else None
+    def ended(client: Muster) -> bool:
+        return client.get_task(made["label"])["status"] in {"completed", "failed"}
 
-    task = until(ended, home)
+    until(home, ended, LONG)
+    task = muster(home, "task", "show", made["label"], "--json").json
     assert task["status"] == "completed", task["reason"]
     assert git(repo, "ls-tree", "--name-only", "main").split() == ["a.txt", "first.txt"]
     (agent,) = task["agents"]

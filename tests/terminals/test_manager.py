@@ -9,25 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from agents.small_acp import acp_agent
 from engine.houses import shell, town
 from mcp_door.streets import TOKEN, Street
 from terminals.windows import Window, opened
 
 HEARS = """
-import json, os, sys
 box, task = os.environ["MUSTER_MAILBOX"], os.environ["MUSTER_TASK"]
-def say(message):
-    sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\\n")
-    sys.stdout.flush()
 def tell(text):
-    content = {"type": "text", "text": text}
-    update = {"sessionUpdate": "agent_message_chunk", "content": content}
-    say({"method": "session/update", "params": {"sessionId": "s-1", "update": update}})
+    update(sessionUpdate="agent_message_chunk", content={"type": "text", "text": text})
 def put(name, document):
     with open(f"{box}/{name}.part", "w") as file:
         json.dump(document, file)
     os.rename(f"{box}/{name}.part", f"{box}/{name}")
-def hear(said):
+def turn(number, said):
     if "You were given no wish yet" in said:
         tell("I am ready.")
     elif said.startswith("That is all."):
@@ -39,19 +34,10 @@ def hear(said):
         tell(f"I have {name} do it.")
     else:
         tell(f"I heard: {said}")
-for line in sys.stdin:
-    message = json.loads(line)
-    method, number = message.get("method"), message.get("id")
-    if method == "initialize":
-        say({"id": number, "result": {"protocolVersion": 1}})
-    elif method == "session/new":
-        say({"id": number, "result": {"sessionId": "s-1"}})
-    elif method == "session/prompt":
-        hear("".join(part.get("text", "") for part in message["params"]["prompt"]))
-        say({"id": number, "result": {"stopReason": "end_turn"}})
+    end(number)
 """
 AGENTS = {
-    "boss": {"driver": "acp", "command": [sys.executable, "-c", HEARS]},
+    "boss": acp_agent(HEARS),
     "makes": shell("echo x > made-$MUSTER_TASK.txt"),
     "holds": shell("exec sleep 600"),
 }

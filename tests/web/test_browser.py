@@ -32,6 +32,9 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A page costs a quarter less of the processor than with processes of their own for these.
+    "--in-process-gpu",
+    "--renderer-process-limit=1",
 ]
 PAGES = [
     "/",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from house import left_behind
 from muster.workspace.git import Git
 from muster.workspace.survey import inspect
 from muster.workspace.workspaces import Workspaces
@@ -47,6 +48,7 @@ def home(request):
     kind = KINDS.get(asked.params.get("backend", "")) if asked else None
     where = request.getfixturevalue(kind) if kind else None
     folder = Path(tempfile.mkdtemp(prefix="mu-", dir=where))
+    left_behind.belongs(folder)
     yield folder
     unmount_below(folder)
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""One call of the control plane in a process of its own, which dies at a point that is named."""
+"""Calls of the control plane, each in a process of its own that dies at a point that is named."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from muster.failpoint import arm
 from muster.workspace.btrfs import BtrfsBackend
@@ -55,11 +59,13 @@ def die_at_write(at: int) -> None:
     Path.replace = replace  # type: ignore[method-assign]
 
 
-def main() -> None:
-    wish = json.loads(sys.argv[1])
+def live(wish: dict[str, Any]) -> None:
+    """Do what is wished, or die of it."""
     git = MortalGit(wish.get("git", 0))
     die_at_write(wish.get("write", 0))
     arm(wish.get("point", ""))
+    if "pid" in wish:
+        Path(wish["pid"]).write_text(f"{os.getpid()}\n")
     backend = BACKENDS[wish["backend"]](git, **wish.get("sizes", {}))
     workspaces = Workspaces(Path(wish["home"]), {backend.name: backend}, git)
     call, args = wish["call"], wish["args"]
@@ -78,18 +84,53 @@ def main() -> None:
         workspaces.mirror(REPO).fetch(Path(args[0]), "main")
 
 
+def main() -> None:
+    """Fork for each wish, and tell how the fork ended and what it said."""
+    for wish in sys.stdin:
+        with tempfile.TemporaryFile() as said:
+            child = os.fork()
+            if child == 0:
+                os.dup2(said.fileno(), 1)
+                os.dup2(said.fileno(), 2)
+                live(json.loads(wish))
+                return
+            _, status = os.waitpid(child, 0)
+            said.seek(0)
+            told = [os.waitstatus_to_exitcode(status), said.read().decode(errors="replace")]
+        print(json.dumps(told), flush=True)
+
+
+_mothers: list[subprocess.Popen[str]] = []
+
+
+@contextmanager
+def mortals() -> Iterator[None]:
+    """While this lasts, calls can `die`: one process has loaded all that they need, and forks."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "workspace.dying"],
+        cwd=Path(__file__).parent.parent,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as mother:
+        _mothers.append(mother)
+        try:
+            yield
+        finally:
+            _mothers.remove(mother)
+
+
 def die(home: Path, backend: str, call: str, *args: str | None, **at: object) -> bool:
     """Run a call that dies at a point; whether the point was reached."""
     wish = {"home": str(home), "backend": backend, "call": call, "args": args, **at}
-    tests = Path(__file__).parent.parent
-    done = subprocess.run(
-        [sys.executable, "-m", "workspace.dying", json.dumps(wish)],
-        cwd=tests,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode in {0, -signal.SIGKILL}, done.stderr
-    return done.returncode != 0
+    (mother,) = _mothers
+    assert mother.stdin
+    assert mother.stdout
+    mother.stdin.write(f"{json.dumps(wish)}\n")
+    mother.stdin.flush()
+    code, said = json.loads(mother.stdout.readline())
+    assert code in {0, -signal.SIGKILL}, said
+    return bool(code)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import subprocess
-import sys
 from itertools import count
-from pathlib import Path
 
 import pytest
 
@@ -17,13 +12,19 @@ from muster.workspace.commits import Author, write_commit
 from muster.workspace.mount import mounts_below, unmount
 from muster.workspace.remove import Identity
 from muster.workspace.workspaces import Workspaces
-from workspace.dying import die
+from workspace.dying import die, mortals
 from workspace.project import REPO
 from workspace.test_land import checkout_files
 
 OPENING = ("workspace.opening", "workspace.checked_out", "workspace.made")
 CLOSING = ("workspace.closing", "workspace.emptied")
 LANDING = ("land.journal", "land.files", "land.ref", "land.index")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _mortals():
+    with mortals():
+        yield
 
 
 def every_git(**more):
@@ -226,21 +227,8 @@ def test_a_death_amid_the_writing_of_files_is_completed(sample, home, git, tmp_p
     base = sample.work({".gitattributes": "f* filter=trap\n", **files})
     assert sample.land(sample.commit, base)
     new = sample.work({name: "new " + text for name, text in files.items()}, base, id="w2")
-    wish = {
-        "home": str(home),
-        "backend": "clone",
-        "call": "land",
-        "args": [str(sample.git_dir), str(sample.folder), base, new],
-    }
-    code = (
-        "import os, sys, pathlib\n"
-        f"pathlib.Path({str(armed)!r}).write_text(str(os.getpid()) + '\\n')\n"
-        "from workspace.dying import main\nmain()\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, json.dumps(wish)], cwd=Path(__file__).parent.parent
-    )
-    assert done.returncode == -signal.SIGKILL
+    call = ("land", str(sample.git_dir), str(sample.folder), base, new)
+    assert die(home, "clone", *call, pid=str(armed))
     assert not armed.exists()
     assert (sample.git_dir / "index.lock").exists()
     assert sample.land(base, new)

@@ -166,7 +166,7 @@ events = Table(
     Index(
         "events_of_moves",
         *("type", "time", "task_id", "rev", "project_id"),
-        # The same on PostgreSQL, by its migration; named here it would have its dialect loaded.
+        # Not `postgresql_where` as well: every server would load that dialect as it starts.
         sqlite_where=text(MOVED),
     ),
 )

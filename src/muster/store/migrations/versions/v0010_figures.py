@@ -24,7 +24,6 @@ def upgrade() -> None:
         "events",
         ["type", "time", "task_id", "rev", "project_id"],
         sqlite_where=_MOVED,
-        postgresql_where=_MOVED,
     )
     op.create_index(
         "verdicts_by_time", "verdicts", ["created_at", "task_id", "attempt", "confidence"]
