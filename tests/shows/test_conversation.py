@@ -14,6 +14,7 @@ from engine.houses import git, make_repo
 from hostile.servers import muster, served, settings, until
 from model_server.server import ModelServer
 from muster.client import Muster
+from muster.client.shapes import TaskDetail
 
 pytestmark = pytest.mark.needs_claude
 
@@ -116,17 +117,17 @@ def test_a_rule_holds_it_until_a_person_answers_and_it_goes_on_from_a_checkpoint
             home, "do", "Clear up [[script:risky]]", "--agent", "claude", "--type", "chore",
             "--model", "claude-sonnet-4-5", "--autonomy", "confirm", "--json", cwd=repo,
         ).json  # fmt: skip
-        (item,) = until(lambda: muster(home, "inbox", "--json").json["items"])
+        (item,) = until(home, lambda client: client.list_breakpoints()["items"])
         assert item["kind"] == "permission"
         assert item["evidence"]["rules"][0]["rule"] == "destructive-command"
         killed_and_up_again(home, env)
         assert muster(home, "breakpoint", "resolve", made["label"], "allow").code == 0
 
-        def ended() -> Any:
-            task = muster(home, "task", "show", made["label"], "--json").json
+        def over(client: Muster) -> TaskDetail | None:
+            task = client.get_task(made["label"])
             return task if task["status"] in {"completed", "failed", "waiting"} else None
 
-        task = until(ended)
+        task = until(home, over)
         assert (task["status"], task["breakpoint"]["kind"]) == ("waiting", "merge"), task["reason"]
         branch = f"muster/{made['id']}"
         assert git(repo, "show", f"{branch}:left.txt") == "gone"
