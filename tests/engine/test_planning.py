@@ -37,6 +37,9 @@ async def test_a_plan_is_proposed_approved_once_and_completed_with_its_tasks(tmp
             await made.until(child["id"], "waiting")
             await made.service.merge_task(child["id"])
         assert (await made.until(found["id"], "completed"))["workers"][1]["status"] == "completed"
+        done = await made.service.get_task(first["id"])
+        noted = {f["code"]: f["evidence"] for f in done["verdicts"][0]["findings"]}
+        assert noted["files.outside_plan"]["planned"] == ["a.txt"]
         assert {f"{c['label']}.txt" for c in (first, second)} <= {
             path.name for path in made.repo.iterdir()
         }

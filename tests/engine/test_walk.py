@@ -108,6 +108,20 @@ async def test_a_large_binary_file_is_noted(tmp_path):
         assert noted == [["blob"]]
 
 
+async def test_a_licence_that_the_project_does_not_have_is_asked_about_under_full_too(tmp_path):
+    line = "# SPDX-License-Identifier: GPL-3.0-only"
+    brings = shell(f"echo '{line}' > \"$MUSTER_TASK.py\"")
+    async with town(tmp_path, {"brings": brings}) as place:
+        task = await place.do("brings", type="chore")
+        assert (task["status"], task["breakpoint"]["kind"]) == ("waiting", "evidence")
+        assert "SPDX-License-Identifier: GPL-3.0-only" in task["breakpoint"]["question"]
+        await place.service.merge_task(task["id"])
+        await place.until(task["id"], "completed")
+        again = await place.do("brings", type="chore", title="once more, where it is known")
+        codes = {f["code"] for f in again["verdicts"][0]["findings"]}
+        assert "licence.added" not in codes
+
+
 async def test_under_manual_a_task_waits_for_a_go(tmp_path):
     async with town(tmp_path, {"good": GOOD}, autonomy="manual") as place:
         task = await place.submit("good", type="chore")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,14 @@ from muster.engine.points import point_of, snapshot
 from muster.engine.review import review
 from muster.engine.tools import Job, Tools, in_thread, job_and_agent, program_name
 from muster.failpoint import failpoint
+from muster.store import papers
+from muster.store.base import Tx
 from muster.store.checkpoints import after
 from muster.store.moves import Fence, Move, move
 from muster.supervision.case import Case, tried_of
 from muster.supervision.evidence import Changes
+from muster.supervision.licences import judge_licences
+from muster.supervision.scope import judge_scope
 from muster.supervision.validate import promised, validate
 
 _LARGEST_RESULT = 1_000_000
@@ -66,7 +71,8 @@ async def examine(tools: Tools, job: Job, agent: Agent) -> tuple[Work, list[Find
     """Look at what an attempt left, and run its checks unless the look refuses it."""
     task = job.task
     base = str(task.base_commit)
-    work, findings = await in_thread(_look, tools, job, agent, base)
+    planned = await tools.store.read(_planned_files, task) if task.parent_id else ()
+    work, findings = await in_thread(_look, tools, job, agent, base, planned)
     if task.writes_tests:
         fit = await fitness(tools, job, agent, work.commit, work.changed, findings)
         return work, fit
@@ -85,7 +91,15 @@ async def _of_workers(tools: Tools, job: Job, agent: Agent) -> tuple[Work, list[
     return Work(None, (), _claims(agent, result)), found
 
 
-def _look(tools: Tools, job: Job, agent: Agent, base: str) -> tuple[Work, list[Finding]]:
+def _planned_files(tx: Tx, task: Task) -> tuple[str, ...]:
+    """The files that whoever planned the task thought likely."""
+    paper = papers.paper_of(tx, task.id, papers.PLAN) or {}
+    return tuple(map(str, paper.get("files", ())))
+
+
+def _look(
+    tools: Tools, job: Job, agent: Agent, base: str, planned: tuple[str, ...]
+) -> tuple[Work, list[Finding]]:
     """What the agent left, and what can be said of it without a run."""
     taken = snapshot(tools, job, agent, base)
     result = _result(tools, agent)
@@ -108,7 +122,16 @@ def _look(tools: Tools, job: Job, agent: Agent, base: str) -> tuple[Work, list[F
         test_paths=job.settings.test_paths,
         files=files,
     )
-    return Work(taken.commit, changed, _claims(agent, result)), list(findings)
+    tests = job.settings.test_paths
+    further = (
+        *judge_licences(changed, added, partial(_stands_in, tools, job.repo, base)),
+        *judge_scope(job.task.type, changed, planned, tests),
+    )
+    return Work(taken.commit, changed, _claims(agent, result)), [*findings, *further]
+
+
+def _stands_in(tools: Tools, repo: str, commit: str, words: str) -> bool:
+    return bool(tools.workspaces.grep(repo, commit, words, "", 1).hits)
 
 
 def _result(tools: Tools, agent: Agent) -> object:
