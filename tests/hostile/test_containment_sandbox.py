@@ -330,7 +330,7 @@ async def test_memory_of_the_sandboxs_own_folders_counts_as_its_memory(
     house: House, where: str
 ) -> None:
     record = await house.start(
-        *("sh", "-c", f"read x; head -c 300000000 /dev/zero > {where}/full; echo wrote all"),
+        *("sh", "-c", f"read x; head -c 300000000 /dev/zero > {where}/full && echo wrote all"),
         interactive=True,
         limits=Limits(memory_bytes=80_000_000),
     )

@@ -62,10 +62,8 @@ def test_a_plan_is_made_once_and_whole_through_a_kill(home: Path, tmp_path: Path
             muster(home, "down")
 
 
-@pytest.mark.parametrize(
-    "point",
-    [pytest.param(p, marks=() if p == POINTS[1] else pytest.mark.long) for p in POINTS],
-)
+@pytest.mark.long
+@pytest.mark.parametrize("point", POINTS)
 def test_a_task_is_split_once_and_whole_through_a_kill(home: Path, tmp_path: Path, point: str):
     with LlmServer(ollama) as server:
         server.state.usual = json.dumps(plan())

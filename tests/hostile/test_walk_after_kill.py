@@ -23,7 +23,7 @@ STEPS = (
     *("merge.before_ref", "merge.after_ref"),
 )
 """In the order in which a task meets them."""
-FEW = ("evidence.ran", "verdict.before_move", "merge.after_ref")
+FEW = ("evidence.ran",)
 
 
 def coin(tally: Path) -> str:

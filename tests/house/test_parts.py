@@ -57,7 +57,7 @@ def _run(suite: Path, *args: str, **env: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("workers", ["0", "1"])
+@pytest.mark.parametrize("workers", [pytest.param("0", marks=pytest.mark.long), "1"])
 def test_what_was_skipped_is_listed_with_what_enables_it(suite: Path, workers: str) -> None:
     status, said = _run(suite, "-n", workers)
     assert status == 0, said
@@ -135,7 +135,7 @@ def test_other(): pass
 """
 
 
-@pytest.mark.parametrize("workers", ["0", "1"])
+@pytest.mark.parametrize("workers", [pytest.param("0", marks=pytest.mark.long), "1"])
 def test_a_failed_test_whose_teardown_hangs_is_named_and_ended(suite: Path, workers: str) -> None:
     (suite / "tests" / "test_small.py").write_text(HANGING)
     status, said = _run(suite, "-n", workers, MUSTER_GRACE_SECONDS="2")

@@ -67,6 +67,7 @@ def _status(tree: Path) -> str:
     return run("git", "status", "--porcelain", cwd=tree).stdout
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_check_refuses_an_ugly_file_and_writes_nothing(copy: Path, tmp_path: Path) -> None:
     # What the type checker knows already saves it most of its time; git ignores it.

@@ -13,7 +13,7 @@ from muster.workspace.git import Git
 from muster.workspace.survey import inspect
 from muster.workspace.workspaces import Workspaces
 from workspace.disks import disk, unmount_below
-from workspace.dying import BACKENDS
+from workspace.dying import BACKENDS, mortals
 from workspace.project import Project
 
 KINDS = {"reflink": "xfs", "btrfs": "btrfs"}
@@ -27,6 +27,13 @@ EVERY = [
     pytest.param("reflink", marks=[pytest.mark.needs_xfs, pytest.mark.long]),
     pytest.param("btrfs", marks=[pytest.mark.needs_btrfs, pytest.mark.long]),
 ]
+
+
+@pytest.fixture(scope="module")
+def mortal():
+    """Calls of the control plane can die, each in a process of its own."""
+    with mortals():
+        yield
 
 
 @pytest.fixture(scope="session")

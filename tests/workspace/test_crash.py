@@ -12,19 +12,15 @@ from muster.workspace.commits import Author, write_commit
 from muster.workspace.mount import mounts_below, unmount
 from muster.workspace.remove import Identity
 from muster.workspace.workspaces import Workspaces
-from workspace.dying import die, mortals
+from workspace.dying import die
 from workspace.project import REPO
 from workspace.test_land import checkout_files
+
+pytestmark = pytest.mark.usefixtures("mortal")
 
 OPENING = ("workspace.opening", "workspace.checked_out", "workspace.made")
 CLOSING = ("workspace.closing", "workspace.emptied")
 LANDING = ("land.journal", "land.files", "land.ref", "land.index")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _mortals():
-    with mortals():
-        yield
 
 
 def every_git(**more):

@@ -249,6 +249,7 @@ def test_a_fork_of_a_large_repository_is_clean_for_its_agent_and_for_muster(
 
 
 @pytest.mark.needs_overlay
+@pytest.mark.usefixtures("mortal")
 @pytest.mark.parametrize("what", ["git", "write"])
 def test_a_fork_of_a_large_repository_is_completed_after_any_death(
     make_project, make_workspaces, home, what
