@@ -25,6 +25,14 @@ from muster.store.agents import NewAgent
 from muster.store.migrations import run
 from muster.store.schema import metadata
 from muster.store.sqlite import SqliteStore
+from muster.wiring.doctor import diagnose
+
+ALONE = """
+import fcntl, sys
+with open(sys.argv[1], "r+b") as shared:
+    fcntl.lockf(shared, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 128)
+"""
+"""Succeeds where nobody says that the shared memory of the log is in use (sqlite's os_unix.c)."""
 
 WRITER = """
 import asyncio, sys
@@ -116,6 +124,18 @@ async def test_a_database_of_a_newer_muster_is_refused_untouched(tmp_path):
     connection.close()
     with pytest.raises(Unavailable, match="9999"):
         SqliteStore(path)
+
+
+async def test_a_look_at_the_database_beside_the_store_drops_none_of_its_locks(tmp_path):
+    store = SqliteStore(tmp_path / "muster.db")
+    task = await add_task(store, await add_project(store))
+    alone = [sys.executable, "-c", ALONE, str(tmp_path / "muster.db-shm")]
+    assert subprocess.run(alone, capture_output=True).returncode
+    found = {check["name"]: check["state"] for check in await asyncio.to_thread(diagnose, tmp_path)}
+    assert found["database"] == "ok"
+    assert subprocess.run(alone, capture_output=True).returncode
+    assert await store.read(tasks.get_task, task.id) == task
+    await store.close()
 
 
 async def test_a_file_that_is_no_database_is_refused_with_a_next_step(tmp_path):

@@ -1,9 +1,7 @@
 """SQLite: one writer thread with group commit, a few readers, durable when a write returns.
 
 Facts: WAL with synchronous=FULL, so that a commit is on the disk when it returns; many writers
-starve each other for seconds, one writer that commits in groups does not. SQLite 3.7.0 to 3.51.2
-can corrupt a database when its WAL is reset while another connection checkpoints; `pysqlite3`
-carries a build with the repair and is used where the linked library is older.
+starve each other for seconds, one writer that commits in groups does not.
 """
 
 from __future__ import annotations
@@ -11,17 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import pysqlite3
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
@@ -30,13 +25,13 @@ from muster.domain.errors import NoRoom, Unavailable
 from muster.store import events, migrate
 from muster.store.base import Tx
 from muster.store.feed import Feed
+from muster.store.sqlite_library import library
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _GROUP = 64
 _READERS = 3
-_REPAIRED = (3, 51, 3)
 
 
 @dataclass(slots=True)
@@ -45,16 +40,10 @@ class _Job:
     done: Future[Any]
 
 
-def _driver() -> ModuleType:
-    if sqlite3.sqlite_version_info >= _REPAIRED:
-        return sqlite3
-    return pysqlite3  # type: ignore[no-any-return]
-
-
 def _engine(path: Path, *, readers: bool) -> Engine:
     engine = create_engine(
         f"sqlite:///{path}",
-        module=_driver(),
+        module=library(),
         poolclass=QueuePool,
         pool_size=_READERS if readers else 1,
         max_overflow=0,

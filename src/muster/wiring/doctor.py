@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from muster.runtimes import cgroups
 from muster.runtimes.base import Runtime
 from muster.runtimes.choice import choose
 from muster.settings import Settings, environment, load
+from muster.store.sqlite_library import beside, library
 from muster.wiring.home import prepare_home
 from muster.wiring.models import looked_at
 from muster.wiring.notices import made
@@ -96,10 +96,9 @@ def _home(home: Path) -> Iterator[Check]:
 
 def _database(path: Path) -> Check:
     try:
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+        with beside(path) as connection:
             answer = connection.execute("PRAGMA quick_check").fetchone()[0]
-        connection.close()
-    except sqlite3.Error as error:
+    except library().Error as error:
         answer = str(error)
     if answer == "ok":
         return _check("database", "ok", f"{path.name} is whole")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import sqlite3
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +15,7 @@ from muster.llm.kept import Folder
 from muster.llm.names import defaults, named, own_address
 from muster.llm.probe import is_here
 from muster.settings import NO_MODEL, Settings
+from muster.store.sqlite_library import beside, library
 from muster.vault import model_key
 from muster.wiring.plugins import why, working
 
@@ -133,9 +132,9 @@ def _of_projects(settings: Settings) -> list[dict[str, Any]]:
     if settings.database_url or not path.exists():
         return []
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        with beside(path) as connection:
             rows = connection.execute(query).fetchall()
         found = [json.loads(document) for row in rows for document in row]
-    except (sqlite3.Error, ValueError, TypeError):
+    except (library().Error, ValueError, TypeError):
         return []  # what is wrong with the database is a finding of its own
     return [one for one in found if isinstance(one, dict)]
