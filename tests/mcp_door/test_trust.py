@@ -10,6 +10,7 @@ import sys
 import pytest
 from mcp import MCPError
 
+from house.all_files import contents
 from house.loopback import visitor
 from house.patience import PATIENCE
 from mcp_door.streets import TOKEN, call, refused, street
@@ -143,9 +144,8 @@ async def test_a_token_survives_the_servers_restart_but_is_not_stored(here):
     _, token = await here.hire()
     await here.restart()
     assert (await post(here, token)).status_code == 200
-    for path in here.place.home.rglob("*"):
-        if path.is_file():
-            assert token.encode() not in path.read_bytes(), path
+    for path, data in contents(here.place.home):
+        assert token.encode() not in data, path
 
 
 STRANGERS = [
@@ -291,11 +291,9 @@ async def test_what_an_agent_says_is_kept_without_the_servers_secrets(here, monk
         await call(agent, "emit_event", type="x.y", payload={"k": "ghp_" + "a" * 36})
         await call(agent, "ask_person", question="hunter2-hunter2?", wait_seconds=0)
         await call(agent, "propose_subtasks", tasks=[{"description": "use hunter2-hunter2"}])
-    for path in here.place.home.rglob("*"):
-        if path.is_file():
-            data = path.read_bytes()
-            assert b"hunter2-hunter2" not in data, path
-            assert b"ghp_aaaa" not in data, path
+    for path, data in contents(here.place.home):
+        assert b"hunter2-hunter2" not in data, path
+        assert b"ghp_aaaa" not in data, path
 
 
 async def test_open_questions_of_an_agent_are_few(here):
