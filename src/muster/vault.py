@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from muster.domain.secret_names import SHORTEST, names_secret, secrets_of
+from muster.domain.secret_names import SHORTEST, names_secret, secrets_in
 
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS")
 """Variables of the server's own environment that every run gets; everything else is left out."""
@@ -43,11 +43,6 @@ def environment(
         "PYTHONDONTWRITEBYTECODE": "1",
         **(extra or {}),
     }
-
-
-def secrets_in(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Values that look secret by their names, so that no run's output can store them."""
-    return tuple(sorted(set(secrets_of(environ))))
 
 
 def secrets_of_person(environ: Mapping[str, str]) -> frozenset[str]:

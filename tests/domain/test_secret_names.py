@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from muster.domain.secret_names import names_secret, secrets_of
+from muster.domain.secret_names import names_secret, secrets_in
 
 SECRET = (
     *("ANTHROPIC_API_KEY", "MUSTER_KEY_LOCALHOST_8080", "GH_TOKEN", "CLIENT_SECRET", "PGPASSWORD"),
@@ -29,6 +29,6 @@ def test_what_only_sounds_like_it_is_none(name: str):
 
 
 def test_short_values_are_left_as_hiding_them_would_blot_out_text():
-    assert list(secrets_of({"DB_PASS": "root", "API_TOKEN": "longer-one", "PWD": "/work"})) == [
+    assert list(secrets_in({"DB_PASS": "root", "API_TOKEN": "longer-one", "PWD": "/work"})) == [
         "longer-one"
     ]

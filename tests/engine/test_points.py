@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import sys
+from typing import Any
 
 import pytest
 
+from agents.small_acp import acp_agent
 from engine.houses import git, shell, town, waiting_for
 from engine.test_resume import mortal  # noqa: F401 - a fixture
 from house.patience import PATIENCE
@@ -22,40 +23,26 @@ COUNTS = shell(
 
 
 RISKS = """
-import json, pathlib, sys
-def say(message):
-    sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\\n")
-    sys.stdout.flush()
-CALL = {"toolCallId": "c", "kind": "execute", "rawInput": {"command": COMMAND}}
-for line in sys.stdin:
-    message = json.loads(line)
-    method, number = message.get("method"), message.get("id")
-    if method == "initialize":
-        say({"id": number, "result": {"protocolVersion": 1}})
-    elif method == "session/new":
-        say({"id": number, "result": {"sessionId": "s-1"}})
-    elif method == "session/prompt":
-        prompt = number
-        pathlib.Path("precious").mkdir()
-        pathlib.Path("precious/untracked.bin").write_bytes(b"\\0days of work")
-        options = [{"optionId": k, "kind": k} for k in ("allow_once", "reject_once")]
-        params = {"sessionId": "s-1", "toolCall": CALL, "options": options}
-        say({"id": 7, "method": "session/request_permission", "params": params})
-    elif number == 7:
+def turn(number, prompt):
+    global at
+    at = number
+    pathlib.Path("precious").mkdir()
+    pathlib.Path("precious/untracked.bin").write_bytes(b"\\0days of work")
+    ask({"toolCallId": "c", "kind": "execute", "rawInput": {"command": COMMAND}})
+def hear(message):
+    if message.get("id") == 7 and "result" in message:
+        answer = message["result"]["outcome"]["optionId"]
         with open("answers.txt", "a") as file:
-            file.write(message["result"]["outcome"]["optionId"] + "\\n")
-        if message["result"]["outcome"]["optionId"] == "allow_once":
+            file.write(answer + "\\n")
+        if answer == "allow_once":
             pathlib.Path("precious/untracked.bin").unlink()
-        say({"id": prompt, "result": {"stopReason": "end_turn"}})
+        end(at)
 """
 
 
-def risking(command: str) -> dict[str, object]:
+def risking(command: str) -> dict[str, Any]:
     """An own agent that makes a file, asks to run a command, and has lost the file after it."""
-    return {
-        "driver": "acp",
-        "command": [sys.executable, "-c", RISKS.replace("COMMAND", repr(command))],
-    }
+    return acp_agent(RISKS, COMMAND=command)
 
 
 async def request_of(place) -> dict:

@@ -11,35 +11,23 @@ from typing import Any
 
 import pytest
 
+from agents.small_acp import speaks_acp
 from contracts.ssh_place import HOME, FarBox, Sshd
 from engine.houses import Town, git, shell, town
 
 SECRET = "what-nobody-else-may-see"
 PRIES = """
-import json, subprocess, sys
-def say(message):
-    sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}) + "\\n")
-    sys.stdout.flush()
-for line in sys.stdin:
-    message = json.loads(line)
-    method, number = message.get("method"), message.get("id")
-    if method == "initialize":
-        say({"id": number, "result": {"protocolVersion": 1}})
-    elif method == "session/new":
-        say({"id": number, "result": {"sessionId": "s-1"}})
-    elif method == "session/prompt":
-        seen = []
-        for n, command in enumerate(COMMANDS):
-            call = {"toolCallId": f"c{n}", "kind": "execute", "rawInput": {"command": command}}
-            update = {"sessionUpdate": "tool_call", **call, "status": "in_progress"}
-            say({"method": "session/update", "params": {"sessionId": "s-1", "update": update}})
-            done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
-            seen.append(done.stdout)
-            over = {"sessionUpdate": "tool_call_update", "toolCallId": f"c{n}"}
-            update = {**over, "status": "completed"}
-            say({"method": "session/update", "params": {"sessionId": "s-1", "update": update}})
-        open("seen.txt", "w").write("".join(seen) + "|")
-        say({"id": number, "result": {"stopReason": "end_turn"}})
+import subprocess
+def turn(number, prompt):
+    seen = []
+    for n, command in enumerate(COMMANDS):
+        call = {"toolCallId": f"c{n}", "kind": "execute", "rawInput": {"command": command}}
+        update(sessionUpdate="tool_call", **call, status="in_progress")
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+        seen.append(done.stdout)
+        update(sessionUpdate="tool_call_update", toolCallId=f"c{n}", status="completed")
+    open("seen.txt", "w").write("".join(seen) + "|")
+    end(number)
 """
 
 TRIES = """
@@ -144,7 +132,7 @@ async def test_each_attempt_is_refused_and_is_an_event_of_its_task(
     commands = [command for words in wanted.values() for command in words]
     pries = {
         "driver": "acp",
-        "command": ["python3", "-c", PRIES.replace("COMMANDS", repr(commands))],
+        "command": ["python3", *speaks_acp(PRIES, COMMANDS=commands)[1:]],
     }
     async with town(tmp_path, {"pries": pries}, test_command="true", max_attempts=1) as place:
         if runtime == "ssh:box":

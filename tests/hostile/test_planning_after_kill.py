@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,73 +30,70 @@ def listed(home: Path, *what: str) -> list[dict[str, Any]]:
     return list(muster(home, *what, "--json").json["items"])
 
 
-@pytest.mark.parametrize(
-    "point", [pytest.param(p, marks=() if p == POINTS[2] else pytest.mark.long) for p in POINTS]
-)
-def test_a_plan_is_made_once_and_whole_through_a_kill(home: Path, tmp_path: Path, point: str):
+def killed_and_up_again(home: Path, deadline: float) -> list[dict[str, Any]]:
+    """Wait until the server has died at its point; with the next one, until there is a plan."""
+    while muster(home, "status").code == 0:
+        assert time.monotonic() < deadline, "the server did not die"
+        time.sleep(0.1)
+    up(home)
+    while (found := listed(home, "task", "list", "--all"))[-1]["status"] != "proposed":
+        assert time.monotonic() < deadline, found
+        time.sleep(0.1)
+    return found
+
+
+@contextmanager
+def planning(home: Path, repo: Path, point: str, more: str) -> Iterator[None]:
+    """A server that plans by a model and dies at a point; `more` are settings of its agent."""
     with LlmServer(ollama) as server:
         server.state.usual = json.dumps(plan())
         settings(
             home,
             f'disk_floor_mb = 1\nruntime = "process"\nsupervisor = "ollama:qwen3:8b@{server.url}"\n'
-            '[agents.work]\ndriver = "command"\ncommand = ["true"]\n',
+            f"{more}",
         )
-        repo = make_repo(tmp_path / "repo", CALC)
+        make_repo(repo, CALC)
         up(home, dying=point)
         try:
-            assert muster(home, "init", ".", "--yes", "--test", "true", cwd=repo).code == 0
-            muster(home, "do", "Two files.", "--plan", cwd=repo)
-            deadline = time.monotonic() + 100
-            while muster(home, "status").code == 0:
-                assert time.monotonic() < deadline, "the server did not die"
-                time.sleep(0.1)
-            up(home)
-            while (found := listed(home, "task", "list", "--all"))[-1]["status"] != "proposed":
-                assert time.monotonic() < deadline, found
-                time.sleep(0.1)
-            assert sorted(task["title"] for task in found) == ["Make a", "Make b", "Two files."]
-            (question,) = listed(home, "breakpoint", "list", "--all")
-            assert question["kind"] == "start"
-            told = [e["type"] for e in listed(home, "event", "list")]
-            assert told.count("task.plan.created") == 1
-            assert told.count("task.created") == 3
+            yield
         finally:
             muster(home, "down")
+
+
+@pytest.mark.parametrize(
+    "point", [pytest.param(p, marks=() if p == POINTS[2] else pytest.mark.long) for p in POINTS]
+)
+def test_a_plan_is_made_once_and_whole_through_a_kill(home: Path, tmp_path: Path, point: str):
+    agent = '[agents.work]\ndriver = "command"\ncommand = ["true"]\n'
+    repo = tmp_path / "repo"
+    with planning(home, repo, point, agent):
+        assert muster(home, "init", ".", "--yes", "--test", "true", cwd=repo).code == 0
+        muster(home, "do", "Two files.", "--plan", cwd=repo)
+        found = killed_and_up_again(home, time.monotonic() + 100)
+        assert sorted(task["title"] for task in found) == ["Make a", "Make b", "Two files."]
+        (question,) = listed(home, "breakpoint", "list", "--all")
+        assert question["kind"] == "start"
+        told = [e["type"] for e in listed(home, "event", "list")]
+        assert told.count("task.plan.created") == 1
+        assert told.count("task.created") == 3
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("point", POINTS)
 def test_a_task_is_split_once_and_whole_through_a_kill(home: Path, tmp_path: Path, point: str):
-    with LlmServer(ollama) as server:
-        server.state.usual = json.dumps(plan())
-        settings(
-            home,
-            f'disk_floor_mb = 1\nruntime = "process"\nsupervisor = "ollama:qwen3:8b@{server.url}"\n'
-            'split_after = 1\n[agents.work]\ndriver = "command"\ncommand = ["touch", "refused"]\n',
-        )
-        repo = make_repo(tmp_path / "repo", CALC)
-        up(home, dying=point)
-        try:
-            test = ("--test", "test ! -e refused")
-            assert muster(home, "init", ".", "--yes", *test, cwd=repo).code == 0
-            muster(home, "do", "Two files.", "--type", "chore", cwd=repo)
-            deadline = time.monotonic() + 100
-            while muster(home, "status").code == 0:
-                assert time.monotonic() < deadline, "the server did not die"
-                time.sleep(0.1)
-            up(home)
-            while (found := listed(home, "task", "list", "--all"))[-1]["status"] != "proposed":
-                assert time.monotonic() < deadline, found
-                time.sleep(0.1)
-            assert sorted(task["title"] for task in found) == ["Make a", "Make b", "Two files."]
-            (question,) = listed(home, "breakpoint", "list", "--all")
-            assert "was refused once as one task" in question["question"]
-            told = [e["type"] for e in listed(home, "event", "list")]
-            assert told.count("decision.made") == told.count("task.plan.created") == 1
-            assert told.count("task.created") == 3
-            assert told.count("agent.started") == 1
-        finally:
-            muster(home, "down")
+    agent = '[agents.work]\ndriver = "command"\ncommand = ["touch", "refused"]\n'
+    repo, test = tmp_path / "repo", ("--test", "test ! -e refused")
+    with planning(home, repo, point, f"split_after = 1\n{agent}"):
+        assert muster(home, "init", ".", "--yes", *test, cwd=repo).code == 0
+        muster(home, "do", "Two files.", "--type", "chore", cwd=repo)
+        found = killed_and_up_again(home, time.monotonic() + 100)
+        assert sorted(task["title"] for task in found) == ["Make a", "Make b", "Two files."]
+        (question,) = listed(home, "breakpoint", "list", "--all")
+        assert "was refused once as one task" in question["question"]
+        told = [e["type"] for e in listed(home, "event", "list")]
+        assert told.count("decision.made") == told.count("task.plan.created") == 1
+        assert told.count("task.created") == 3
+        assert told.count("agent.started") == 1
 
 
 @pytest.mark.long

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from muster.domain.errors import Invalid
-from muster.domain.secret_names import secrets_of
+from muster.domain.secret_names import secrets_in as secrets_in
 
 OF_THE_ENGINE = frozenset(
     {"driver", "timeout_minutes", "model", "budget_usd", "runtime", "permissions"}
@@ -100,11 +100,6 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:  # its name is too long
         return False
-
-
-def secrets_in(env: Mapping[str, str]) -> tuple[str, ...]:
-    """The values in an environment that look secret by their names."""
-    return tuple(sorted(set(secrets_of(env))))
 
 
 def model_name(model: str | None) -> str | None:

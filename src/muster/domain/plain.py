@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 RESET = "\x1b[0m"
 _CLOSED = frozenset({"", RESET, "\x1b[m"})
@@ -68,6 +69,13 @@ def plain_line(text: str, limit: int = 300) -> str:
     """`text` as one harmless line of at most `limit` characters; a cut ends in an ellipsis."""
     line = " ".join(plain(text[: limit * 8]).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def few(words: Sequence[str], most: int = 3, longest: int = 120) -> str:
+    """The first of some strangers' words, each in one line that is not too long; how many more."""
+    more = len(words) - most
+    shown = ", ".join(plain_line(word, longest) for word in words[:most])
+    return shown + (f" and {more} more" if more > 0 else "")
 
 
 def on_terminal(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 SHORTEST = 6
 """Characters of a value below which it is hidden nowhere: it would blot out ordinary text."""
@@ -24,8 +24,7 @@ def names_secret(name: str) -> bool:
     return upper in _WHOLE or last in _LAST or any(word in upper for word in _WITHIN)
 
 
-def secrets_of(environ: Mapping[str, str]) -> Iterator[str]:
-    """The values of an environment that are secrets by their names."""
-    for name, value in environ.items():
-        if len(value) >= SHORTEST and names_secret(name):
-            yield value
+def secrets_in(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The values of an environment that are secrets by their names, each once and sorted."""
+    found = {v for name, v in environ.items() if len(v) >= SHORTEST and names_secret(name)}
+    return tuple(sorted(found))

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from muster.domain.errors import Invalid
+from muster.domain.secret_names import secrets_in
 from muster.engine.follow import run_to_end
 from muster.engine.foreign import read_small
 from muster.engine.kept_out import kept_out
@@ -23,7 +24,7 @@ from muster.runtimes.rundir import RunDir
 from muster.supervision.beside import GIVEN, REPORT, Beside
 from muster.supervision.evidence import CheckResult
 from muster.supervision.runner import Ran, Runner, Said, by_junit, package_path
-from muster.vault import environment, secrets_in
+from muster.vault import environment
 from muster.workspace.base import Workspace
 
 log = logging.getLogger("muster.engine")

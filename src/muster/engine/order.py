@@ -13,13 +13,14 @@ from muster.domain.agent import Agent
 from muster.domain.errors import Invalid
 from muster.domain.ids import token_of
 from muster.domain.permission import Permissions
+from muster.domain.secret_names import secrets_in
 from muster.engine.logins import lend
 from muster.engine.mailbox import Mailbox
 from muster.engine.reach import Wanted, reach_of
 from muster.engine.resume import Past, moved, put
 from muster.engine.tools import Job, Tools, limits_of
 from muster.runtimes.base import RunSpec, Runtime
-from muster.vault import environment, secrets_in
+from muster.vault import environment
 from muster.workspace.base import Workspace
 
 _SHORTEST_SECRET = 6

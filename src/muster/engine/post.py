@@ -14,6 +14,7 @@ from muster.domain.agent import Agent
 from muster.domain.errand import errand_of
 from muster.domain.errors import Conflict, Invalid, Stale
 from muster.domain.event import NewEvent
+from muster.domain.secret_names import secrets_in
 from muster.domain.task import Task
 from muster.domain.telling import PROGRESS_BYTES, SUMMARY_BYTES, Telling
 from muster.engine.mailbox import MOST, Letter, Mailbox
@@ -21,7 +22,6 @@ from muster.engine.tools import Tools, in_thread
 from muster.settings import resolve
 from muster.store import agents, events, keys, projects, workers
 from muster.store.base import Tx
-from muster.vault import secrets_in
 
 _PAUSE = 0.2
 _MOST_TOLD = 20

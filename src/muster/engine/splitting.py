@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from muster.domain.plain import plain_line
+from muster.domain.plain import few, plain_line
 from muster.domain.task import Task
 from muster.domain.verdict import Step, Verdict
 from muster.knowledge.prompts import data, render
@@ -62,11 +62,8 @@ def _attempts(past: Sequence[Verdict]) -> Iterator[str]:
         told = feedback_of(verdict.findings)
         lines = [f"Attempt {verdict.attempt}, by {agent}:"]
         lines += [f"- {plain_line(found['text'], 1000)}" for found in told["findings"]]
-        failing = [plain_line(test, 300) for test in told["failing"]]
-        if failing:
-            more = len(failing) - _MOST_TESTS
-            named = ", ".join(failing[:_MOST_TESTS])
-            lines.append(f"- failing: {named}" + (f" and {more} more" if more > 0 else ""))
+        if told["failing"]:
+            lines.append(f"- failing: {few(told['failing'], _MOST_TESTS, 300)}")
         if verdict is past[-1]:
             lines += [
                 f"{t['name']} ended with:\n{t['tail'][-_LONGEST_TAIL:]}" for t in told["tails"]

@@ -10,9 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from typing_extensions import override
-
-from muster.domain.plain import plain_line
+from muster.one_address import Stay, why_silent
 
 _SECONDS = 4.0
 _LARGEST = 2_000_000
@@ -20,14 +18,6 @@ _LARGEST = 2_000_000
 
 class Unanswered(Exception):
     """Nobody answers there, or not what such a service would; the text says what came instead."""
-
-
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """Follows nobody elsewhere: the key is for this address alone."""
-
-    @override
-    def redirect_request(self, *_args: Any, **_more: Any) -> None:
-        return None
 
 
 def look(url: str, headers: Mapping[str, str] | None = None, body: Any = None) -> tuple[int, Any]:
@@ -46,12 +36,11 @@ def look(url: str, headers: Mapping[str, str] | None = None, body: Any = None) -
         with error:
             return error.code, _whatever(error)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise Unanswered(plain_line(getattr(reason, "strerror", None) or str(reason))) from error
+        raise Unanswered(why_silent(error)) from error
 
 
 def _opener(url: str) -> urllib.request.OpenerDirector:
-    handlers: list[Any] = [_Stay]
+    handlers: list[Any] = [Stay]
     if is_here(url):
         handlers.append(urllib.request.ProxyHandler({}))
     return urllib.request.build_opener(*handlers)

@@ -20,23 +20,14 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-from typing_extensions import override
-
 from muster.domain.errors import Invalid
 from muster.domain.plain import plain_line
 from muster.notify.base import Notice, Undelivered, refuse_unknown
+from muster.one_address import Stay, why_silent
 
 _SECONDS = 10.0
 _LONGEST_WAIT = 300.0
 _COME_BACK = frozenset({408, 425, 429})
-
-
-class _Stay(urllib.request.HTTPRedirectHandler):
-    """Follows nobody elsewhere: the person named this address alone."""
-
-    @override
-    def redirect_request(self, *_args: Any, **_more: Any) -> None:
-        return None
 
 
 class WebhookNotifier:
@@ -60,7 +51,7 @@ class WebhookNotifier:
         self._secret = environ.get(name, "").encode()
         if not self._secret:
             raise Invalid(f"the variable {name} is not set", hint="set it, then start the server")
-        self._opener = urllib.request.build_opener(_Stay, urllib.request.ProxyHandler({}))
+        self._opener = urllib.request.build_opener(Stay, urllib.request.ProxyHandler({}))
 
     async def send(self, notice: Notice) -> None:
         """Post it, beside the loop; any status of 2xx says that it was taken."""
@@ -92,8 +83,7 @@ class WebhookNotifier:
                 after = _seconds(error.headers.get("Retry-After"))
                 raise Undelivered(f"it answered {error.code}", again=again, after=after) from error
         except (OSError, ValueError) as error:
-            reason = getattr(error, "reason", error)
-            why = plain_line(getattr(reason, "strerror", None) or str(reason), 200)
+            why = plain_line(why_silent(error), 200)
             raise Undelivered(f"nobody answers: {why}", again=True) from error
 
 

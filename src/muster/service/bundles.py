@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from muster.domain.agent import Agent
 from muster.domain.redact import SHORTEST, Redactor
+from muster.domain.secret_names import secrets_in
 from muster.domain.task import Task
 from muster.runtimes.rundir import RunDir
 from muster.service import shapes
@@ -30,7 +31,7 @@ from muster.store import agents, events, judgements, tasks
 from muster.store.base import Tx
 from muster.store.projects import ProjectRow
 from muster.store.rows import decision_json
-from muster.vault import secrets_in, secrets_of_person, secrets_of_url
+from muster.vault import secrets_of_person, secrets_of_url
 
 if TYPE_CHECKING:
     from muster.service.tarball import Tarball

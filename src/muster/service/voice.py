@@ -17,6 +17,7 @@ from muster.domain.agent import Agent
 from muster.domain.errors import Conflict, Invalid, NotFound
 from muster.domain.event import NewEvent
 from muster.domain.project import Project
+from muster.domain.secret_names import secrets_in
 from muster.domain.task import Autonomy, Task
 from muster.domain.telling import PROGRESS_BYTES, Telling
 from muster.domain.verdict import Answer, Breakpoint, BreakpointKind
@@ -27,7 +28,6 @@ from muster.service.tasks import Tasks
 from muster.store import acceptance, agent_tokens, agents, events, judgements, keys
 from muster.store.base import Tx
 from muster.store.judgements import NewBreakpoint
-from muster.vault import secrets_in
 
 QUESTION_BYTES = 8_000
 MOST_QUESTIONS = 5

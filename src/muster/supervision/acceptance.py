@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from muster.domain.acceptance import WRITTEN, Written, file_of
 from muster.domain.agent import Outcome
 from muster.domain.globs import matches
-from muster.domain.plain import plain_line
+from muster.domain.plain import few, plain_line
 from muster.domain.verdict import Decision, Finding, Severity, Step, vetoed
 from muster.supervision.case import Case
 from muster.supervision.comparison import count, failing, having, ids, name_some
@@ -188,8 +188,7 @@ def unfit(why: str, run: CheckResult | None = None, tests: Collection[str] = ())
 
 
 def _paths(paths: Sequence[str]) -> str:
-    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
-    return ", ".join(plain_line(path, 120) for path in sorted(paths)[:3]) + more
+    return few(sorted(paths))
 
 
 def nobody_looks(findings: Iterable[Finding]) -> list[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from muster.domain.globs import matches
-from muster.domain.plain import plain_line
+from muster.domain.plain import few, plain_line
 from muster.domain.project import ProjectSettings
 from muster.domain.task import OWES_PROOF, TaskType
 from muster.domain.verdict import Finding, Severity
@@ -176,13 +176,7 @@ def _config_findings(
         Finding(
             "tests.config_changed",
             Severity.ASK,
-            f"The change touches what decides which tests run: {_some(paths)}.",
+            f"The change touches what decides which tests run: {few(paths, 5)}.",
             {"command": command, "paths": [plain_line(path) for path in paths]},
         ),
     )
-
-
-def _some(paths: tuple[str, ...], most: int = 5) -> str:
-    more = len(paths) - most
-    named = ", ".join(plain_line(path, 120) for path in paths[:most])
-    return named + (f" and {more} more" if more > 0 else "")

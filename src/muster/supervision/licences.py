@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from muster.domain.plain import plain_line
+from muster.domain.plain import few, plain_line
 from muster.domain.verdict import Finding, Severity
 from muster.supervision.evidence import Changes
 
@@ -62,11 +62,13 @@ def judge_licences(
         return ()
     said = []
     if files:
-        said.append(f"it changes {_some(files)}")
+        said.append(f"it changes {few(files, longest=90)}")
     if marks:
         paths = sorted({path for found in marks.values() for path in found})
         quoted = ", ".join(f"'{plain_line(mark, 80)}'" for mark in sorted(marks)[:3])
-        said.append(f"{quoted} stands in {_some(paths)} and nowhere in the project before")
+        said.append(
+            f"{quoted} stands in {few(paths, longest=90)} and nowhere in the project before"
+        )
     evidence = {
         "files": [plain_line(path) for path in files[:_MOST_PATHS]],
         "marks": {
@@ -82,8 +84,3 @@ def _marks(text: str) -> list[str]:
     ids = [f"SPDX-License-Identifier: {found[1].strip()}" for found in _SPDX.finditer(text)]
     small = text.lower()
     return [*dict.fromkeys(ids), *(words for words in _WORDINGS if words.lower() in small)]
-
-
-def _some(paths: list[str]) -> str:
-    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
-    return plain_line(", ".join(paths[:3]), 300) + more

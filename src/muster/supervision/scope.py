@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from muster.domain.globs import matches
-from muster.domain.plain import plain_line
+from muster.domain.plain import few, plain_line
 from muster.domain.task import TaskType
 from muster.domain.verdict import Finding, Severity
 from muster.supervision.evidence import Changed, Changes
@@ -60,12 +60,10 @@ def _outside(own: list[Changed], planned: tuple[str, ...]) -> Iterable[Finding]:
     outside = [path for path in paths if not _is_planned(path, planned)]
     if outside:
         none = " No file that it names was touched." if len(outside) == len(paths) else ""
-        more = f" and {len(outside) - 3} more" if len(outside) > 3 else ""
-        named = plain_line(", ".join(outside[:3]), 300)
         yield Finding(
             "files.outside_plan",
             Severity.NOTE,
-            f"The plan of the task did not expect changes of {named}{more}.{none}",
+            f"The plan of the task did not expect changes of {few(outside, longest=90)}.{none}",
             {
                 "paths": [plain_line(path) for path in outside[:_MOST_LISTED]],
                 "planned": [plain_line(path) for path in planned[:_MOST_LISTED]],

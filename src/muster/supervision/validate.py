@@ -9,7 +9,7 @@ from typing import Any
 
 from muster.domain.agent import Outcome
 from muster.domain.globs import matches
-from muster.domain.plain import plain_line
+from muster.domain.plain import few, plain_line
 from muster.domain.task import Task
 from muster.domain.verdict import Finding, Severity
 from muster.supervision.evidence import Changes
@@ -265,11 +265,8 @@ def _secrets(added: Mapping[str, str], test_paths: tuple[str, ...]) -> Iterator[
     )
 
 
-def _some(paths: Iterable[str], most: int = 5) -> str:
-    known = sorted(paths)
-    more = len(known) - most
-    named = ", ".join(plain_line(path, 120) for path in known[:most])
-    return named + (f" and {more} more" if more > 0 else "")
+def _some(paths: Iterable[str]) -> str:
+    return few(sorted(paths), 5)
 
 
 def _listed(paths: Iterable[str]) -> list[str]:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from muster.domain.plain import plain_line
+from muster.domain.plain import few, plain_line
 from muster.domain.task import OWES_PROOF, TaskType
 from muster.domain.verdict import Finding, Severity
 
@@ -59,13 +59,9 @@ def judge_weakened(task_type: TaskType, texts: Texts) -> tuple[Finding, ...]:
     ]
     if not found:
         return ()
-    named = ", ".join(
-        f"{plain_line(loss.test, 120)} in {plain_line(loss.path, 120)}"
-        for loss in found[:_MOST_NAMED]
-    )
-    more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+    where = [f"{plain_line(x.test, 120)} in {plain_line(x.path, 120)}" for x in found]
     tests = "1 test asserts" if len(found) == 1 else f"{len(found)} tests assert"
-    text = f"{tests} less than before, with nothing in its place: {named}{more}."
+    text = f"{tests} less than before, with nothing in its place: {few(where, _MOST_NAMED, 300)}."
     empty = task_type in OWES_PROOF and any(loss.left == 0 for loss in found)
     severity = Severity.VETO if empty else Severity.ASK
     listed = [

@@ -13,7 +13,6 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from muster.domain.errors import Invalid, NotFound
@@ -24,7 +23,7 @@ from muster.service.shapes import moment
 from muster.settings import Settings
 from muster.store import events, projects, tasks
 from muster.store.base import Store, Tx
-from muster.wiring.home import write_whole
+from muster.wiring.mark import Mark
 from muster.wiring.plugins import working
 
 log = logging.getLogger(__name__)
@@ -142,8 +141,8 @@ class Notices:
         await asyncio.gather(*self._loops, return_exceptions=True)
 
     async def _follow(self, told: Told) -> None:
-        mark = self._marks / f"{told.name}.rev"
-        at = kept = self._seen(mark)
+        mark = Mark(self._marks / f"{told.name}.rev", self._store)
+        at = kept = mark.seen()
         while True:
             try:
                 for event in await self._store.read(_after, at):
@@ -151,19 +150,12 @@ class Notices:
                         await self._tell(told, event)
                     at = event.rev
                     if told.wants(event) or at - kept >= _MARK_EVERY:
-                        await asyncio.to_thread(write_whole, mark, f"{at}\n")
+                        await mark.keep(at)
                         kept = at
                 await self._store.feed.wait(at, _QUIET)
             except Exception:  # notices are beside the work, and must not end it
                 log.exception("the notices of '%s' met a fault; that is tried again", told.name)
                 await asyncio.sleep(_AGAIN)
-
-    def _seen(self, mark: Path) -> int:
-        """The last event that was dealt with; nobody is told of what is older than the first."""
-        with contextlib.suppress(OSError, ValueError):
-            return int(mark.read_text("utf-8"))
-        write_whole(mark, f"{self._store.feed.rev}\n")
-        return self._store.feed.rev
 
     async def _tell(self, told: Told, event: Event) -> None:
         notice, waited = await self._store.read(self._notice, event)

@@ -19,7 +19,7 @@ from muster.domain.spans import Span, attempt_of, ended_by, ends_something, span
 from muster.settings import Settings
 from muster.store import events
 from muster.store.base import Store, Tx
-from muster.wiring.home import write_whole
+from muster.wiring.mark import Mark
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Traces:
         """
         self._store = store
         self._runs = settings.runs
-        self._mark = settings.home / "traces.rev"
+        self._mark = Mark(settings.home / "traces.rev", store)
         self._exporter, self._library = _exporter(settings.otel_endpoint, version)
         self._pause = pause
         self._task: asyncio.Task[None] | None = None
@@ -59,7 +59,7 @@ class Traces:
         await asyncio.to_thread(self._exporter.shutdown)
 
     async def _follow(self) -> None:
-        at = self._seen()
+        at = self._mark.seen()
         while True:
             try:
                 newest, spans = await self._store.read(self._ended, at)
@@ -69,18 +69,11 @@ class Traces:
                     continue
                 if newest > at:
                     at = newest
-                    await asyncio.to_thread(write_whole, self._mark, f"{at}\n")
+                    await self._mark.keep(at)
                 await self._store.feed.wait(at, _QUIET)
             except Exception:  # traces are beside the work, and must not end it
                 log.exception("traces could not be made or sent; that is tried again")
                 await asyncio.sleep(self._pause)
-
-    def _seen(self) -> int:
-        """The last event that was sent; what is older than the first start is not."""
-        with contextlib.suppress(OSError, ValueError):
-            return int(self._mark.read_text("utf-8"))
-        write_whole(self._mark, f"{self._store.feed.rev}\n")
-        return self._store.feed.rev
 
     def _ended(self, tx: Tx, at: int) -> tuple[int, list[Span]]:
         """How far it was read, and the spans that ended up to there."""
