@@ -119,7 +119,7 @@ async def test_the_results_own_run_tells_how_much_of_the_change_its_tests_reach(
         task = await place.do("tells", type="feature")
         assert task["status"] == "completed"
         told = found(task)["coverage.changed"]["evidence"]
-        assert (told["covered"], told["lines"], told["by"]) == (2, 4, "coverage.py")
+        assert (told["covered"], told["lines"], told["by"]) == (2, 4, "calls")
         runs = {r["name"] for f in found(task).values() for r in f["evidence"].get("runs", ())}
         assert runs == {"base", "result", "result+base tests", "base+result tests"}
         # What was merged is the next base, and its run is known.

@@ -38,7 +38,7 @@ PASSED = found("acceptance.passed", tests=["a", "b"], visible=1, hidden=1, autho
 
 
 def covered(share: float) -> Finding:
-    return found("coverage.changed", share=share, covered=1, lines=1, by="coverage.py")
+    return found("coverage.changed", share=share, covered=1, lines=1, by="calls")
 
 
 def sure_of(*findings: Finding, calibration: Calibration | None = None) -> Confidence:

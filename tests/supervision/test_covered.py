@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -10,6 +12,7 @@ import pytest
 from muster.domain.project import ProjectSettings
 from muster.domain.task import TaskType
 from muster.domain.verdict import Severity
+from muster.supervision.beside import own_file
 from muster.supervision.changed_lines import added_numbers, executable
 from muster.supervision.coverage_reports import read_report
 from muster.supervision.covered import Coverage
@@ -70,7 +73,7 @@ def test_statements_that_no_test_reaches_are_counted_and_named(told):
     assert case.run(RESULT).exit_code == 0
     assert (found.code, found.severity) == ("coverage.changed", Severity.OK)
     assert {k: found.evidence[k] for k in ("covered", "lines", "share", "by")} == {
-        "covered": 4, "lines": 5, "share": 0.8, "by": "coverage.py"
+        "covered": 4, "lines": 5, "share": 0.8, "by": "calls"
     }  # fmt: skip
     assert found.evidence["missed"] == [{"path": "calc.py", "line": 13}]
 
@@ -141,17 +144,252 @@ def test_a_module_of_another_package_with_the_same_last_name_is_no_copy(told):
     assert found.evidence["covered"] == 4
 
 
-def test_without_coverage_it_is_not_known_and_the_tests_run_all_the_same(told):
-    away = {"conftest.py": CONF["conftest.py"]}
+def test_it_needs_nothing_that_the_projects_python_lacks(told):
     bare = f"'{sys.executable}' -I -S -m unittest -q"
     text = (
-        "import unittest\n\n\nclass T(unittest.TestCase):\n    def test_it(self):\n        pass\n"
+        "import sys\nimport unittest\nsys.path.insert(0, '.')\nimport calc\n\n\n"
+        "class T(unittest.TestCase):\n    def test_it(self):\n"
+        "        self.assertRaises(ImportError, __import__, 'coverage')\n"
+        "        self.assertEqual(calc.part(5), 4)\n"
     )
-    base = {"calc.py": CALC, "test_calc.py": text, **away}
-    found, case = told(base, base | {"calc.py": CALC + HALF}, test_command=bare)
-    assert case.run(RESULT).exit_code in {0, 5}
-    assert found.code == "coverage.unknown"
-    assert "no `coverage`" in found.evidence["why"]
+    base = {"calc.py": CALC, "test_calc.py": text.replace("calc.part(5), 4", "1, 1")}
+    result = {"calc.py": CALC + HALF, "test_calc.py": text}
+    found, case = told(base, result, test_command=bare)
+    assert case.run(RESULT).exit_code == 0
+    assert (found.evidence["covered"], found.evidence["lines"]) == (4, 5)
+
+
+OWN_WAY = """
+import importlib.machinery, importlib.util as u, sys
+
+class Loader(importlib.machinery.SourceFileLoader):
+    pass
+
+class Finder:
+    def __init__(self, loader=None):
+        self.loader = loader
+
+    def find_spec(self, name, path=None, target=None):
+        if name == "calc":
+            loader = self.loader and self.loader("calc", "lib/calc.py")
+            return u.spec_from_file_location("calc", "lib/calc.py", loader=loader)
+
+"""
+BY_HAND = """
+spec = Finder().find_spec("calc")
+sys.modules["calc"] = module = u.module_from_spec(spec)
+spec.loader.exec_module(module)
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "known"),
+    [
+        ("sys.meta_path.append(Finder())\n", True),
+        ("sys.meta_path.insert(0, Finder(Loader))\n", False),
+        (BY_HAND, False),
+    ],
+    ids=["found by another", "loaded by another", "loaded by hand"],
+)
+def test_files_that_are_loaded_in_a_way_of_their_own_are_measured_or_told(told, how, known):
+    base = {"conftest.py": OWN_WAY + how, "lib/calc.py": CALC, "tests/test_calc.py": TEST}
+    result = base | {"lib/calc.py": CALC + HALF, "tests/test_part.py": TEST_HALF}
+    found, case = told(base, result)
+    assert case.run(RESULT).exit_code == 0
+    if known:
+        assert found.evidence["covered"] == 4
+    else:
+        assert found.code == "coverage.unknown"
+        assert "lib/calc.py is loaded" in found.evidence["why"]
+
+
+def test_what_is_seen_is_what_coverage_sees_and_nothing_runs_differently(tmp_path):
+    (tmp_path / "sample.py").write_text(SAMPLE)
+    whole = executable(SAMPLE, range(1, SAMPLE.count("\n") + 2))
+    want = {"sample.py": sorted({n for s in whole for n in s.lines})}
+    given = tmp_path / "given"
+    given.mkdir()
+    (given / "want.json").write_text(json.dumps(want))
+    (given / "muster_seen.py").write_text(own_file("muster_seen.py"))
+    ends = {}
+    for name, program in {"plain": "", "calls": BY_CALLS, "coverage": BY_COVERAGE}.items():
+        ends[name] = subprocess.run(
+            [sys.executable, "-B", "-c", program + "import sample; print(sample.told())"],
+            cwd=tmp_path,
+            env={
+                "MUSTER_GIVEN": str(given),
+                "MUSTER_TREE": str(tmp_path),
+                "PYTHONPATH": str(given),
+            },
+            capture_output=True,
+            text=True,
+        )
+    assert [done.returncode for done in ends.values()] == [0, 0, 0], ends
+    assert len({done.stdout for done in ends.values()}) == 1
+    seen = read_seen((given / "seen.json").read_text())
+    lines = set(json.loads((tmp_path / "coverage.json").read_text()))
+    by_coverage = {s.first for s in whole if s.lines & lines}
+    assert {s.first for s in whole if seen.covers("sample.py", s)} == by_coverage
+    assert 0 < len(by_coverage) < len(whole)
+
+
+BY_CALLS = "import atexit, muster_seen as m; s = m.Seen(); s.start(); "
+BY_CALLS += "atexit.register(s.write, m.REPORT); "
+BY_COVERAGE = """
+import atexit, coverage, json
+c = coverage.Coverage(data_file=None, config_file=False, include=["sample.py"])
+c.start()
+def end():
+    c.stop()
+    (path,) = c.get_data().measured_files()
+    open("coverage.json", "w").write(json.dumps(c.get_data().lines(path)))
+atexit.register(end)
+"""
+SAMPLE = '''"""Every kind of statement, some of them not reached."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import enum
+import functools
+import inspect
+import typing
+
+COUNT = 0
+
+
+class Kind(enum.Enum):
+    """Kinds."""
+
+    ONE = 1
+    TWO = (
+        2
+    )
+
+    def name_of(self):
+        return self.name.lower()
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    a: int
+    b: int = 3
+    unused: typing.ClassVar[int] = 4
+
+    @functools.cached_property
+    @functools.lru_cache
+    def none(self):
+        return 1
+
+
+class Named(typing.NamedTuple):
+    """With a docstring."""
+
+    x: int
+    y: str = "y"
+
+
+class Speaks(typing.Protocol):
+    def speak(self) -> str: ...
+
+
+def loops(upto):
+    """A docstring."""
+    global COUNT
+    for n in range(upto):
+        if n == 1:
+            continue
+        elif n == 3:
+            break
+        elif (
+            n
+            == 99
+        ):
+            COUNT = 100
+        COUNT += 1
+    else:
+        COUNT = -1
+    while COUNT > 2:
+        COUNT -= 1
+    else:
+        COUNT += 0
+    return COUNT
+
+
+def nested():
+    n = 0
+
+    def inner():
+        nonlocal n
+        n += 1
+        return n
+
+    inner()
+    return inner
+
+
+def tried(what):
+    try:
+        with contextlib.suppress(KeyError), contextlib.nullcontext():
+            {}[what]
+        if what == "raise":
+            raise ValueError(what)
+    except ValueError as error:
+        said = str(error)
+    else:
+        said = "else"
+    finally:
+        said = "finally " + said
+    return said
+
+
+def matched(thing):
+    match thing:
+        case int():
+            return "int"
+        case [a, *_] if a:
+            return "list"
+        case _:
+            return "other"
+
+
+def generated():
+    got = yield 1
+    yield got
+    yield from (n for n in
+                range(2))
+    return
+
+
+async def awaited():
+    async with contextlib.AsyncExitStack():
+        return [n async for n in _numbers()]
+
+
+async def _numbers():
+    yield 5
+
+
+def never():
+    del COUNT
+    assert False
+    pass
+
+
+def told():
+    import asyncio
+    step = generated()
+    first = next(step), step.send(7), list(step)
+    doc = loops.__doc__, Kind.__doc__, Named.__doc__, nested.__doc__
+    where = [inspect.getsourcelines(f)[1] for f in (loops, tried, never)]
+    return (
+        list(Kind), Kind.TWO.name_of(), Pair(1), Named(1), dir(Kind), sorted(vars(Speaks)),
+        loops(5), loops(1), nested()(), tried("raise"), tried(""), matched(3), matched([1]),
+        first, doc, where, asyncio.run(awaited()), sorted(globals()),
+        [f.__code__.co_consts[0] for f in (loops, tried)], loops.__code__.co_firstlineno,
+    )
+'''
 
 
 def test_a_command_that_shows_no_runner_needs_a_report(told):
@@ -209,7 +447,7 @@ def test_a_report_that_is_none_is_said_to_be_none(text):
 
 @pytest.mark.parametrize(
     "left",
-    [None, "", "[]", "[" * 9000, '{"files": 3}', '{"missing": "coverage"}'],
+    [None, "", "[]", "[" * 9000, '{"files": 3}', '{"files": {}, "unmeasured": ["a"]}'],
 )
 def test_what_is_no_report_of_lines_is_not_believed(left):
     assert isinstance(read_seen(left), str)

@@ -36,12 +36,12 @@ class Share:
 
 
 class Coverage:
-    """The added lines of source files that the tests execute, by coverage.py or a report."""
+    """The added lines of source files that the tests execute, by calls put there or a report."""
 
     settles = False
 
     def ride(self, case: Case) -> tuple[str, Beside] | None:
-        """Have the result's run told by coverage.py, or its own report read."""
+        """Have the result's run tell of them, or its own report read."""
         command = case.plan.test_command
         if not command or not _sources(case):
             return None
@@ -109,7 +109,7 @@ def share_of(what: Watched, seen: Seen) -> Share | str:
     """How much of the added statements was executed."""
     each = [(path, s) for path, statements in what.items() for s in statements]
     missed = tuple((path, s.first) for path, s in each if not seen.covers(path, s))
-    return Share(len(each) - len(missed), len(each), missed, "coverage.py")
+    return Share(len(each) - len(missed), len(each), missed, "calls")
 
 
 def share_of_report(added: Mapping[str, tuple[int, ...]], lines: Lines) -> Share | str:

@@ -72,17 +72,23 @@ def read_seen(left: str | None) -> Seen | str:
         told: Any = json.loads(left)
     except (ValueError, RecursionError):
         return "the test run left a report that cannot be read"
-    if isinstance(told, dict) and told.get("missing"):
-        return "the Python that runs the tests has no `coverage`"
     if not isinstance(told, dict) or not isinstance(told.get("files"), dict):
         return "the test run left a report that cannot be read"
-    elsewhere, seconds = told.get("elsewhere"), told.get("seconds")
-    others = elsewhere if isinstance(elsewhere, list) else []
+    if own := _paths(told.get("unmeasured")):
+        named = plain_line(", ".join(sorted(own)[:3]), 300)
+        return f"{named} is loaded before the tests, or in a way of the project's own"
+    seconds = told.get("seconds")
     times = seconds if isinstance(seconds, dict) else {}
     return Seen(
         {str(path): _lines(each) for path, each in told["files"].items()},
-        frozenset(path for path in others if isinstance(path, str)),
+        _paths(told.get("elsewhere")),
         {str(test): float(time) for test, time in times.items() if _is_time(time)},
+    )
+
+
+def _paths(told: object) -> frozenset[str]:
+    return (
+        frozenset(p for p in told if isinstance(p, str)) if isinstance(told, list) else frozenset()
     )
 
 

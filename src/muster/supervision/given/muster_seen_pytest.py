@@ -1,4 +1,4 @@
-"""A plugin of pytest that measures by `muster_seen` which tests execute which lines."""
+"""A plugin of pytest that has `muster_seen` measure which tests execute which lines."""
 
 from __future__ import annotations
 
@@ -13,26 +13,6 @@ import pytest
 
 SEEN = muster_seen.Seen()
 SEEN.start()
-
-
-def _alone(options: Any) -> None:
-    """Keep pytest-cov from measuring as well; what it would report is not looked at."""
-    for name in ("cov_source", "cov_fail_under"):
-        if getattr(options, name, None):
-            setattr(options, name, None)
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_load_initial_conftests(early_config: Any) -> Iterator[None]:
-    """Before it begins."""
-    _alone(early_config.known_args_namespace)
-    yield
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_configure(config: Any) -> None:
-    """At the place where it looks again."""
-    _alone(config.option)
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)

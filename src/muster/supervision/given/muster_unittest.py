@@ -118,7 +118,7 @@ def main() -> None:
         import muster_seen  # noqa: PLC0415 - it lies beside this program only then
 
         sys.path.remove(str(GIVEN))
-        muster_seen.of_unittest()
+        muster_seen.of_unittest(unittest.TextTestResult)
     runpy.run_module("unittest", run_name="__main__", alter_sys=True)
 
 
