@@ -10,12 +10,14 @@ from benchmarks.proof.defects import GOOD, Variant
 from benchmarks.proof.execute import PYTEST, Ran, Runner
 from benchmarks.proof.further import case_of, further, rider
 from benchmarks.proof.trees import Tree, changes, part, without
+from muster.domain.acceptance import file_of
 from muster.domain.project import ProjectSettings
 from muster.domain.task import TaskType
 from muster.domain.verdict import Finding, Severity
 from muster.supervision.checks import CheckRun, plan_checks
 from muster.supervision.evidence import BASE, RESULT, CheckResult
 from muster.supervision.ride import tells
+from muster.supervision.seen import Watched, measuring, reach_of, watched
 from muster.supervision.stage import Beside
 
 RIGHT, WRONG, UNSHOWN = "right", "wrong", "right or untested"
@@ -100,7 +102,8 @@ def outcome_of(change: Change, variant: Variant, runner: Runner) -> Outcome:
         return runner.run(files, command, change.allowed * STAGE_PATIENCE, beside)
 
     more = further(replace(case, results=results, rider=rode), ask)
-    full = runner.run(change.with_all_tests(variant.tree), change.recipe.command, change.allowed)
+    what = watched(case)
+    full = _with_all_tests(change, variant.tree, runner, what)
     passed = full.result.having("passed")
     missed = (set(change.owed) | change.kept) - passed
     own = ran.get(RESULT, full)
@@ -116,7 +119,7 @@ def outcome_of(change: Change, variant: Variant, runner: Runner) -> Outcome:
         truth=_truth(variant.kind, missed),
         failing=len(missed),
         alone=own.result.exit_code == 0 and own.result.why == "exit",
-        findings=(*more.findings, *_acceptance(change, full.result)),
+        findings=(*more.findings, *_acceptance(change, full.result, what)),
         seconds=_sums(tests, lint, full, lambda r: r.result.seconds) | more.seconds,
         cpu=_sums(tests, lint, full, lambda r: r.cpu) | more.cpu,
         suite=base.seconds if base else 0.0,
@@ -132,6 +135,29 @@ def _sums(tests: list[Ran], lint: list[Ran], full: Ran, of: Any) -> dict[str, fl
         "lint": round(sum(map(of, lint)), 3),
         "acceptance": of(full),
     }
+
+
+def _with_all_tests(change: Change, tree: Tree, runner: Runner, what: Watched) -> Ran:
+    """The run that tells the truth, and what its acceptance tests reach."""
+    files, command = change.with_all_tests(tree), change.recipe.command
+    told = measuring(command, what, _node_ids(change)) if what else None
+    if told is not None:
+        ran = runner.run(files, told[0], change.allowed * STAGE_PATIENCE, told[1])
+        if ran.result.why == "exit" and ran.result.tests is not None:
+            return ran
+    return runner.run(files, command, change.allowed)
+
+
+def _node_ids(change: Change) -> list[str]:
+    """The acceptance tests as pytest names them; a report writes modules and classes with dots."""
+    found = []
+    for test in change.given:
+        place, _, name = test.partition("::")
+        if path := file_of(test, change.tests):
+            module = path.removesuffix(".py").replace("/", ".")
+            classes = place.removeprefix(module).strip(".").split(".")
+            found.append("::".join([path, *filter(None, classes), name]))
+    return found
 
 
 def _truth(kind: str, missed: set[str]) -> str:
@@ -160,13 +186,16 @@ def _files(change: Change, tree: Tree, run: CheckRun) -> Tree:
     return {**without(whole, tests), **part(other, tests)}
 
 
-def _acceptance(change: Change, full: CheckResult) -> tuple[Finding, ...]:
+def _acceptance(change: Change, full: CheckResult, what: Watched) -> tuple[Finding, ...]:
     """What the given half of the change's own tests say, as muster tells of acceptance tests."""
     shown, passed = set(change.shown), full.having("passed")
     failed = [test for test in change.given if test not in passed]
     hidden = len(change.given) - len(shown)
     if not failed:
-        evidence = {"tests": len(change.given), "visible": len(shown), "hidden": hidden}
+        evidence: dict[str, Any] = {"tests": len(change.given), "visible": len(shown)}
+        evidence["hidden"] = hidden
+        if reach := reach_of(what, full.left):
+            evidence |= {"covered": reach.covered, "lines": reach.lines, "share": reach.share}
         text = f"{len(change.given)} acceptance tests pass."
         return (Finding("acceptance.passed", Severity.OK, text, evidence),)
     evidence = {

@@ -105,6 +105,20 @@ async def test_somebody_else_writes_them_first_and_the_work_is_judged_by_them(tm
     assert wrote["branch"] not in git(place.repo, "branch", "--list", "--all")
 
 
+async def test_it_is_told_how_much_of_the_added_code_they_execute(tmp_path):
+    coder = f"{DOES}printf '\\n\\ndef spare():\\n    return 1\\n' >> basket.py\n"
+    coder += files(
+        tests__test_spare="import basket\n\n\ndef test_it():\n    assert basket.spare()\n"
+    )
+    async with works(tmp_path, coder, test_command=PYTEST) as place:
+        task = await place.do("coder", WISH)
+    assert task["status"] == "completed", task["reason"]
+    own = finding(task, "coverage.changed")["evidence"]
+    by_others = finding(task, "acceptance.passed")["evidence"]
+    assert (own["covered"], own["lines"]) == (4, 4)
+    assert (by_others["covered"], by_others["lines"], by_others["share"]) == (3, 4, 0.75)
+
+
 GUESSES = """
 case "$(cat)" in *test_tenth*) known='SHOWN_TEN';; *) known='SHOWN_ODD';; esac
 if [ "$MUSTER_ATTEMPT" = 1 ]; then

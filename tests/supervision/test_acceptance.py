@@ -22,6 +22,7 @@ from muster.supervision.acceptance import (
 from muster.supervision.case import About, Case, Policy
 from muster.supervision.decision import decide
 from muster.supervision.evidence import Changed, CheckResult
+from muster.supervision.seen import Share
 
 TESTS = ("tests/",)
 OLD = {"tests.test_old::test_kept": "passed"}
@@ -234,6 +235,16 @@ def test_a_run_that_nobody_saw_end_leaves_it_open():
 def test_a_run_that_hangs_or_says_nothing_is_red():
     for more in ({"why": "timeout", "exit_code": None}, {"exit_code": 0}):
         assert passes(run(None, **more)).code == "acceptance.failed"
+
+
+def test_how_much_of_the_added_code_they_execute_is_told_where_it_is_known():
+    after = run({"tests.test_a::one": "passed", "tests.test_b::two": "passed"})
+    assert "share" not in passes(after).evidence
+    reach = Share(3, 4, (("calc.py", 9),), "calls")
+    found = judge_acceptance(written(), after, None, "coding-1", seen=False, reach=reach)
+    assert (found.evidence["covered"], found.evidence["lines"]) == (3, 4)
+    assert found.evidence["share"] == 0.75
+    assert "executing 3 of the 4 lines" in found.text
 
 
 def test_a_place_that_hides_nothing_is_told():

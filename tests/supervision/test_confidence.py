@@ -59,7 +59,8 @@ def test_what_no_finding_tells_is_not_known_and_never_good():
 
     assert list(features) == list(FEATURES)
     assert {name for name, value in features.items() if value} == {
-        *("tests_unknown", "acceptance_unknown", "coverage_unknown"),
+        *("tests_unknown", "acceptance_unknown", "acceptance_reach_unknown"),
+        "coverage_unknown",
         *("mutants_unknown", "review_unknown"),
     }
 
@@ -75,6 +76,9 @@ def test_what_no_finding_tells_is_not_known_and_never_good():
         (found("tests.proven"), {"tests_proven": 1}),
         (found("acceptance.failed", VETO, failed=["t"]), {"acceptance_failed": 1}),
         (PASSED, {"acceptance_passed": 1, "acceptance_unknown": 0}),
+        (PASSED, {"acceptance_reach": 0, "acceptance_reach_unknown": 1}),
+        (found("acceptance.passed", tests=1, share=0.5), {"acceptance_reach": 0.5}),
+        (found("acceptance.passed", tests=1, share=1.0), {"acceptance_reach_full": 1}),
         (covered(0.5), {"coverage": 0.5, "coverage_high": 0, "coverage_unknown": 0}),
         (covered(0.8), {"coverage_high": 1, "coverage_full": 0}),
         (covered(1.0), {"coverage_full": 1}),

@@ -17,7 +17,7 @@ from muster.supervision.changed_lines import added_numbers, executable
 from muster.supervision.coverage_reports import read_report
 from muster.supervision.covered import Coverage
 from muster.supervision.evidence import RESULT
-from muster.supervision.seen import read_seen, watched
+from muster.supervision.seen import measuring, reach_of, read_seen, watched
 from muster.supervision.stage import Case
 from supervision.trees import PYTEST, changes, drive, execute, plan_of, tree_of
 
@@ -87,6 +87,28 @@ def test_each_line_is_told_with_the_tests_that_reach_it(told):
     reached = ("tests/test_part.py::test_part",)
     assert by == {5: (), 7: reached, 8: reached, 13: (), 14: reached}
     assert list(seen.seconds) == ["tests/test_calc.py::test_add", *reached]
+
+
+@pytest.mark.parametrize(
+    ("of", "covered"),
+    [
+        (["tests/test_part.py"], 4),
+        (["tests/test_part.py::test_part"], 4),
+        (["tests/test_calc.py"], 1),
+        (["tests/test_p"], 1),
+    ],
+)
+def test_only_the_tests_that_are_asked_about_count(tmp_path, of, covered):
+    result = BASE | {"calc.py": CALC + HALF, "tests/test_part.py": TEST_HALF}
+    what = {"calc.py": executable(CALC + HALF, added(BASE, result)["calc.py"])}
+    command, beside = measuring(PYTEST, what, of)
+    plan = plan_of(TaskType.CHORE, BASE, result, ProjectSettings(test_command=PYTEST))
+    check = replace(plan.run(RESULT), command=command)
+    done = execute(check, result, tmp_path / "run", beside)
+    reach = reach_of(what, done.left)
+    assert (reach.covered, reach.lines) == (covered, 5)
+    assert reach_of({}, done.left) is reach_of(what, "{") is None
+    assert measuring(UNITTEST, what, of) is None
 
 
 def test_code_without_a_test_is_a_note_with_nothing_covered_but_its_head(told):

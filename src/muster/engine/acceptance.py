@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -14,6 +15,7 @@ from muster.engine.setup import ensure_layer
 from muster.engine.tools import Job, Tools, in_thread
 from muster.failpoint import failpoint
 from muster.knowledge.brief import Brief, brief
+from muster.runtimes.base import Why
 from muster.store import acceptance, agents
 from muster.store.base import Tx
 from muster.supervision.acceptance import (
@@ -28,8 +30,10 @@ from muster.supervision.acceptance import (
     only_tests,
     unfit,
 )
+from muster.supervision.beside import Beside
 from muster.supervision.checks import matches
 from muster.supervision.evidence import BASE, Changes, CheckResult
+from muster.supervision.seen import Watched, measuring, reach_of
 
 WITH_TESTS = "base+acceptance tests"
 _NO_COMMAND = "the project has no test command any more"
@@ -104,12 +108,13 @@ def _shown(tools: Tools, job: Job, written: Written) -> Shown:
 
 
 async def accepted(
-    tools: Tools, job: Job, agent: Agent | None, base: str, commit: str
+    tools: Tools, job: Job, agent: Agent | None, ends: tuple[str, str], what: Watched
 ) -> list[Finding]:
-    """What the acceptance tests say of work at `commit`; nothing for a task that owes none.
+    """What the acceptance tests say of work from the first of `ends` to the second.
 
-    They are run in a repository of their own, with the base's tests and none of the work's: what
-    the work says how tests are run does not count here.
+    Nothing for a task that owes none. They are run in a repository of their own, with the base's
+    tests and none of the work's: what the work says how tests are run does not count here. `what`
+    is added of which they are to tell whether they execute it.
     """
     task = job.task
     if task.acceptance_id is None:
@@ -121,18 +126,31 @@ async def accepted(
         return [abstained(_NO_COMMAND, author.label)]
     where = tools.run_dir(f"acceptance-{task.id}-{task.attempt}") / "checks"
     by = await _writer(tools, author)
-    everything = await _run(tools, job, written, ALL, (base, commit), where)
+    command = (job.settings.test_command or "").strip()
+    told = measuring(command, what, written.files) if what else None
+    everything = await _run(tools, job, written, ALL, ends, where, told)
     visible = None
     if needs_visible_run(written, everything):
-        visible = await _run(tools, job, written, VISIBLE_ONLY, (base, commit), where)
+        visible = await _run(tools, job, written, VISIBLE_ONLY, ends, where)
     seen = agent is not None and not tools.runtime(agent.runtime).distance.contains
-    return [judge_acceptance(written, everything, visible, by, seen=seen)]
+    reach = reach_of(what, everything.left) if told else None
+    return [judge_acceptance(written, everything, visible, by, seen=seen, reach=reach)]
 
 
 async def _run(
-    tools: Tools, job: Job, written: Written, name: str, ends: tuple[str, str], where: Path
+    tools: Tools,
+    job: Job,
+    written: Written,
+    name: str,
+    ends: tuple[str, str],
+    where: Path,
+    told: tuple[str, Beside] | None = None,
 ) -> CheckResult:
-    """Run them on the work at the second of `ends`, with tests as they are at the first."""
+    """Run them on the work at the second of `ends`, with tests as they are at the first.
+
+    `told` is the test command with what has it tell of lines; a run that then does not end as such
+    runs do is made anew without.
+    """
     base, commit = ends
     repo = job.task.hidden_repo
     paths = written.files if name == ALL else written.shown
@@ -146,6 +164,10 @@ async def _run(
     command = (job.settings.test_command or "").strip()
     order = Command(name, command, at, near=base, layer=layer, repo=repo, addopts=GO_ON)
     failpoint("acceptance.before_run")
+    if told is not None:
+        run = await run_command(tools, job, replace(order, command=told[0], beside=told[1]), where)
+        if run.why == Why.EXIT and run.tests is not None:
+            return replace(run, command=command)
     return await run_command(tools, job, order, where)
 
 

@@ -21,6 +21,7 @@ from muster.supervision.evidence import BASE, RESULT, Changed, Changes, CheckRes
 from muster.supervision.ride import flips, tells, unsteady
 from muster.supervision.runner import Runner
 from muster.supervision.runner_config import Contents, changed_configs
+from muster.supervision.seen import watched
 from muster.supervision.stage import Beside, Case, Run
 from muster.supervision.weakened import READ
 from muster.workspace.workspaces import Change
@@ -51,8 +52,12 @@ async def evidence(
     Where nothing refuses the work, its acceptance tests are run too. Without an agent it is at its
     merge, and was judged before: only what can still refuse it is looked at.
     """
-    found = await _of_checks(tools, job, base, commit, changed, where, again=agent is None)
-    return found if vetoed(found) else (*found, *await accepted(tools, job, agent, base, commit))
+    again = agent is None
+    case = await _of_checks(tools, job, base, commit, changed, where, again=again)
+    if vetoed(case.findings):
+        return case.findings
+    what = {} if again else await in_thread(watched, case)
+    return (*case.findings, *await accepted(tools, job, agent, (base, commit), what))
 
 
 async def _of_checks(
@@ -64,7 +69,8 @@ async def _of_checks(
     where: Path,
     *,
     again: bool,
-) -> tuple[Finding, ...]:
+) -> Case:
+    """What the project's own commands and the stages of evidence say."""
     plan = await in_thread(_plan, tools, job, base, commit, changed)
     patched = bool(plan.test_command) and not again
     case = await in_thread(_case, tools, job, plan, base, commit, changed, patched=patched)
@@ -75,7 +81,7 @@ async def _of_checks(
     results = await ground.planned()
     rode = ridden[1] if ridden and ground.rode else None
     case = replace(case, results=tuple(results), rider=rode, findings=tuple(ground.told))
-    return await further(tools, case, ground.more, again=again)
+    return replace(case, findings=await further(tools, case, ground.more, again=again))
 
 
 def _plan(tools: Tools, job: Job, base: str, commit: str, changed: Changes) -> CheckPlan:

@@ -17,6 +17,7 @@ from muster.supervision.case import Case
 from muster.supervision.comparison import count, failing, having, ids, name_some
 from muster.supervision.decide import decide_work
 from muster.supervision.evidence import PASSED, SKIPPED, Changes, CheckResult, Colour, colour
+from muster.supervision.seen import Share
 from muster.supervision.severity import strongest_first
 
 GO_ON = "--continue-on-collection-errors"
@@ -250,12 +251,19 @@ def needs_visible_run(written: Written, run: CheckResult) -> bool:
 
 
 def judge_acceptance(
-    written: Written, run: CheckResult, visible: CheckResult | None, author: str, *, seen: bool
+    written: Written,
+    run: CheckResult,
+    visible: CheckResult | None,
+    author: str,
+    *,
+    seen: bool,
+    reach: Share | None = None,
 ) -> Finding:
     """Whether a finished piece of work passes.
 
     `run` is that of all tests, `visible` the one of those alone that the coder is shown, whose
-    output can be told. `seen` says that the coder's place hides nothing from it.
+    output can be told. `seen` says that the coder's place hides nothing from it. `reach` is how
+    much of the code that the work adds these tests execute, where that is known.
     """
     said = colour(run)
     if said is Colour.UNKNOWN:
@@ -270,12 +278,16 @@ def judge_acceptance(
         "author": author,
         "seconds": round(run.seconds, 3),
     }
-    note = "; the coder's place kept nothing hidden from it" if seen else ""
     if not found.red:
-        text = f"{count(len(found.tests), 'acceptance test')} of {author} pass{note}."
+        text = f"{count(len(found.tests), 'acceptance test')} of {author} pass"
         if len(found.tests) == 1:
-            text = f"The acceptance test of {author} passes{note}."
-        return Finding("acceptance.passed", Severity.OK, text, evidence)
+            text = f"The acceptance test of {author} passes"
+        if reach is not None:
+            evidence |= {"covered": reach.covered, "lines": reach.lines}
+            evidence |= {"share": round(reach.share, 4)}
+            text += f", executing {reach.covered} of the {count(reach.lines, 'line')} it adds"
+        text += "; the coder's place kept nothing hidden from it" if seen else ""
+        return Finding("acceptance.passed", Severity.OK, f"{text}.", evidence)
     red_shown, hidden = found.red & shown, len(found.red - shown)
     evidence |= {"failed": ids(red_shown), "failing": ids(red_shown), "hidden_failed": hidden}
     if visible is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from muster.domain.globs import matches
@@ -12,27 +11,19 @@ from muster.domain.verdict import Finding, Severity
 from muster.supervision.comparison import count
 from muster.supervision.coverage_reports import Lines, read_report
 from muster.supervision.evidence import RESULT
-from muster.supervision.seen import Seen, Watched, measuring, read_seen, watched
+from muster.supervision.seen import (
+    Share,
+    Watched,
+    measuring,
+    read_seen,
+    share_of,
+    watched,
+)
 from muster.supervision.stage import Beside, Case, Steps, Told
 
 ENOUGH = 0.8
 """A share from which it speaks for the work."""
 MOST_LINES = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """How many of the added lines that can be executed were, and which were not."""
-
-    covered: int
-    lines: int
-    missed: tuple[tuple[str, int], ...]
-    by: str
-
-    @property
-    def share(self) -> float:
-        """The part that was executed."""
-        return self.covered / self.lines
 
 
 class Coverage:
@@ -103,13 +94,6 @@ def _unmeasured(case: Case, what: Watched) -> str:
 def _left(case: Case) -> str | None:
     run = case.run(RESULT)
     return run.left if run else None
-
-
-def share_of(what: Watched, seen: Seen) -> Share | str:
-    """How much of the added statements was executed."""
-    each = [(path, s) for path, statements in what.items() for s in statements]
-    missed = tuple((path, s.first) for path, s in each if not seen.covers(path, s))
-    return Share(len(each) - len(missed), len(each), missed, "calls")
 
 
 def share_of_report(added: Mapping[str, tuple[int, ...]], lines: Lines) -> Share | str:

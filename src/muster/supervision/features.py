@@ -43,8 +43,11 @@ FEATURES: Mapping[str, Feature] = {
     "tests_weakened": Feature("weakened", -1),
     "acceptance_passed": Feature("acceptance", 1),
     "acceptance_many": Feature("acceptance", 1),
+    "acceptance_reach": Feature("acceptance", 1),
+    "acceptance_reach_full": Feature("acceptance", 1),
     "acceptance_failed": Feature("acceptance", -1),
     "acceptance_unknown": Feature("acceptance", -1),
+    "acceptance_reach_unknown": Feature("acceptance", 0),
     "coverage": Feature("coverage", 1),
     "coverage_high": Feature("coverage", 1),
     "coverage_full": Feature("coverage", 1),
@@ -154,10 +157,15 @@ def _acceptance(found: Sequence[Finding]) -> dict[str, float]:
     failed = _one(found, "acceptance.failed") is not None
     passed = _one(found, "acceptance.passed")
     if failed or passed is None:
-        return {"acceptance_failed": float(failed), "acceptance_unknown": float(not failed)}
+        told = {"acceptance_failed": float(failed), "acceptance_unknown": float(not failed)}
+        return told | {"acceptance_reach_unknown": 1.0}
     tests = _amount(passed.evidence, "tests", "visible", "hidden")
     many = math.log2(1 + min(tests, _MANY_TESTS)) / math.log2(1 + _MANY_TESTS)
-    return {"acceptance_passed": 1.0, "acceptance_many": many}
+    reach = _share(passed)
+    told = {"acceptance_passed": 1.0, "acceptance_many": many}
+    if reach is None:
+        return told | {"acceptance_reach_unknown": 1.0}
+    return told | {"acceptance_reach": reach, "acceptance_reach_full": float(reach >= FULL)}
 
 
 def _coverage(found: Sequence[Finding]) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,13 +53,48 @@ def watched(case: Case) -> Watched:
     return found
 
 
-def measuring(command: str, what: Watched) -> tuple[str, Beside] | None:
-    """The test command so that it tells of these statements; None when it cannot be made to."""
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many of the added lines that can be executed were, and which were not."""
+
+    covered: int
+    lines: int
+    missed: tuple[tuple[str, int], ...]
+    by: str
+
+    @property
+    def share(self) -> float:
+        """The part that was executed."""
+        return self.covered / self.lines
+
+
+def share_of(what: Watched, seen: Seen) -> Share:
+    """How much of the added statements was executed."""
+    each = [(path, s) for path, statements in what.items() for s in statements]
+    missed = tuple((path, s.first) for path, s in each if not seen.covers(path, s))
+    return Share(len(each) - len(missed), len(each), missed, "calls")
+
+
+def reach_of(what: Watched, left: str | None) -> Share | None:
+    """How much of the added statements the tests of a measured run reach, if that can be told."""
+    seen = read_seen(left) if what else ""
+    if isinstance(seen, str) or seen.elsewhere & frozenset(what):
+        return None
+    return share_of(what, seen)
+
+
+def measuring(command: str, what: Watched, of: Iterable[str] = ()) -> tuple[str, Beside] | None:
+    """The test command so that it tells of these statements; None when it cannot be made to.
+
+    With `of` only tests count whose ids, as pytest names them, are these or begin with them.
+    """
     want = {path: sorted({n for s in each for n in s.lines}) for path, each in what.items()}
     files = {"want.json": json.dumps(want), "muster_seen.py": own_file("muster_seen.py")}
+    if some := list(of):
+        files["of.json"] = json.dumps(some)
     told = Beside(files=files, report=f"{GIVEN}/seen.json")
     ridden = with_pytest(command, "muster_seen_pytest.py")
-    if ridden is None:
+    if ridden is None and not some:
         ridden = with_unittest(command)
     return None if ridden is None else (ridden[0], ridden[1].also(told))
 

@@ -1,6 +1,7 @@
 """Measures which lines of some files the tests execute, and which test each.
 
-`want.json` beside it says of which files which lines count. What was seen goes into `seen.json`.
+`want.json` beside it says of which files which lines count, and `of.json`, where it lies there, by
+the beginnings of their ids, which tests alone. What was seen goes into `seen.json`.
 The files are compiled with a call before each statement that counts, and only those: tracing all
 that runs would take half as long again as the tests. Needs nothing but Python 3.8.
 """
@@ -33,6 +34,7 @@ class Seen:
     def __init__(self) -> None:
         want = json.loads((GIVEN / "want.json").read_text("utf-8"))
         self.want: dict[str, frozenset[int]] = {p: frozenset(lines) for p, lines in want.items()}
+        self.of = _ids()
         self.seconds: dict[str, float] = {}
         self.parts: list[dict[str, Any]] = []
         self._hit: set[int] = set()
@@ -53,11 +55,15 @@ class Seen:
         """Say which test runs from here on; nothing for none."""
         hit = list(self._hit)
         self._hit.difference_update(hit)
-        for number in hit:
+        for number in hit if self._counts(self._test) else ():
             tests = self._planted[number][2]
             if len(tests) < MOST_TESTS:
                 tests[self._test] = None
         self._test = test
+
+    def _counts(self, test: str) -> bool:
+        """Whether it is one of those that are asked about; what is loaded outside of tests is."""
+        return not test or not self.of or any(f"{test}::".startswith(f"{i}::") for i in self.of)
 
     def told(self) -> dict[str, Any]:
         """What was seen."""
@@ -102,6 +108,11 @@ class Seen:
         for part in self.parts:
             _join(told, part)
         path.write_text(json.dumps(told), "utf-8")
+
+
+def _ids() -> list[str]:
+    path = GIVEN / "of.json"
+    return list(json.loads(path.read_text("utf-8"))) if path.exists() else []
 
 
 def _loaded() -> Iterator[tuple[str, str, Any]]:
