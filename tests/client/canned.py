@@ -129,10 +129,16 @@ def decided(text: str = "The tests fail.") -> dict[str, Any]:
 def trial(text: str = "sample") -> dict[str, Any]:
     item = {
         "task": text, "attempt": 1, "was": step(text), "would_be": step(text), "time": MORNING,
+        "would_hold": [text], "no_longer": [text], "untold": [],
     }  # fmt: skip
+    rule = {
+        "name": text, "source": "project", "tried": "decisions", "held": 1, "would_hold": 2,
+        "untold": 0, "at_work": 3,
+    }  # fmt: skip
+    rules = {"asked": 3, "not_asked": 1, "unknown": 1, "untold": 0, "items": [rule]}
     return {
         "project": text, "settings": {"max_attempts": "1"}, "decisions": 4, "same": 2,
-        "changed": 1, "unknown": 1, "items": [item], "next": None,
+        "changed": 1, "unknown": 1, "rules": rules, "items": [item], "next": None,
     }  # fmt: skip
 
 
