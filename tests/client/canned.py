@@ -271,6 +271,7 @@ def metrics(text: str = "sample") -> dict[str, Any]:
         "tasks": {
             **share(), "by_project": {text: share()}, "by_type": {"bug": share(3)},
             "by_agent": {text: share()},
+            "by_kind": {"work": share(), "plan": {**share(1), "attempts_per_task": None}},
         },
         "attempts": {"1": 9, "2": 2},
         "stages": {"queued": spread(), "running": spread(11)},
@@ -287,7 +288,8 @@ def metrics(text: str = "sample") -> dict[str, Any]:
 
 def analytics(text: str = "claude") -> dict[str, Any]:
     run = {"driver": "claude", "outcome": text, "runs": 3, "seconds": 12.0, "cost_usd": 0.3}
-    item = {"agent": text, **share(), "by_type": {"bug": share()}}
+    own = {"by_type": {"bug": share()}, "by_kind": {"work": share()}}
+    item = {"agent": text, **share(), **own}
     return {"since": MORNING, "items": [item], "runs": [run], "next": None}
 
 
@@ -305,7 +307,7 @@ def no_metrics() -> dict[str, Any]:
     }  # fmt: skip
     return {
         "project": None, "since": MORNING, "until": LATER,
-        "tasks": {**nothing, "by_project": {}, "by_type": {}, "by_agent": {}},
+        "tasks": {**nothing, "by_project": {}, "by_type": {}, "by_agent": {}, "by_kind": {}},
         "attempts": {}, "stages": {}, "confidence": [], "reliability": reliability,
         "questions": {**asked, "by_kind": {}, "by_person": {}}, "rules": {},
         "cost": {**cost, "by_day": {}, "by_driver": {}},
