@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from engine.houses import shell, town
+from engine.planned import plan, planning_town, says, task, wish
 from house.patience import PATIENCE
 from muster.api.app import make_app
 from muster.api.metrics import exposition_text
@@ -62,7 +63,7 @@ async def test_a_house_tells_what_it_did(tmp_path):
     assert sum(run["runs"] for run in agents["runs"]) == 4
     assert text.headers["content-type"].startswith("text/plain; version=0.0.4")
     lines = text.text.splitlines()
-    end = '{project="repo",type="chore",agent="good",end="completed"}'
+    end = '{project="repo",type="chore",agent="good",end="completed",kind="work"}'
     assert f"muster_tasks_ended_total{end} 2" in lines
     assert 'muster_stage_seconds_count{stage="running"} 4' in lines
     assert 'muster_tasks{stage="failed"} 1' in lines
@@ -70,6 +71,35 @@ async def test_a_house_tells_what_it_did(tmp_path):
     assert (bad.status_code, gone.status_code) == (422, 404)
     assert "24h" in bad.json()["hint"]
     assert listed.json()["items"]
+
+
+async def test_plans_and_written_tests_are_told_beside_the_work_and_spoil_no_rate(tmp_path):
+    settings = {"autonomy": "full", "max_attempts": 1}
+    async with planning_town(tmp_path, **settings) as (place, server, _):
+        server.then(says(plan(task("a", files=["a.txt"]))))
+        wished = await wish(place)
+        await place.until(wished["id"], "completed")
+        # Whoever is to write the tests writes none, so that their task fails.
+        coder = await place.submit("other", "Another.", type="feature", acceptance=True)
+        asked = await place.until(coder["id"], "waiting")
+        writer = await place.service.get_task(asked["acceptance"]["task_id"])
+        assert writer["status"] == "failed", writer["status"]
+        found = await place.service.metrics("repo", "all")
+        agents = await place.service.agent_analytics(since="all")
+        text = exposition_text(await place.service.exposition_facts())
+    tasks = found["tasks"]
+    assert (tasks["completed"], tasks["failed"], tasks["completion_rate"]) == (1, 0, 1.0)
+    assert tasks["attempts_per_task"] == 1.0
+    assert (list(tasks["by_type"]), list(tasks["by_project"])) == (["chore"], ["repo"])
+    assert found["attempts"] == {"1": 1}
+    kinds = {name: (own["completed"], own["failed"]) for name, own in tasks["by_kind"].items()}
+    assert kinds == {"work": (1, 0), "plan": (1, 0), "acceptance": (0, 1)}
+    assert tasks["by_kind"]["plan"]["attempts_per_task"] is None
+    assert "none" not in {item["agent"] for item in agents["items"]}
+    (own,) = [item for item in agents["items"] if "acceptance" in item["by_kind"]]
+    assert (own["by_kind"]["acceptance"]["failed"], own["failed"]) == (1, 0)
+    assert 'agent="none",end="completed",kind="plan"} 1' in text
+    assert 'kind="plan"' not in "".join(line for line in text.splitlines() if "attempts" in line)
 
 
 def facts(**more):

@@ -149,6 +149,22 @@ def test_a_trial_of_settings_tells_what_would_be_otherwise(run: Run) -> None:
     assert run("project", "try", "max_attempts").code == 2
 
 
+def test_a_trial_of_rules_tells_each_rule_and_which_hold_otherwise(
+    run: Run, server: Loopback, tmp_path: Path
+) -> None:
+    file = tmp_path / "rules.yaml"
+    file.write_text("rules: []\n")
+    page = run("project", "try", "--rules", str(file), "--project", "sample").out
+    assert server.asked[-1].body == {"settings": {}, "rules": "rules: []\n"}
+    assert "asked at 3 of them; at 1 none is" in page
+    assert "sample  project  decisions  1     2           0            3" in page
+    assert "+sample -sample" in page
+    file.write_bytes(b"\xff")
+    wrong = run("project", "try", "--rules", str(file), "--project", "sample")
+    assert (wrong.code, "not UTF-8" in wrong.err) == (2, True)
+    assert run("project", "try", "--rules", str(tmp_path / "none")).code == 2
+
+
 def test_columns_are_aligned_whatever_the_letters(run: Run, server: Loopback) -> None:
     items = [canned.task("日本語", label="MU-1", project="漢字"), canned.task("b", label="MU-100")]
     server.routes["GET", "/api/tasks"] = Answer(body=canned.page(*items))

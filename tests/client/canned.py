@@ -129,10 +129,16 @@ def decided(text: str = "The tests fail.") -> dict[str, Any]:
 def trial(text: str = "sample") -> dict[str, Any]:
     item = {
         "task": text, "attempt": 1, "was": step(text), "would_be": step(text), "time": MORNING,
+        "would_hold": [text], "no_longer": [text], "untold": [],
     }  # fmt: skip
+    rule = {
+        "name": text, "source": "project", "tried": "decisions", "held": 1, "would_hold": 2,
+        "untold": 0, "at_work": 3,
+    }  # fmt: skip
+    rules = {"asked": 3, "not_asked": 1, "unknown": 1, "untold": 0, "items": [rule]}
     return {
         "project": text, "settings": {"max_attempts": "1"}, "decisions": 4, "same": 2,
-        "changed": 1, "unknown": 1, "items": [item], "next": None,
+        "changed": 1, "unknown": 1, "rules": rules, "items": [item], "next": None,
     }  # fmt: skip
 
 
@@ -265,6 +271,7 @@ def metrics(text: str = "sample") -> dict[str, Any]:
         "tasks": {
             **share(), "by_project": {text: share()}, "by_type": {"bug": share(3)},
             "by_agent": {text: share()},
+            "by_kind": {"work": share(), "plan": {**share(1), "attempts_per_task": None}},
         },
         "attempts": {"1": 9, "2": 2},
         "stages": {"queued": spread(), "running": spread(11)},
@@ -281,7 +288,8 @@ def metrics(text: str = "sample") -> dict[str, Any]:
 
 def analytics(text: str = "claude") -> dict[str, Any]:
     run = {"driver": "claude", "outcome": text, "runs": 3, "seconds": 12.0, "cost_usd": 0.3}
-    item = {"agent": text, **share(), "by_type": {"bug": share()}}
+    own = {"by_type": {"bug": share()}, "by_kind": {"work": share()}}
+    item = {"agent": text, **share(), **own}
     return {"since": MORNING, "items": [item], "runs": [run], "next": None}
 
 
@@ -299,7 +307,7 @@ def no_metrics() -> dict[str, Any]:
     }  # fmt: skip
     return {
         "project": None, "since": MORNING, "until": LATER,
-        "tasks": {**nothing, "by_project": {}, "by_type": {}, "by_agent": {}},
+        "tasks": {**nothing, "by_project": {}, "by_type": {}, "by_agent": {}, "by_kind": {}},
         "attempts": {}, "stages": {}, "confidence": [], "reliability": reliability,
         "questions": {**asked, "by_kind": {}, "by_person": {}}, "rules": {},
         "cost": {**cost, "by_day": {}, "by_driver": {}},

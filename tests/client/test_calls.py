@@ -41,7 +41,9 @@ ROUTES: dict[str, Callable[[Muster], Any]] = {
     "GET /api/tasks/MU-1/debug-bundle": lambda m: m.debug_bundle("MU-1", io.BytesIO()),
     "GET /api/tasks/MU-1/checkpoints": lambda m: m.list_checkpoints("MU-1"),
     "GET /api/tasks/MU-1/decisions": lambda m: m.decisions("MU-1"),
-    "POST /api/projects/sample/try": lambda m: m.try_policy("sample", {"max_attempts": 1}),
+    "POST /api/projects/sample/try": lambda m: m.try_policy(
+        "sample", {"max_attempts": 1}, "rules: []"
+    ),
     "POST /api/tasks/MU-1/checkpoints": lambda m: m.take_checkpoint("MU-1", "half way"),
     "POST /api/tasks/MU-1/checkpoints/1/fork": lambda m: m.fork_task("MU-1", 1, agent="codex"),
     "POST /api/tasks/MU-1/checkpoints/1/restore": lambda m: m.restore_checkpoint("MU-1", 1),

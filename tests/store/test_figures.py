@@ -71,12 +71,18 @@ async def test_tasks_are_counted_by_project_type_agent_and_end(store):
         task_row(1, "completed", attempt=2), task_row(2, "completed"), task_row(3, "failed"),
         task_row(4, "running"), task_row(5, "completed", project_id="q", type="chore", agent=None),
         task_row(6, "completed", finished_at=T0 - 1),
+        task_row(7, "completed", agent=None, playbook="plan", attempt=2),
+        task_row(8, "completed", playbook="acceptance", type="test", project_id="q"),
+        task_row(9, "failed", playbook="solo", project_id="q"),
     ])  # fmt: skip
     found = await store.read(figures.ended, Scope(T0))
     assert found == [
         Ended("the p", "bug", "mine", "completed", 2, 3, 8.0),
         Ended("the p", "bug", "mine", "failed", 1, 1, 4.0),
+        Ended("the p", "bug", "none", "completed", 1, 2, 4.0, "plan"),
+        Ended("the q", "bug", "mine", "failed", 1, 1, 4.0),
         Ended("the q", "chore", "none", "completed", 1, 1, 4.0),
+        Ended("the q", "test", "mine", "completed", 1, 1, 4.0, "acceptance"),
     ]
     assert await store.read(figures.attempts, Scope(T0, "p")) == {1: 2, 2: 1}
 

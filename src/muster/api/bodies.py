@@ -102,9 +102,10 @@ class ProjectChange(Body):
 
 
 class Policy(Body):
-    """Settings to try on decisions of the past."""
+    """Settings, and the text of a rules file, to try on decisions of the past."""
 
     settings: dict[str, Any] = Field(default_factory=dict)
+    rules: str | None = None
 
 
 class NewEvent(Body):

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.responses import PlainTextResponse
 
+from muster.domain.task import PLAN
 from muster.service.counter import Service
 from muster.service.figures import waits_of
 
@@ -76,20 +77,14 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
     yield from _family(
         "muster_tasks_ended_total",
         "counter",
-        "Tasks that ended, by project, type, agent and end.",
-        [
-            ({"project": e.project, "type": e.type, "agent": e.agent, "end": e.stage}, e.tasks)
-            for e in ended
-        ],
+        "Tasks that ended, by project, type, agent, end and kind.",
+        [(_of(e), e.tasks) for e in ended],
     )
     yield from _family(
         "muster_attempts_total",
         "counter",
         "Attempts of tasks that ended.",
-        [
-            ({"project": e.project, "type": e.type, "agent": e.agent, "end": e.stage}, e.attempts)
-            for e in ended
-        ],
+        [(_of(e), e.attempts) for e in ended if e.kind != PLAN],
     )
     yield from _family(
         "muster_agents_live", "gauge", "Agents that start or run now.", [({}, facts["live"])]
@@ -135,6 +130,11 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
         "How long tasks stayed in a stage, over the last day.",
         [({"stage": stage}, spread) for stage, spread in sorted(facts["stays"].items())],
     )
+
+
+def _of(ended: Any) -> dict[str, str]:
+    names = {"project": "project", "type": "type", "agent": "agent", "end": "stage", "kind": "kind"}
+    return {label: getattr(ended, name) for label, name in names.items()}
 
 
 def _questions(facts: Mapping[str, Any]) -> Iterator[str]:

@@ -38,8 +38,9 @@ def projects_routes(service: Service) -> APIRouter:
 
     @router.post("/{ref}/try")
     async def try_policy(ref: str, body: bodies.Policy | None = None) -> Any:
-        """Decide the past again, with other settings where some are given; nothing is changed."""
-        return await service.try_policy(ref, body.settings if body else {})
+        """Decide the past again, with other settings or rules; nothing is changed."""
+        given = body or bodies.Policy()
+        return await service.try_policy(ref, given.settings, given.rules)
 
     @router.get("/{ref}/reliability")
     async def reliability(ref: str, target: float = 0.05) -> Any:

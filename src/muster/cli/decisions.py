@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,9 +14,11 @@ from muster.cli.look import Ink, ago, some, table
 from muster.cli.reach import reach
 from muster.cli.task_page import STEPS, finding_lines
 from muster.cli.which import project_or_here
-from muster.client.shapes import Decided, Otherwise, PolicyTrial, Step
+from muster.client.shapes import Decided, Otherwise, PolicyTrial, RulesTrial, Step
+from muster.domain.errors import Invalid
 
 _HEAD = ["TASK", "ATTEMPT", "WHEN", "WAS", "WOULD BE"]
+_RULES = ["RULE", "FROM", "TRIED AT", "HELD", "WOULD HOLD", "CANNOT TELL", "HELD AT WORK"]
 
 
 def why(ink: Ink, decisions: list[Decided]) -> str:
@@ -63,6 +66,21 @@ def _depended_on(case: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "rule    ", some(hold["sentence"])
 
 
+def rules_text(file: Path) -> str:
+    """The text of a rules file that is to be tried.
+
+    Raises:
+        Invalid: it cannot be read.
+    """
+    try:
+        return file.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise Invalid(
+            f"{file} cannot be read: {why}", hint="name a file of rules that you may read"
+        ) from error
+
+
 def _value(value: Any) -> str:
     if isinstance(value, list):
         return " ".join(map(some, value)) or "none"
@@ -73,18 +91,31 @@ def _value(value: Any) -> str:
 
 @command("try")
 @click.argument("words", nargs=-1, metavar="[KEY VALUE]…")
+@click.option(
+    "--rules",
+    "file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Ask this rules file of breakpoints in the place of the project's own.",
+)
 @click.option("--project", metavar="NAME", help="Which project [the current directory's].")
-def try_(line: Line, words: tuple[str, ...], project: str | None) -> None:
-    """Decide the past again: would other settings have decided otherwise?
+def try_(line: Line, words: tuple[str, ...], file: Path | None, project: str | None) -> None:
+    """Decide the past again: would other settings or rules have decided otherwise?
 
     Without KEY and VALUE every decision is made again as it was, which must change none. Nothing
     is changed by it; each decision is taken alone, as if all before it had been the same.
+
+    Rules can be tried where they are asked at decisions: by files, lines, findings, decision,
+    confidence, outcome, cost, minutes, events and the like. What is asked only while an agent
+    works (command, repeated_calls, alternating_calls, cost_without_change, silence) is kept
+    nowhere; how often such rules held then is told as it was.
     """
     if len(words) % 2:
         raise click.UsageError("give KEY VALUE, as often as needed")
     settings = dict(zip(words[::2], words[1::2], strict=True))
+    rules = rules_text(file) if file else None
     with reach(line) as muster:
-        found = muster.try_policy(project_or_here(muster, project), settings)
+        found = muster.try_policy(project_or_here(muster, project), settings, rules)
     if line.json:
         out.document(found)
         return
@@ -101,10 +132,36 @@ def trial(ink: Ink, found: PolicyTrial) -> str:
         f"{some(found['project'])}: {found['decisions']} decisions, {found['same']} the same,"
         f" {found['changed']} otherwise{unknown}"
     )
-    rows = [_otherwise(item) for item in found["items"]]
-    return f"{counts}\n\n{table(ink, _HEAD, rows)}" if rows else counts
+    told, head = [counts], _HEAD
+    if found["rules"] is not None:
+        told += [*_rules(ink, found["rules"])]
+        head = [*_HEAD, "RULES"]
+    rows = [_otherwise(item, with_rules=found["rules"] is not None) for item in found["items"]]
+    return "\n\n".join([*told, table(ink, head, rows)] if rows else told)
 
 
-def _otherwise(item: Otherwise) -> list[str]:
-    was, would_be = _step(item["was"]), _step(item["would_be"])
-    return [some(item["task"]), str(item["attempt"]), ago(item["time"]), was, would_be]
+def _rules(ink: Ink, found: RulesTrial) -> Iterator[str]:
+    """At how many decisions the rules were asked, and each with what it came to."""
+    said = f"Rules were asked at {found['asked']} of them"
+    if found["not_asked"]:
+        said += f"; at {found['not_asked']} none is (parked, cancelled, stopped, merges)"
+    if found["unknown"]:
+        said += f"; {found['unknown']} were before what rules ask for was kept"
+    if found["untold"]:
+        said += f"; {found['untold']} cannot be told, as facts were too large to be kept"
+    yield f"{said}."
+    rows = [
+        [some(rule["name"]), some(rule["source"] or "nobody"), some(rule["tried"] or ""),
+         *(str(rule[name]) for name in ("held", "would_hold", "untold", "at_work"))]
+        for rule in found["items"]
+    ]  # fmt: skip
+    yield table(ink, _RULES, rows)
+
+
+def _otherwise(item: Otherwise, *, with_rules: bool) -> list[str]:
+    would_be = _step(item["would_be"]) if item["would_be"] else "cannot be told"
+    row = [some(item["task"]), str(item["attempt"]), ago(item["time"]), _step(item["was"])]
+    row.append(would_be)
+    signs = (("+", item["would_hold"]), ("-", item["no_longer"]), ("?", item["untold"]))
+    named = " ".join(some(f"{sign}{name}") for sign, names in signs for name in names)
+    return [*row, named] if with_rules else row

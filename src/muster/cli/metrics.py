@@ -70,8 +70,9 @@ def _tasks(ink: Ink, found: Metrics) -> str:
     rows = [
         [kind, some(name), str(own["completed"]), str(own["failed"]), str(own["cancelled"]),
          _percent(own["completion_rate"]), _number(own["attempts_per_task"])]
-        for kind in ("project", "type", "agent")
+        for kind in ("project", "type", "agent", "kind")
         for name, own in found["tasks"][f"by_{kind}"].items()
+        if kind != "kind" or name != "work"
     ]  # fmt: skip
     head = ["BY", "NAME", "COMPLETED", "FAILED", "CANCELLED", "RATE", "ATTEMPTS"]
     return table(ink, head, rows) if rows else ""

@@ -206,9 +206,14 @@ class Muster:
         """The decisions about a task with all that each depended on."""
         return cast(Decisions, self._get("tasks", task, "decisions"))
 
-    def try_policy(self, project: str, settings: Mapping[str, Any]) -> PolicyTrial:
-        """Decide a project's past again, with other settings; nothing is changed."""
-        body = {"settings": dict(settings)}
+    def try_policy(
+        self, project: str, settings: Mapping[str, Any], rules: str | None = None
+    ) -> PolicyTrial:
+        """Decide a project's past again, with other settings or rules; nothing is changed.
+
+        `rules` is the text of a rules file that stands for the project's own.
+        """
+        body = {"settings": dict(settings)} | _given(rules=rules)
         return cast(PolicyTrial, self._post("projects", project, "try", body=body))
 
     def debug_bundle(

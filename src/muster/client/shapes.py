@@ -335,13 +335,44 @@ class Decisions(TypedDict):
 
 
 class Otherwise(TypedDict):
-    """A decision of the past that would be another one."""
+    """A decision of the past that would be another one, or at which other rules would hold.
+
+    `would_be` is None where that cannot be told, for the rules `untold`.
+    """
 
     task: str
     attempt: int
     was: Step
-    would_be: Step
+    would_be: Step | None
+    would_hold: list[str]
+    no_longer: list[str]
+    untold: list[str]
     time: str
+
+
+class TriedRule(TypedDict):
+    """How often a rule held at decisions, would hold, and held while an agent worked.
+
+    `tried` says at what it can be tried; None for one that there would not be any more.
+    """
+
+    name: str
+    source: str | None
+    tried: str | None
+    held: int
+    would_hold: int
+    untold: int
+    at_work: int
+
+
+class RulesTrial(TypedDict):
+    """At how many decisions the rules were asked, and what each of them came to."""
+
+    asked: int
+    not_asked: int
+    unknown: int
+    untold: int
+    items: list[TriedRule]
 
 
 class PolicyTrial(TypedDict):
@@ -353,6 +384,7 @@ class PolicyTrial(TypedDict):
     same: int
     changed: int
     unknown: int
+    rules: RulesTrial | None
     items: list[Otherwise]
     next: str | None
 

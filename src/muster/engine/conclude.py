@@ -21,6 +21,7 @@ from muster.engine.closing import close_aside
 from muster.engine.deciding import about, is_chosen, may_split, past_of, policy_of, verdict_of
 from muster.engine.evidence import as_changes, evidence
 from muster.engine.foreign import read_small
+from muster.engine.hidden import without_secrets
 from muster.engine.holding import Work, overseen
 from muster.engine.managed import examine_workers
 from muster.engine.points import point_of, snapshot
@@ -140,6 +141,8 @@ def _result(tools: Tools, agent: Agent) -> object:
     One that it handed in counts where its file is none.
     """
     left = _result_file(tools.run_dir(agent.id) / "agent" / "result.json")
+    if isinstance(left, dict) and isinstance(left.get("output"), str):
+        left["output"] = without_secrets(tools, agent.id, left["output"])
     return left if isinstance(left, dict) and left else _handed_in(agent) or left
 
 

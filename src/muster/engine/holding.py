@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from muster.domain.agent import Agent, Outcome
 from muster.domain.event import NewEvent
 from muster.domain.verdict import Decision, Step, Verdict
+from muster.engine.hidden import shows_secret
 from muster.engine.order import budget_of
 from muster.engine.overseer import counted, rules_of, told_of
 from muster.engine.tools import Job, Tools, in_thread, program_of
 from muster.store import breakpoint_rules as rule_verbs
 from muster.store import checkpoints
+from muster.supervision.asked import Asked, asked_of
 from muster.supervision.case import Case, Hold
 from muster.supervision.condition import Facts
 from muster.supervision.decision import decide
@@ -62,7 +65,9 @@ async def overseen(
         return Overseen(case, rules)
     rules_now = (await rules_of(tools, job)).rules
     asked_past = past if rules_now.kinds() & _OF_THE_PAST else ()
-    facts = await _facts(tools, job, agent, (case, decision), work, rules_now, asked_past)
+    rev = tools.store.feed.rev
+    facts = await _facts(tools, job, agent, (case, decision), work, rules_now, asked_past, rev)
+    case = replace(case, asked=_asked(tools, agent, facts, rev, case, past))
     matches = rules_now.matching(facts)
     if matches:
         told = await tools.store.read(rule_verbs.told_of_task, task.id)
@@ -76,7 +81,8 @@ def _with(case: Case, job: Job, agent: Agent, matches: Sequence[Match]) -> Overs
         replace(case, holds=holds),
         tuple(match.as_json() for match in matches),
         tuple(
-            rule_verbs.event_of(job.task, agent.id, told_of(match, "verdict")) for match in matches
+            rule_verbs.event_of(job.task, agent.id, told_of(match, rule_verbs.AT_VERDICT))
+            for match in matches
         ),
     )
 
@@ -89,6 +95,7 @@ async def _facts(
     work: Work,
     rules: Ruleset,
     past: Sequence[Verdict],
+    rev: int,
 ) -> Facts:
     task, kinds, cost = job.task, rules.kinds(), agent.usage.cost_usd
     counts_cost = tools.drivers[agent.driver].capabilities.reports_cost
@@ -98,7 +105,7 @@ async def _facts(
         type=str(task.type),
         agent=case.agent,
         attempt=task.attempt,
-        events=await tools.store.read(counted, task.id, rules) if "event" in kinds else None,
+        events=await tools.store.read(counted, task.id, rules, rev) if "event" in kinds else None,
         cost_usd=cost if counts_cost or cost else None,
         budget_usd=budget_of(job, program_of(tools, job)[1]),
         seconds=(ended - began) / 1000 if began and ended else None,
@@ -112,6 +119,18 @@ async def _facts(
         refusals=tuple(refusal_of(found) for found in (*(v.findings for v in past), case.findings)),
         trees=await _trees(tools, job, past, work.commit) if past else None,
     )
+
+
+def _asked(
+    tools: Tools, agent: Agent, facts: Facts, rev: int, case: Case, past: Sequence[Verdict]
+) -> Asked:
+    """What is kept of the facts, and which of the past nobody looked at or nobody kept."""
+    unknown = []
+    if past and facts.trees is None:
+        unknown.append("trees")
+    if len(case.past) != len(past):
+        unknown.append("refusals")
+    return asked_of(facts, rev, partial(shows_secret, tools, agent.id), unknown)
 
 
 async def _trees(

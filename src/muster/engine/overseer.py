@@ -186,7 +186,8 @@ class Overseer:
         moved = self.tools.store.feed.moved
         if moved != self._news:
             self._news = moved
-            counts = await self.tools.store.read(counted, self.task.id, self.rules)
+            rev = self.tools.store.feed.rev
+            counts = await self.tools.store.read(counted, self.task.id, self.rules, rev)
             self._facts = replace(self._facts, events=counts)
         return self._facts.events
 
@@ -226,9 +227,10 @@ def told_of(match: Match, moment: str, stopped: str = "") -> dict[str, Any]:
     return {**match.as_json(), "text": match.sentence(), "at": moment, "stopped": stopped}
 
 
-def counted(tx: Tx, task_id: str, rules: Ruleset) -> dict[str, int]:
-    """How often what the rules ask for has happened to a task."""
-    return rule_verbs.count_events(tx, task_id, {kind for kind, _ in rules.asked("event")})
+def counted(tx: Tx, task_id: str, rules: Ruleset, up_to: int) -> dict[str, int]:
+    """How often what the rules ask for had happened to a task by an event's number."""
+    kinds = {kind for kind, _ in rules.asked("event")}
+    return rule_verbs.count_events(tx, task_id, kinds, up_to)
 
 
 def _call(data: Mapping[str, Any]) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,9 @@ from muster.domain.errors import Invalid
 from muster.domain.verdict import Decision, Verdict
 from muster.service import shapes
 from muster.service.desk import Desk
+from muster.service.rule_trials import RuleTrial, differs
 from muster.settings import parse_project_setting
+from muster.store import breakpoint_rules as rule_verbs
 from muster.store import judgements, projects, tasks
 from muster.store.base import Tx
 from muster.store.judgements import Judged
@@ -22,7 +24,8 @@ from muster.supervision.decision import decide
 _PAGE = 200
 _MOST_SHOWN = 100
 
-Changed = Callable[[Case, Judged], Case]
+_Again = tuple[Decision | None, dict[str, list[str]]]
+_AS_THEN: dict[str, list[str]] = {"would_hold": [], "no_longer": [], "untold": []}
 
 
 class Decisions(Desk):
@@ -40,39 +43,55 @@ class Decisions(Desk):
         found = await self._store.read(read)
         return {"items": [_told(verdict) for verdict in found], "next": None}
 
-    async def try_policy(self, ref: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    async def try_policy(
+        self, ref: str, changes: Mapping[str, Any], rules: str | None = None
+    ) -> dict[str, Any]:
         """Decide every kept case of a project again, with other settings where some are given.
 
-        Each decision is taken alone, as if all before it had been as it was. What a task said
-        itself outranks the settings here, too. `unknown` were made before cases were kept.
+        `rules` is the text of a rules file to ask in the place of the project's own. Each decision
+        is taken alone, as if all before it had been as it was. What a task said itself outranks the
+        settings here, too. `unknown` were made before cases, or what rules ask for, were kept.
 
         Raises:
-            Invalid: a setting that decisions do not depend on, or a value it cannot have.
+            Invalid: a setting that decisions do not depend on, a value it cannot have, or rules
+                with a fault.
         """
+        trial = RuleTrial(self._own.rules, rules) if rules is not None else None
         wanted = {name: _setting(name, value) for name, value in changes.items()}
         project = await self._store.read(projects.get_project, ref)
-        total, same, unknown, after = 0, 0, 0, 0
+        total, same, unknown, otherwise, after = 0, 0, 0, 0, 0
         changed: list[dict[str, Any]] = []
         while page := await self._store.read(judgements.judged_after, project.id, after, _PAGE):
             after = page[-1].verdict.rev
             total += len(page)
-            for judged, decision in await asyncio.to_thread(_again, page, wanted):
-                if decision is None:
+            if trial:
+                await self._store.read(trial.look_up, page)
+            for judged, again in await asyncio.to_thread(_again, page, wanted, trial):
+                if again is None:
                     unknown += 1
-                elif _is_same(decision, judged.verdict.decision):
-                    same += 1
-                else:
-                    changed.append(_difference(judged, decision))
+                    continue
+                decision, held = again
+                is_same = decision and _is_same(decision, judged.verdict.decision)
+                same += bool(is_same)
+                otherwise += decision is not None and not is_same
+                if (decision and not is_same) or differs(held):
+                    changed.append(_difference(judged, decision, held))
         return {
             "project": project.name,
             "settings": dict(changes),
             "decisions": total,
             "same": same,
-            "changed": len(changed),
+            "changed": otherwise,
             "unknown": unknown,
+            "rules": await self._rules_told(trial, project.id),
             "items": changed[-_MOST_SHOWN:],
             "next": None,
         }
+
+    async def _rules_told(self, trial: RuleTrial | None, project_id: str) -> dict[str, Any] | None:
+        if trial is None:
+            return None
+        return trial.told(await self._store.read(rule_verbs.held_at_work, project_id))
 
 
 def _setting(name: str, value: Any) -> Any:
@@ -84,17 +103,22 @@ def _setting(name: str, value: Any) -> Any:
     return parse_project_setting(name, value)
 
 
-def _again(page: list[Judged], wanted: Mapping[str, Any]) -> list[tuple[Judged, Decision | None]]:
-    return [(judged, _decided(judged, wanted)) for judged in page]
+def _again(
+    page: list[Judged], wanted: Mapping[str, Any], trial: RuleTrial | None
+) -> list[tuple[Judged, _Again | None]]:
+    return [(judged, _decided(judged, wanted, trial)) for judged in page]
 
 
-def _decided(judged: Judged, wanted: Mapping[str, Any]) -> Decision | None:
+def _decided(judged: Judged, wanted: Mapping[str, Any], trial: RuleTrial | None) -> _Again | None:
     case = _case(judged.verdict)
-    if case is None:
-        return None
     own = {"autonomy"} if judged.own_autonomy else set()
     changes = {name: value for name, value in wanted.items() if name not in own}
-    return decide(replace(case, policy=with_changes(case.policy, changes)))
+    if case is not None:
+        case = replace(case, policy=with_changes(case.policy, changes))
+    if trial is None:
+        return (decide(case), _AS_THEN) if case else None
+    found = trial.again(judged, case)
+    return (found[0].decision, found[1]) if found else None
 
 
 def _case(verdict: Verdict) -> Case | None:
@@ -108,13 +132,16 @@ def _is_same(one: Decision, other: Decision) -> bool:
     return decision_json(one) == decision_json(other)
 
 
-def _difference(judged: Judged, now: Decision) -> dict[str, Any]:
+def _difference(
+    judged: Judged, now: Decision | None, rules: dict[str, list[str]]
+) -> dict[str, Any]:
     verdict = judged.verdict
     return {
         "task": f"MU-{judged.number}",
         "attempt": verdict.attempt,
         "was": _step(verdict.decision),
-        "would_be": _step(now),
+        "would_be": _step(now) if now else None,
+        **rules,
         "time": shapes.moment(verdict.created_at),
     }
 

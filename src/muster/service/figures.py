@@ -10,7 +10,7 @@ from typing import Any
 
 from muster.domain.errors import Invalid
 from muster.domain.figures import Spread, spread_of
-from muster.domain.task import Stage
+from muster.domain.task import PLAN, Stage
 from muster.service import shapes
 from muster.service.desk import Desk
 from muster.store import agents, events, figures, judgements, projects, tasks
@@ -39,7 +39,8 @@ class Figures(Desk):
         def read(tx: Tx) -> dict[str, Any]:
             named = projects.get_project(tx, project) if project else None
             scope = Scope(start, named.id if named else None)
-            ended = figures.ended(tx, scope)
+            every = figures.ended(tx, scope)
+            ended = _work(every)
             asked = figures.asked(tx, scope)
             spent = figures.spent(tx, scope)
             return {
@@ -51,6 +52,7 @@ class Figures(Desk):
                     "by_project": _grouped(ended, lambda e: e.project),
                     "by_type": _grouped(ended, lambda e: e.type),
                     "by_agent": _grouped(ended, lambda e: e.agent),
+                    "by_kind": _by_kind(every),
                 },
                 "attempts": {str(n): count for n, count in figures.attempts(tx, scope).items()},
                 "stages": {
@@ -82,12 +84,13 @@ class Figures(Desk):
         def read(tx: Tx) -> dict[str, Any]:
             project_id = projects.get_project(tx, project).id if project else None
             scope = Scope(start, project_id)
-            ended = figures.ended(tx, scope)
+            ended = [each for each in figures.ended(tx, scope) if each.kind != PLAN]
             items = [
                 {
                     "agent": name,
-                    **_share(own),
-                    "by_type": _grouped(own, lambda e: e.type),
+                    **_share(_work(own)),
+                    "by_type": _grouped(_work(own), lambda e: e.type),
+                    "by_kind": _by_kind(own),
                 }
                 for name, own in _groups(ended, lambda e: e.agent).items()
             ]
@@ -160,6 +163,19 @@ def _groups(ended: Iterable[Ended], key: Callable[[Ended], str]) -> dict[str, li
 
 def _grouped(ended: Iterable[Ended], key: Callable[[Ended], str]) -> dict[str, Any]:
     return {name: _share(own) for name, own in _groups(ended, key).items()}
+
+
+def _work(ended: Iterable[Ended]) -> list[Ended]:
+    """Without plans, managers, and those who write acceptance tests."""
+    return [each for each in ended if each.kind == figures.WORK]
+
+
+def _by_kind(ended: Iterable[Ended]) -> dict[str, Any]:
+    """The shares of each kind; a plan is taken up and not tried, so that it has no attempts."""
+    found = _grouped(ended, lambda e: e.kind)
+    if PLAN in found:
+        found[PLAN]["attempts_per_task"] = None
+    return found
 
 
 def _share(ended: Iterable[Ended]) -> dict[str, Any]:

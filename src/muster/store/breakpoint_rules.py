@@ -16,6 +16,7 @@ from muster.store.base import Tx
 from muster.store.schema import events as events_table
 
 HELD = "rule.held"
+AT_VERDICT = "verdict"
 _MOST = 100_000
 
 
@@ -51,12 +52,44 @@ def told_of_task(tx: Tx, task_id: str) -> dict[str, Told]:
     }
 
 
-def count_events(tx: Tx, task_id: str, kinds: Collection[str]) -> dict[str, int]:
-    """How many events of each of these kinds are about a task."""
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """That a rule held: in which agent's attempt, for which cause, and when."""
+
+    rev: int
+    agent_id: str
+    rule: str
+    cause: str
+    at_verdict: bool
+
+
+def held_of_tasks(tx: Tx, ids: Collection[str]) -> dict[str, list[Holding]]:
+    """Which rules held for each of these tasks, oldest first."""
+    table = events_table.c
+    query = select(table.task_id, table.rev, table.subject, table.payload)
+    query = query.where(table.type == HELD, table.task_id.in_(sorted(ids))).order_by(table.rev)
+    found: dict[str, list[Holding]] = {}
+    for task_id, rev, agent_id, said in tx.conn.execute(query):
+        own = found.setdefault(task_id, [])
+        own.append(Holding(rev, agent_id, said["rule"], said["cause"], said["at"] == AT_VERDICT))
+    return found
+
+
+def held_at_work(tx: Tx, project_id: str) -> dict[str, int]:
+    """How often each rule held while an agent worked on a project's tasks."""
+    table = events_table.c
+    name = table.payload["rule"].as_string()
+    query = select(name, func.count()).where(table.type == HELD, table.project_id == project_id)
+    query = query.where(table.payload["at"].as_string() != AT_VERDICT).group_by(name)
+    return dict(tx.conn.execute(query).all())
+
+
+def count_events(tx: Tx, task_id: str, kinds: Collection[str], up_to: int) -> dict[str, int]:
+    """How many events of each of these kinds are about a task, of those up to a number."""
     table = events_table
     query = (
         select(table.c.type, func.count())
-        .where(table.c.task_id == task_id, table.c.type.in_(sorted(kinds)))
+        .where(table.c.task_id == task_id, table.c.type.in_(sorted(kinds)), table.c.rev <= up_to)
         .group_by(table.c.type)
     )
     return dict(tx.conn.execute(query).all())

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, case, func, select, text
 
 from muster.domain.figures import Spread, spread_of
-from muster.domain.task import TERMINAL
+from muster.domain.task import ACCEPTANCE, MANAGER, PLAN, TERMINAL
 from muster.store import schema
 from muster.store.base import Tx
 from muster.store.breakpoint_rules import HELD
@@ -28,6 +28,11 @@ _NEWEST_DRIVER = (
 )
 _PROGRAM = func.coalesce(tasks.c.agent, _NEWEST_DRIVER, "none")
 """The agent that did a task, as people name it."""
+
+WORK = "work"
+BESIDE = (PLAN, MANAGER, ACCEPTANCE)
+"""The kinds of task that change nothing themselves."""
+_KIND = case((tasks.c.playbook.in_(BESIDE), tasks.c.playbook), else_=WORK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +58,25 @@ class Ended(NamedTuple):
     tasks: int
     attempts: int
     seconds: float
+    kind: str = WORK
 
 
 def ended(tx: Tx, scope: Scope) -> list[Ended]:
-    """What became of tasks, by project, type and agent."""
+    """What became of tasks, by project, type, agent and kind."""
     took = tasks.c.finished_at - func.coalesce(tasks.c.started_at, tasks.c.created_at)
     group = (projects.c.name, tasks.c.type, _PROGRAM, tasks.c.stage)
-    query = select(*group, func.count(), func.sum(tasks.c.attempt), func.sum(took) / 1000.0)
+    sums = (func.count(), func.sum(tasks.c.attempt), func.sum(took) / 1000.0)
+    query = select(*group, *sums, _KIND)
     query = query.join(projects, projects.c.id == tasks.c.project_id)
     query = query.where(tasks.c.stage.in_(_ENDS))
-    query = scope.of(query, tasks.c.finished_at, tasks.c.project_id).group_by(*group)
-    return [Ended(*row) for row in tx.conn.execute(query.order_by(*group))]
+    query = scope.of(query, tasks.c.finished_at, tasks.c.project_id).group_by(*group, _KIND)
+    return [Ended(*row) for row in tx.conn.execute(query.order_by(*group, _KIND))]
 
 
 def attempts(tx: Tx, scope: Scope) -> dict[int, int]:
-    """How many ended tasks took how many attempts."""
+    """How many ended tasks took how many attempts, of those that are work."""
     query = select(tasks.c.attempt, func.count()).where(tasks.c.stage.in_(_ENDS))
+    query = query.where(_KIND == WORK)
     query = scope.of(query, tasks.c.finished_at, tasks.c.project_id)
     query = query.group_by(tasks.c.attempt).order_by(tasks.c.attempt)
     return dict(tx.conn.execute(query).all())

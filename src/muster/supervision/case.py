@@ -13,12 +13,13 @@ from muster.domain.errors import Invalid
 from muster.domain.plain import plain_line
 from muster.domain.task import Autonomy
 from muster.domain.verdict import Finding, Severity, Verdict
+from muster.supervision.asked import Asked, asked_again, asked_json
 from muster.supervision.feedback import failing_tests, refusal_of
 
 FORM = 1
 """The form in which cases are kept; one of another form is not decided again."""
 
-_LONGEST_REFUSAL = 2_000
+LONGEST_REFUSAL = 2_000
 
 
 class About(StrEnum):
@@ -84,7 +85,7 @@ class Case:
     said so. `label` names the task in questions, `branch` the project's. `commit` is the work,
     which stands on `base`. `agent` did it, and is not replaced where a person chose it. `may_split`
     says that the task can be planned again as several. `past` are the attempts since a person last
-    said try again.
+    said try again. `asked` is what the rules were asked about, None where none was asked.
     """
 
     findings: tuple[Finding, ...]
@@ -104,6 +105,7 @@ class Case:
     commit: str | None = None
     past: tuple[Tried, ...] = ()
     holds: tuple[Hold, ...] = ()
+    asked: Asked | None = None
     sure: Confidence | None = None
 
     @property
@@ -129,6 +131,11 @@ def harm_of(findings: Iterable[Finding]) -> int:
     return len(vetoes) + len(failing_tests(vetoes))
 
 
+def refusal_kept(findings: Iterable[Finding]) -> str:
+    """What a verdict refuses, as long as it is kept; one that is whole is shorter than that."""
+    return plain_line(refusal_of(findings), LONGEST_REFUSAL)
+
+
 def tried_of(verdict: Verdict) -> Tried | None:
     """A verdict as the next one looks back at it; None where its case was not kept."""
     kept = verdict.case
@@ -139,7 +146,7 @@ def tried_of(verdict: Verdict) -> Tried | None:
         str(kept["agent"]),
         kept["base"],
         kept["commit"],
-        plain_line(refusal_of(verdict.findings), _LONGEST_REFUSAL),
+        refusal_kept(verdict.findings),
         harm_of(verdict.findings),
         is_of_form(verdict.findings),
     )
@@ -156,6 +163,7 @@ def case_json(case: Case) -> dict[str, Any]:
         "policy": asdict(case.policy) | {"autonomy": str(case.policy.autonomy)},
         "past": [asdict(tried) for tried in case.past],
         "holds": [asdict(hold) for hold in case.holds],
+        "asked": asked_json(case.asked) if case.asked else None,
     }
 
 
@@ -177,6 +185,7 @@ def case_of(
         "policy": with_changes(Policy(), policy),
         "past": tuple(Tried(**tried) for tried in kept["past"]),
         "holds": tuple(Hold(**hold) for hold in kept["holds"]),
+        "asked": asked_again(kept["asked"]) if kept.get("asked") else None,
     }
     return Case(findings=findings, sure=sure, **values)
 

@@ -21,6 +21,10 @@ LONGEST_TEXT = 500
 MOST_ITEMS = 200
 
 
+class NotKept(Exception):
+    """A fact that was known once and was not kept; a condition that needs it does not tell."""
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What is known when rules are asked; None is what is not known (yet).

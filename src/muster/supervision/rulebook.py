@@ -99,6 +99,13 @@ class RuleBook:
         source = Source.PROJECT if project else Source.HOME
         return read_rules(text, self.conditions, source=source, below=below).faults
 
+    def tried(self, text: bytes) -> tuple[Ruleset, tuple[Fault, ...]]:
+        """What would be in force with this text as a project's own file, if it were trusted."""
+        with self._lock:
+            below = self._home_layer().rules
+        read = read_rules(text, self.conditions, source=Source.PROJECT, below=below)
+        return below.with_file(read.rules, read.changes, trusted=True), read.faults
+
     def _in_force(self, project: str, text: bytes | None, trusted: str) -> InForce:
         home = self._home_file()
         key = (project, text, home, trusted)

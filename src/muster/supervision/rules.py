@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from muster.supervision.condition import Condition, Facts, Held
+from muster.supervision.condition import Condition, Facts, Held, NotKept
 
 log = logging.getLogger("muster")
 
@@ -45,6 +45,8 @@ class Ask:
         """Whether it holds; a condition that fails does not tell."""
         try:
             return self.condition.look(self.asked, facts)
+        except NotKept:
+            return None
         except Exception:  # a stranger's code; no rule of it may stop the walk
             log.exception("the condition '%s' failed, so that it holds nothing", self.kind)
             return None
@@ -192,6 +194,11 @@ def asks(when: All | AnyOf | Not | Ask) -> Iterator[Ask]:
         case All() | AnyOf():
             for part in when.parts:
                 yield from asks(part)
+
+
+def holds(rule: Rule, facts: Facts) -> bool | None:
+    """Whether a rule holds; None when that is not known."""
+    return _holds(rule.when, facts, [])
 
 
 def holding(matches: Iterable[Match]) -> tuple[Match, ...]:

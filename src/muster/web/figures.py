@@ -24,8 +24,9 @@ def in_figures(found: Row) -> dict[str, Any]:
         "ended": tasks["completed"] + tasks["failed"] + tasks["cancelled"],
         "by": [
             (kind, name, own)
-            for kind in ("project", "type", "agent")
+            for kind in ("project", "type", "agent", "kind")
             for name, own in tasks[f"by_{kind}"].items()
+            if kind != "kind" or name != "work"
         ],
         "stages": stage_rows(found["stages"]),
         "days": days,
