@@ -13,7 +13,7 @@ from muster.domain.errors import Conflict, Cycle, Invalid, KeyReused, NotFound, 
 from muster.domain.event import NewEvent
 from muster.domain.ids import new_id
 from muster.domain.project import ProjectSettings
-from muster.domain.task import MANAGER, Autonomy, Stage, Status, Task, TaskType
+from muster.domain.task import ACCEPTANCE, MANAGER, Autonomy, Stage, Status, Task, TaskType
 from muster.domain.verdict import (
     OPTIONS,
     BreakpointKind,
@@ -240,9 +240,11 @@ class StoreContract:
         self, store, project, autonomy
     ):
         boss = await hire_manager(store, project, budget_usd=10.0)
+        # Who writes tests for a worker is paid from the same purse.
+        names = ({"errand": "w0"}, {"playbook": ACCEPTANCE}, {"errand": "w2"})
         first, second, third = [
-            await add_task(store, project, parent_id=boss.id, errand=f"w{n}", autonomy=autonomy)
-            for n in range(3)
+            await add_task(store, project, parent_id=boss.id, autonomy=autonomy, **name)
+            for name in names
         ]
         alone = Limits(1, {}, 1)
         await spend(store, boss, 4.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -41,13 +41,20 @@ def says(told: Any) -> dict[str, Any]:
 
 @asynccontextmanager
 async def planning_town(
-    root: Path, *, dialect: Any = ollama, kind: str = "ollama", **project: Any
+    root: Path,
+    *,
+    dialect: Any = ollama,
+    kind: str = "ollama",
+    agents: Mapping[str, Any] | None = None,
+    files: Mapping[str, str] | None = None,
+    **project: Any,
 ) -> AsyncIterator[tuple[Town, LlmServer, Sleeper]]:
     """A house at work with a model that is asked without waiting between its tries."""
     with LlmServer(dialect) as server:
         named = f"{kind}:{server.state.model}@{server.url}"
         given = {"autonomy": "confirm", "test_command": "true", "supervisor": named, **project}
-        async with town(root, {"work": {**WORK}, "other": {**WORK}}, **given) as made:
+        own = agents or {"work": {**WORK}, "other": {**WORK}}
+        async with town(root, own, files, **given) as made:
             yield made, server, impatient(made, named)
 
 

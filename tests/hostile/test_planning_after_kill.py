@@ -12,12 +12,19 @@ from typing import Any
 import pytest
 
 from engine.houses import CALC, make_repo
-from engine.planned import plan, says
+from engine.planned import plan, says, task
 from hostile.servers import muster, settings
 from llm_server import ollama
 from llm_server.server import LlmServer
 
-POINTS = ["plan.before_ask", "plan.answered", "plan.half_written", "plan.before_commit"]
+POINTS = [
+    "plan.before_ask", "plan.answered", "plan.half_written", "acceptance.half_made",
+    "plan.before_commit",
+]  # fmt: skip
+TITLES = [
+    "Acceptance tests for MU-2: Make a", "Acceptance tests for MU-4: Make b", "Make a", "Make b",
+    "Two files.",
+]  # fmt: skip
 
 
 def up(home: Path, dying: str = "") -> None:
@@ -46,11 +53,12 @@ def killed_and_up_again(home: Path, deadline: float) -> list[dict[str, Any]]:
 def planning(home: Path, repo: Path, point: str, more: str) -> Iterator[None]:
     """A server that plans by a model and dies at a point; `more` are settings of its agent."""
     with LlmServer(ollama) as server:
-        server.state.usual = json.dumps(plan())
+        parts = (task("b", "a", type="feature"), task("a", type="feature"))
+        server.state.usual = json.dumps(plan(*parts))
         settings(
             home,
             f'disk_floor_mb = 1\nruntime = "process"\nsupervisor = "ollama:qwen3:8b@{server.url}"\n'
-            f"{more}",
+            f'acceptance_tests = "on"\n{more}',
         )
         make_repo(repo, CALC)
         up(home, dying=point)
@@ -70,12 +78,12 @@ def test_a_plan_is_made_once_and_whole_through_a_kill(home: Path, tmp_path: Path
         assert muster(home, "init", ".", "--yes", "--test", "true", cwd=repo).code == 0
         muster(home, "do", "Two files.", "--plan", cwd=repo)
         found = killed_and_up_again(home, time.monotonic() + 100)
-        assert sorted(task["title"] for task in found) == ["Make a", "Make b", "Two files."]
+        assert sorted(one["title"] for one in found) == TITLES
         (question,) = listed(home, "breakpoint", "list", "--all")
         assert question["kind"] == "start"
         told = [e["type"] for e in listed(home, "event", "list")]
         assert told.count("task.plan.created") == 1
-        assert told.count("task.created") == 3
+        assert told.count("task.created") == len(TITLES)
 
 
 @pytest.mark.long
@@ -87,12 +95,12 @@ def test_a_task_is_split_once_and_whole_through_a_kill(home: Path, tmp_path: Pat
         assert muster(home, "init", ".", "--yes", *test, cwd=repo).code == 0
         muster(home, "do", "Two files.", "--type", "chore", cwd=repo)
         found = killed_and_up_again(home, time.monotonic() + 100)
-        assert sorted(task["title"] for task in found) == ["Make a", "Make b", "Two files."]
+        assert sorted(one["title"] for one in found) == TITLES
         (question,) = listed(home, "breakpoint", "list", "--all")
         assert "was refused once as one task" in question["question"]
         told = [e["type"] for e in listed(home, "event", "list")]
         assert told.count("decision.made") == told.count("task.plan.created") == 1
-        assert told.count("task.created") == 3
+        assert told.count("task.created") == len(TITLES)
         assert told.count("agent.started") == 1
 
 

@@ -178,6 +178,25 @@ async def test_waiting_ends_with_the_first_move_after_what_was_seen(here):
             assert (await waiting)["seen"] > seen
 
 
+async def test_a_worker_whose_tests_are_being_written_is_at_work(here):
+    """Else its manager would sum up before the worker has begun."""
+    more = {"acceptance_tests": "on", "acceptance_agent": "holds", "test_command": "true"}
+    await here.place.service.change_project("repo", {"settings": more})
+    task, token = await manager(here)
+    async with here.client(token) as boss:
+        made = await call(boss, "spawn_worker", id="one", prompt="make it", agent="makes")
+        assert made["status"] == "blocked"
+        (author,) = (await here.place.service.get_task(task["id"]))["authors"]
+        await here.place.until(author["id"], "executing")
+        team = await call(boss, "list_workers")
+        assert ([each["id"] for each in team["workers"]], team["at_work"]) == (["one"], ["one"])
+        said = await refused(boss, "finish", status="completed", summary="done")
+        assert "workers of yours are at work: one" in said["detail"]
+        await call(boss, "cancel_worker", id="one")
+        assert not (await call(boss, "list_workers"))["at_work"]
+    await here.place.until(author["id"], "cancelled")
+
+
 async def test_a_manager_cannot_spawn_without_end(here):
     task, token = await manager(here)
     (agent,) = (await here.place.service.get_task(task["id"]))["agents"]

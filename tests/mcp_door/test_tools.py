@@ -222,6 +222,21 @@ async def test_proposed_tasks_wait_for_a_go_and_take_over_the_limits(here):
     assert task["project_id"] == one["project_id"]
 
 
+async def test_proposed_tasks_are_judged_by_acceptance_tests_where_the_project_says_so(here):
+    more = {"acceptance_tests": "on", "test_command": "true"}
+    await here.place.service.change_project("repo", {"settings": more})
+    _, token = await here.hire(acceptance=False)
+    wanted = [{"description": "first"}, {"description": "second", "after": [0]}]
+    wanted.append({"description": "third", "type": "chore"})
+    async with here.client(token) as agent:
+        made = await call(agent, "propose_subtasks", tasks=wanted)
+    one, two, three = [await here.place.service.get_task(each["id"]) for each in made["tasks"]]
+    assert (one["acceptance"]["status"], three["acceptance"]) == ("proposed", None)
+    author = await here.place.service.get_task(two["acceptance"]["task_id"])
+    assert (author["needs"], author["breakpoint"]) == ([one["id"]], None)
+    assert set(two["needs"]) == {one["id"], author["id"]}
+
+
 async def test_under_full_proposed_tasks_start_but_theirs_wait(tmp_path):
     async with street(tmp_path, autonomy="full") as here:
         _, token = await here.hire()

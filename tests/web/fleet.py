@@ -136,6 +136,7 @@ class FakeFleet:
             "wish": None,
             "parent_id": None,
             "errand": None,
+            "acceptance_id": None,
             "list_position": None,
             "added": None,
             "removed": None,
@@ -331,10 +332,18 @@ class FakeFleet:
                     ],
                     "breakpoint": open_asks[0] if open_asks else None,
                     "parent": self.tasks.get(task["parent_id"] or ""),
-                    "workers": [t for t in self.tasks.values() if t["parent_id"] == task["id"]],
+                    **self._below(task["id"]),
                     "acceptance": self.acceptance.get(task["id"]),
                 }
         raise NotFound(f"there is no task '{ref}'", hint="muster task list shows them")
+
+    def _below(self, task_id: str) -> dict[str, Any]:
+        """What came of a task, and the tasks that write tests for that."""
+        team = [t for t in self.tasks.values() if t["parent_id"] == task_id]
+        return {
+            "workers": [t for t in team if t["playbook"] != "acceptance"],
+            "authors": [t for t in team if t["playbook"] == "acceptance"],
+        }
 
     async def task_diff(self, ref: str) -> dict[str, Any]:
         if ref not in self.diffs:

@@ -204,6 +204,26 @@ async def test_a_manager_and_its_workers_lead_to_each_other_with_their_states(fl
     assert "hidden" in (await read("/tasks/tsk_0482")).one("section", id="t-team").attributes
 
 
+async def test_who_writes_a_planned_tasks_tests_stands_below_it_and_is_not_counted(fleet, read):
+    plan = fleet.add_task("Two files", "blocked", number=700, playbook="plan")
+    own = {"parent_id": plan["id"]}
+    fleet.add_task(
+        "Write one", "blocked", number=701, errand="one", acceptance_id="tsk_0703", **own
+    )
+    fleet.add_task("Write two", "completed", number=702, errand="two", cost_usd=1.5, **own)
+    fleet.add_task(
+        "Tests for one", "executing", number=703, playbook="acceptance", cost_usd=0.5, **own
+    )
+    page = await read("/tasks/tsk_0700")
+    assert [row.attributes["href"] for row in page.all("a", class_="ck")] == [
+        "/tasks/tsk_0701", "/tasks/tsk_0703", "/tasks/tsk_0702",
+    ]  # fmt: skip
+    team = page.one("section", id="t-team").words
+    assert "Planned tasks 2" in team
+    assert "MU-703its acceptance testsRunning · $0.50" in team
+    assert "$2.00" in page.one("section", id="t-budget").words
+
+
 async def test_acceptance_tests_and_the_work_they_judge_lead_to_each_other(fleet, read):
     fleet.add_task("Write it", "executing", number=700)
     fleet.add_task("Write its tests", "completed", number=701, playbook="acceptance")

@@ -30,11 +30,6 @@ from muster.domain.task import PLAN, TaskType
 @click.option("--title", metavar="TEXT", help="A short name [the first line of the text].")
 @click.option("--path", "paths", multiple=True, metavar="GLOB", help="Only these may change.")
 @click.option(
-    "--acceptance/--no-acceptance",
-    default=None,
-    help="Whether another agent first writes tests that judge the work.",
-)
-@click.option(
     "--timeout",
     "timeout_minutes",
     type=click.FloatRange(min=0),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from muster.cli.look import Ink, facts, indented, some, table
-from muster.client.shapes import TaskDetail
+from muster.client.shapes import Task, TaskDetail
 from muster.domain.task import PLAN
 
 
@@ -23,6 +23,7 @@ def plan_table(ink: Ink, task: TaskDetail) -> str:
         ("estimate", _minutes(plan["minutes"])),
     ]
     planned = {one["key"]: one for one in plan["tasks"]}
+    authors = {author["id"]: author for author in task["authors"]}
     rows, told = list[list[str]](), list[str]()
     for child in task["workers"]:
         # A plan that was made anew names its tasks after the attempt as well.
@@ -36,14 +37,28 @@ def plan_table(ink: Ink, task: TaskDetail) -> str:
                 _minutes(one.get("minutes")),
                 some(one.get("agent")),
                 some(one.get("isolation")),
-                ", ".join(map(some, child["needs_labels"])),
+                _needs(child),
+                *([_tests(ink, authors, child)] if authors else []),
                 some(child["title"]),
             ]
         )
         told.append(_task(ink, child["label"], one))
-    columns = ["TASK", "STATE", "TYPE", "ESTIMATE", "AGENT", "ISOLATION", "NEEDS", "TITLE"]
+    tests = ["TESTS"] if authors else []
+    columns = ["TASK", "STATE", "TYPE", "ESTIMATE", "AGENT", "ISOLATION", "NEEDS", *tests, "TITLE"]
     parts = [facts(ink, head), indented(table(ink, columns, rows)), *filter(None, told)]
     return "\n".join([ink.paint("bold", "Plan"), "\n\n".join(parts)])
+
+
+def _needs(child: Task) -> str:
+    """What a planned task waits for, but for who writes its tests: that is a column of its own."""
+    both = zip(child["needs"], child["needs_labels"], strict=False)
+    return ", ".join(some(label) for need, label in both if need != child["acceptance_id"])
+
+
+def _tests(ink: Ink, authors: Mapping[str, Task], child: Task) -> str:
+    """The task that writes a planned task's acceptance tests, and how it stands."""
+    author = authors.get(child["acceptance_id"] or "")
+    return f"{some(author['label'])} {ink.state(author['status'])}" if author else ""
 
 
 def _task(ink: Ink, label: str, one: Mapping[str, Any]) -> str:

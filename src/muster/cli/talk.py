@@ -220,7 +220,8 @@ class Talk:
         self._over.set()
 
     def _of(self, worker: Any) -> str:
-        name = f"{some(worker['label'])} ({some(worker['errand'])})"
+        called = some(worker["errand"] or worker["title"])
+        name = f"{some(worker['label'])} ({called})"
         why = f"  {some(worker['reason'])}" if worker["reason"] else ""
         return f"{name}  {self._ink.state(worker['status'])}{why}"
 

@@ -75,7 +75,7 @@ def _cost(task: TaskDetail) -> str:
 
 
 def _spent(task: TaskDetail) -> float:
-    return task["cost_usd"] + sum(worker["cost_usd"] for worker in task["workers"])
+    return sum(each["cost_usd"] for each in (task, *task["workers"], *task["authors"]))
 
 
 def _came_of(task: TaskDetail) -> str:

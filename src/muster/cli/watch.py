@@ -30,7 +30,7 @@ def is_over(task: TaskDetail) -> bool:
     """Whether it is in one of the states of `ENDS`, or a plan that only waits for people."""
     if task["status"] in ENDS:
         return True
-    states = {child["status"] for child in task["workers"]}
+    states = {child["status"] for child in (*task["workers"], *task["authors"])}
     return task["playbook"] == PLAN and bool(states & set(ENDS)) and not states & _GOES_ON
 
 
@@ -95,7 +95,8 @@ def wait_for_all(
 
 
 def _concerns(event: Event, task: TaskDetail) -> bool:
-    ids = {task["id"], *(child["id"] for child in task["workers"] if task["playbook"] == PLAN)}
+    below = (*task["workers"], *task["authors"]) if task["playbook"] == PLAN else ()
+    ids = {task["id"], *(child["id"] for child in below)}
     own = event.get("task_id") in ids or event["type"] == "resync"
     return own and event["type"].startswith(_TELLING)
 

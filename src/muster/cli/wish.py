@@ -29,6 +29,11 @@ _OPTIONS = (
         metavar="USD",
         help="What it may cost at most.",
     ),
+    click.option(
+        "--acceptance/--no-acceptance",
+        default=None,
+        help="Whether another agent first writes tests that judge the work.",
+    ),
     click.option("--model", metavar="NAME", help="The model that agents should use."),
     click.option("--key", metavar="KEY", help="With the same key it is handed in only once."),
     click.option(

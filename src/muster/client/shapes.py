@@ -139,6 +139,7 @@ class Task(TypedDict):
     wish: str | None
     parent_id: str | None
     errand: str | None
+    acceptance_id: str | None
     fork_of: str | None
     fork_point: int | None
     image: str | None
@@ -442,6 +443,7 @@ class TaskDetail(Task):
     rubric: dict[str, Any] | None
     parent: Task | None
     workers: list[Task]
+    authors: list[Task]
     acceptance: Acceptance | None
 
 

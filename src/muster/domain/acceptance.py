@@ -11,10 +11,38 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from muster.domain.project import ON, ProjectSettings
+from muster.domain.task import OWES_PROOF, TaskType
 from muster.domain.verdict import Finding
 
 WRITTEN = "acceptance.written"
 """The code of the finding that keeps them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Writers:
+    """Who can write acceptance tests: the own agents, in their order; `usual` does tasks unsaid."""
+
+    own: tuple[str, ...]
+    usual: str
+
+    def author_for(
+        self,
+        settings: ProjectSettings,
+        kind: TaskType,
+        agent: str | None,
+        asked: bool | None = None,
+    ) -> str | None:
+        """Who writes the tests that judge a task which `agent` does; None where none are owed.
+
+        `asked` is what a person said of them; where nothing was said, it is as the project says.
+        """
+        owed = settings.acceptance_tests == ON if asked is None else asked
+        if not owed or kind not in OWES_PROOF or not settings.test_command:
+            return None
+        coder = agent or settings.agent or self.usual
+        others = (name for name in self.own if name != coder)
+        return settings.acceptance_agent or next(others, coder)
 
 
 @dataclass(frozen=True, slots=True)

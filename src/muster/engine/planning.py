@@ -21,7 +21,7 @@ from muster.engine.splitting import LEAST_PARTS, Failed, failed_before
 from muster.engine.tools import Job, Tools, in_thread, job_at, place_named, program_name
 from muster.failpoint import failpoint
 from muster.knowledge.prompts import data, listed, render
-from muster.store import plans, projects, workers
+from muster.store import acceptance, plans, projects, workers
 from muster.store.judgements import NewBreakpoint
 from muster.store.moves import Fence, Move, move
 from muster.store.plans import Draft, Go
@@ -98,7 +98,18 @@ async def plan(tools: Tools, task: Task) -> Task:
 async def _write(tools: Tools, job: Job, made: Made, choices: Choices) -> Task:
     asked = job.autonomy is not Autonomy.FULL or made.plan.is_unsure
     go = Go(asked, for_each=asked and job.autonomy is Autonomy.MANUAL)
-    drafts = [_draft(job, made, each, choices) for each in in_order(made.plan.tasks)]
+    wanted = await tools.store.read(acceptance.wanted_for, job.task.id)
+    writers = tools.writers(job.agents)
+    drafts = [
+        _draft(
+            job,
+            made,
+            each,
+            choices,
+            writers.author_for(job.settings, each.type, each.agent, wanted),
+        )
+        for each in in_order(made.plan.tasks)
+    ]
     return await tools.store.write(plans.write_plan, job.task, drafts, made.paper, go)
 
 
@@ -225,7 +236,9 @@ def _lines(named: Mapping[str, str]) -> str:
 # --- what comes of it -----------------------------------------------------------------------------
 
 
-def _draft(job: Job, made: Made, planned: PlannedTask, choices: Choices) -> Draft:
+def _draft(
+    job: Job, made: Made, planned: PlannedTask, choices: Choices, author: str | None
+) -> Draft:
     task = job.task
     agent = planned.agent if planned.agent != choices.agent else task.agent
     runtime = planned.isolation if planned.isolation != choices.place else task.runtime
@@ -250,7 +263,7 @@ def _draft(job: Job, made: Made, planned: PlannedTask, choices: Choices) -> Draf
         paths=task.paths,
         image=task.image,
     )
-    return Draft(planned.key, planned.after, new, paper)
+    return Draft(planned.key, planned.after, new, paper, author)
 
 
 def _description(task: Task, made: Made, planned: PlannedTask) -> str:

@@ -153,7 +153,16 @@ class _Post:
             row = projects.get_project(tx, self.task.project_id)
             settings, _ = resolve(self.tools.settings, row.overrides, row.file_settings)
             known = {*self.tools.agent_names(), *row.file_settings.get("agents", {})}
-            workers.spawn(tx, self.task, self.agent, errand, settings=settings, known_agents=known)
+            writers = self.tools.writers(row.file_settings.get("agents", {}))
+            workers.spawn(
+                tx,
+                self.task,
+                self.agent,
+                errand,
+                settings=settings,
+                known_agents=known,
+                writers=writers,
+            )
 
         return verb
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 from muster.agents.base import Driver
 from muster.agents.presets import NAMED
 from muster.domain.about import also_about
+from muster.domain.acceptance import Writers
 from muster.domain.agent import Agent
 from muster.domain.errors import Invalid
 from muster.domain.project import DEFAULT_TEST_PATHS, Project, ProjectSettings
@@ -163,6 +164,10 @@ class Tools:
     def default_agent(self) -> str:
         """The agent a task gets that names none: the first own one, else Claude Code."""
         return next(iter(self.settings.agents), "claude")
+
+    def writers(self, of_project: Mapping[str, Any]) -> Writers:
+        """Who can write acceptance tests; `of_project` are the agents of its own file."""
+        return Writers(tuple({**of_project, **self.settings.agents}), self.default_agent())
 
     def run_dir(self, agent_id: str) -> Path:
         """Where an agent's run is kept; all its checks lie below."""

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from muster.domain.acceptance import Writers
 from muster.domain.task import Task
 from muster.runtimes.choice import Usual
 from muster.runtimes.hints import Hints
@@ -61,6 +62,11 @@ class Desk:
         """Stand at the counter with these belongings."""
         self._own = own
         self._store = own.store
+
+    def _writers(self, project: ProjectRow) -> Writers:
+        """Who can write acceptance tests for a project's tasks."""
+        own = {**project.file_settings.get("agents", {}), **self._own.settings.agents}
+        return Writers(tuple(own), self._own.default_agent)
 
     def _task_shapes(self, tx: Tx, found: Sequence[Task]) -> list[dict[str, Any]]:
         """Tasks as the doors see them, with a fixed number of queries."""

@@ -16,10 +16,11 @@ from muster.domain.agent import Agent, Role
 from muster.domain.errand import errand_of, worker_name
 from muster.domain.errors import Conflict, NotAllowed
 from muster.domain.plain import plain
-from muster.domain.task import GOES_ON, TERMINAL, Stage, Task
+from muster.domain.task import TERMINAL, Stage, Task
 from muster.runtimes.rundir import RunDir
 from muster.service.voice import LONGEST_WAIT, Voice
 from muster.store import agent_tokens, agents, judgements, moves, workers
+from muster.store.acceptance import author_of
 from muster.store.base import Tx
 from muster.store.purse import workers_purse
 
@@ -51,6 +52,7 @@ class Managing(Voice):
                 errand,
                 settings=self._settings(row),
                 known_agents={*self._own.agent_names, *row.file_settings.get("agents", {})},
+                writers=self._writers(row),
             )
             return self._worker_shape(tx, worker)
 
@@ -164,7 +166,7 @@ class Managing(Voice):
         """A manager sums up when nothing goes on any more: else its summary cannot be true."""
         if agent.role is not Role.MANAGER:
             return
-        busy = [str(w.errand) for w in workers.workers_of(tx, task.id) if w.stage in GOES_ON]
+        busy = [str(worker.errand) for worker in workers.at_work(tx, task.id)]
         if busy:
             raise Conflict(
                 f"workers of yours are at work: {', '.join(busy)}",
@@ -185,13 +187,16 @@ class Managing(Voice):
             "workers": [self._worker_shape(tx, worker) for worker in team],
             "at_once": self._settings(self._project(tx, task)).max_workers,
             "budget_left_usd": None if purse is None else round(max(0.0, purse.left), 4),
-            "at_work": [str(worker.errand) for worker in team if worker.stage in GOES_ON],
+            "at_work": [str(worker.errand) for worker in workers.at_work(tx, task.id)],
             "seen": max((worker.rev for worker in team), default=0),
         }
 
     def _worker_shape(self, tx: Tx, worker: Task) -> dict[str, Any]:
         shape = self._task_shape(tx, worker)
+        author = author_of(tx, worker)
         asked = judgements.list_breakpoints(tx, task_id=worker.id)
+        if author is not None and author.id in worker.needs:
+            asked = asked or judgements.list_breakpoints(tx, task_id=author.id)
         live = shape["live_agent"]
         return {
             "id": worker.errand,

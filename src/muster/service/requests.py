@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from muster.domain.errors import Invalid
-from muster.domain.project import OFF, ProjectSettings
+from muster.domain.project import ProjectSettings
 from muster.domain.task import (
     DEFAULT_PRIORITY,
     MANAGER,
     OWES_PROOF,
+    PLAN,
     PRIORITIES,
     Autonomy,
     TaskType,
@@ -82,26 +83,20 @@ def task_request(body: Mapping[str, Any]) -> TaskRequest:
     )
 
 
-def owes_acceptance(wanted: TaskRequest, settings: ProjectSettings) -> bool:
-    """Whether acceptance tests are written for a task before its agent begins.
+def refuse_acceptance(wanted: TaskRequest, settings: ProjectSettings) -> None:
+    """Raise `Invalid` when acceptance tests are asked for where there can be none.
 
-    Raises:
-        Invalid: they are asked for where there can be none.
+    What comes of a plan or a manager is of any type, so theirs says nothing.
     """
-    if wanted.acceptance is False or (
-        wanted.acceptance is None and settings.acceptance_tests == OFF
-    ):
-        return False
+    if not wanted.acceptance:
+        return
     why, hint = "", ""
-    if wanted.playbook == MANAGER:
-        why, hint = "a manager", "its workers' tests are judged with their own work"
-    elif wanted.type not in OWES_PROOF:
+    if wanted.playbook not in {MANAGER, PLAN} and wanted.type not in OWES_PROOF:
         why, hint = f"a task of type {wanted.type}", f"for {' and '.join(sorted(OWES_PROOF))} only"
     elif not settings.test_command:
         why, hint = "a project without a test command", "muster project set test_command 'COMMAND'"
-    if why and wanted.acceptance:
+    if why:
         raise Invalid(f"acceptance tests cannot be written for {why}", hint=hint)
-    return not why
 
 
 def _title(body: Mapping[str, Any], description: str) -> str:

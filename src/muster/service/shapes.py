@@ -81,6 +81,7 @@ def task_shape(task: Task, around: Around) -> dict[str, Any]:
         "wish": task.wish,
         "parent_id": task.parent_id,
         "errand": task.errand,
+        "acceptance_id": task.acceptance_id,
         "fork_of": task.fork_of,
         "fork_point": task.fork_point,
         "image": task.image,

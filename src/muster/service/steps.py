@@ -58,7 +58,7 @@ def pay(tx: Tx, task: Task, budget: float) -> Task:
     """Set what a task may cost; what only waits for more in a manager's purse goes on."""
     raised = tasks.set_budget(tx, task, budget)
     if task.manages and budget > (task.budget_usd or 0.0):
-        for each in (raised, *workers.workers_of(tx, task.id)):
+        for each in (raised, *workers.workers_of(tx, task.id), *workers.authors_of(tx, task.id)):
             for asked in judgements.list_breakpoints(tx, task_id=each.id):
                 if purse.opening(task.label) in asked.question:
                     moves.resolve(tx, asked.id, again(tx, each, ""))

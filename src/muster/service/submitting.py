@@ -10,10 +10,10 @@ from muster.domain.project import ProjectSettings
 from muster.domain.task import MANAGER, PLAN, PLAYBOOKS, Autonomy, Stage
 from muster.domain.verdict import Checkpoint
 from muster.service.desk import Desk
-from muster.service.requests import TaskRequest, owes_acceptance, task_request
+from muster.service.requests import TaskRequest, refuse_acceptance, task_request
 from muster.settings import resolve
 from muster.store import judgements, keys, projects, tasks
-from muster.store.acceptance import create_with_author
+from muster.store.acceptance import create_with_author, note_wanted
 from muster.store.base import Tx
 from muster.store.projects import ProjectRow
 from muster.store.tasks import NewTask
@@ -92,19 +92,27 @@ class Submitting(Desk):
             fork=fork,
             acceptance_id=tasks.get_task(tx, fork.task_id).acceptance_id if fork else None,
         )
-        if fork is None and owes_acceptance(wanted, settings):
-            task = create_with_author(tx, new, self._author(wanted, settings, project))
-        else:
-            task = tasks.create_task(tx, new)
+        task = create_with_author(
+            tx, new, None if fork else self._author(wanted, settings, project)
+        )
+        note_wanted(tx, task.id, wanted.acceptance)
         if manual:
             judgements.ask_to_start(tx, task)
         return self._task_shape(tx, task)
 
-    def _author(self, wanted: TaskRequest, settings: ProjectSettings, project: ProjectRow) -> str:
-        """Who writes a task's acceptance tests: another agent than its own, where there is one."""
-        own = {**project.file_settings.get("agents", {}), **self._own.settings.agents}
-        coder = wanted.agent or settings.agent or self._own.default_agent
-        return settings.acceptance_agent or next((name for name in own if name != coder), coder)
+    def _author(
+        self, wanted: TaskRequest, settings: ProjectSettings, project: ProjectRow
+    ) -> str | None:
+        """Who writes a task's acceptance tests; nobody for one that others come of: theirs are.
+
+        Raises:
+            Invalid: they are asked for where there can be none.
+        """
+        refuse_acceptance(wanted, settings)
+        if wanted.playbook in {MANAGER, PLAN}:
+            return None
+        writers = self._writers(project)
+        return writers.author_for(settings, wanted.type, wanted.agent, wanted.acceptance)
 
     def _budget(
         self, wanted: TaskRequest, settings: ProjectSettings, of_project: Mapping[str, Any]

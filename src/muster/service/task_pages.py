@@ -111,6 +111,7 @@ class TaskPages(Desk):
             "rubric": papers.paper_of(tx, task_id, papers.RUBRIC),
             "parent": self._parent(tx, task),
             "workers": self._task_shapes(tx, workers.workers_of(tx, task_id)),
+            "authors": self._task_shapes(tx, workers.authors_of(tx, task_id)),
             "acceptance": _acceptance(tx, task),
         }
 

@@ -9,8 +9,10 @@ from sqlalchemy import bindparam, delete, select, update
 from muster.domain.event import NewEvent
 from muster.domain.task import ACCEPTANCE, Stage, Task, TaskType
 from muster.domain.verdict import Verdict
+from muster.failpoint import failpoint
 from muster.store import judgements
 from muster.store.base import Tx
+from muster.store.papers import TESTS, paper_of, put_paper
 from muster.store.schema import task_needs, tasks
 from muster.store.tasks import NewTask, add_needs, create_task, get_task, with_needs
 
@@ -18,12 +20,16 @@ _JUDGED = select(tasks).where(tasks.c.acceptance_id == bindparam("author")).orde
 _LONGEST_TITLE = 200
 
 
-def create_with_author(tx: Tx, new: NewTask, agent: str) -> Task:
+def create_with_author(tx: Tx, new: NewTask, agent: str | None) -> Task:
     """Accept a task, and with it the one whose `agent` writes its acceptance tests first.
 
-    That one waits for what the task waits for, so that it begins where the task will.
+    That one waits for what the task waits for, so that it begins where the task will, and is paid
+    from the same purse. Without an agent the task is accepted alone.
     """
     coder = create_task(tx, new)
+    if agent is None:
+        return coder
+    failpoint("acceptance.half_made")
     title = f"Acceptance tests for {coder.label}: {new.title}"[:_LONGEST_TITLE]
     author = create_task(
         tx,
@@ -35,11 +41,24 @@ def create_with_author(tx: Tx, new: NewTask, agent: str) -> Task:
             playbook=ACCEPTANCE,
             model=new.model if agent == new.agent else None,
             paths=(),
+            errand=None,
             fork=None,
         ),
     )
     tx.conn.execute(update(tasks).where(tasks.c.id == coder.id).values(acceptance_id=author.id))
     return add_needs(tx, coder.id, (author.id,))
+
+
+def note_wanted(tx: Tx, task_id: str, wanted: bool | None) -> None:
+    """Keep what a person said of acceptance tests, for the tasks that may come of this one."""
+    if wanted is not None:
+        put_paper(tx, task_id, TESTS, {"wanted": wanted})
+
+
+def wanted_for(tx: Tx, task_id: str) -> bool | None:
+    """What a person said of acceptance tests for what comes of a task; None for nothing."""
+    paper = paper_of(tx, task_id, TESTS)
+    return None if paper is None else bool(paper["wanted"])
 
 
 def author_of(tx: Tx, task: Task) -> Task | None:

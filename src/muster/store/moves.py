@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from muster.domain.errors import Conflict, Stale
 from muster.domain.event import NewEvent
 from muster.domain.ids import new_token
 from muster.domain.task import (
+    ACCEPTANCE,
     ACTIVE,
+    SOLO,
     TERMINAL,
     Stage,
     Task,
@@ -42,10 +44,11 @@ _FENCED = (
     )
     .returning(tasks)
 )
-_WAITING = (
+_WAITING = (  # who writes tests last: else a coder that waits too would go on without them
     select(task_needs.c.task_id)
+    .join(tasks, tasks.c.id == task_needs.c.task_id)
     .where(task_needs.c.needs_id == bindparam("needed"))
-    .order_by(task_needs.c.task_id)
+    .order_by(func.coalesce(tasks.c.playbook, SOLO) == ACCEPTANCE, task_needs.c.task_id)
 )
 
 

@@ -10,8 +10,9 @@ from sqlalchemy import bindparam, delete, insert, select
 from muster.store.base import Tx
 from muster.store.schema import papers
 
-PLAN, RUBRIC, REVIEW = "plan", "rubric", "review"
-"""The kinds: how the task was planned, what its work is asked, and what was answered to that."""
+PLAN, RUBRIC, REVIEW, TESTS = "plan", "rubric", "review", "tests"
+"""The kinds: how the task was planned, what its work is asked, what was answered to that, and
+whether a person wants acceptance tests for what comes of it."""
 
 _ONE = select(papers.c.content).where(
     papers.c.task_id == bindparam("task"), papers.c.kind == bindparam("of_kind")

@@ -14,23 +14,28 @@ from muster.domain.task import Stage, Task
 from muster.domain.verdict import OPTIONS, BreakpointKind
 from muster.failpoint import failpoint
 from muster.store import judgements
+from muster.store.acceptance import create_with_author
 from muster.store.base import Tx
 from muster.store.judgements import NewBreakpoint
 from muster.store.moves import Fence, Move, cancel, hold, move
 from muster.store.papers import PLAN, put_paper
 from muster.store.schema import task_needs
-from muster.store.tasks import NewTask, create_task, get_task, unfinished_needs
+from muster.store.tasks import NewTask, get_task, unfinished_needs
 from muster.store.workers import workers_of
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A task of a plan: the plan's name for it, the names of those it needs, and what is told."""
+    """A task of a plan: the plan's name for it, the names of those it needs, and what is told.
+
+    `author` is the agent that first writes its acceptance tests, if it owes any.
+    """
 
     key: str
     after: tuple[str, ...]
     new: NewTask
     paper: Mapping[str, Any]
+    author: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ def write_plan(
             Stage.PROPOSED if asks else Stage.BLOCKED,
             _stands(labels, go),
             events=(told,),
-            ask=_question(task, labels, paper) if asks else None,
+            ask=_question(task, list(made.values()), paper) if asks else None,
         ),
     )
     failpoint("plan.before_commit")
@@ -96,7 +101,7 @@ def _write(tx: Tx, task: Task, draft: Draft, needs: list[str], go: Go) -> Task:
         parent_id=task.id,
         errand=errand,
     )
-    child = create_task(tx, new)
+    child = create_with_author(tx, new, draft.author)
     put_paper(tx, child.id, PLAN, draft.paper)
     if go.for_each:
         judgements.ask_to_start(tx, child)
@@ -110,12 +115,15 @@ def _stands(labels: list[str], go: Go) -> str:
     return f"planned {named}" + ("; they wait for a go" if go.asked else "; they are under way")
 
 
-def _question(task: Task, labels: list[str], paper: Mapping[str, Any]) -> NewBreakpoint:
+def _question(task: Task, made: list[Task], paper: Mapping[str, Any]) -> NewBreakpoint:
     kind = BreakpointKind.START
+    labels = [child.label for child in made]
     many = f"its {len(labels)} tasks" if len(labels) > 1 else "its task"
     times = paper.get("refused")
     before = f"{task.label} was refused {times} as one task. " if times else ""
     text = f"{before}Start the plan {task.label}, {many} ({', '.join(labels)})? {paper['summary']}"
+    if judged := [child.label for child in made if child.acceptance_id]:
+        text = f"{text.strip()} Acceptance tests are written first for {', '.join(judged)}."
     text = text.strip()
     evidence = {key: paper.get(key) for key in ("model", "confidence", "why", "refused")}
     return NewBreakpoint(kind, text, tuple(map(str, OPTIONS[kind])), {**evidence, "tasks": labels})
@@ -153,7 +161,8 @@ def _let_go(tx: Tx, plan: Task, by: str) -> None:
         now = get_task(tx, child.id)
         if now.stage is not Stage.PROPOSED:
             continue
-        needed = [get_task(tx, need) for need in now.needs]
+        # Who writes its tests is started with it, whatever became of that before.
+        needed = [get_task(tx, need) for need in now.needs if need != now.acceptance_id]
         dead = [t for t in needed if t.stage in {Stage.FAILED, Stage.CANCELLED}]
         if dead:
             cancel(tx, now, f"needs {dead[0].label}, which has {dead[0].stage}")

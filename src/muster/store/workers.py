@@ -6,19 +6,23 @@ from collections.abc import Collection
 
 from sqlalchemy import bindparam, func, select, update
 
+from muster.domain.acceptance import Writers
 from muster.domain.agent import Agent
 from muster.domain.errand import MOST_WORKERS, Errand
 from muster.domain.errors import Conflict, Invalid, NotFound
 from muster.domain.event import NewEvent
 from muster.domain.project import ProjectSettings
-from muster.domain.task import Autonomy, Stage, Task
+from muster.domain.task import ACCEPTANCE, GOES_ON, SOLO, Autonomy, Stage, Task
 from muster.store import judgements
+from muster.store.acceptance import create_with_author, wanted_for
 from muster.store.base import Tx
 from muster.store.purse import workers_purse
 from muster.store.schema import events, tasks
-from muster.store.tasks import NewTask, create_task, get_task, with_needs
+from muster.store.tasks import NewTask, get_task, with_needs
 
 _OF = select(tasks).where(tasks.c.parent_id == bindparam("parent")).order_by(tasks.c.number)
+_WORKERS = _OF.where(func.coalesce(tasks.c.playbook, SOLO) != ACCEPTANCE)
+_AUTHORS = _OF.where(tasks.c.playbook == ACCEPTANCE)
 _SPAWNED = select(func.count()).where(
     events.c.type == "agent.spawned", events.c.task_id.in_(bindparam("ids", expanding=True))
 )
@@ -26,7 +30,23 @@ _SPAWNED = select(func.count()).where(
 
 def workers_of(tx: Tx, task_id: str) -> list[Task]:
     """The workers of a manager's task, in the order in which they were spawned."""
-    return with_needs(tx, tx.conn.execute(_OF, {"parent": task_id}).all())
+    return with_needs(tx, tx.conn.execute(_WORKERS, {"parent": task_id}).all())
+
+
+def authors_of(tx: Tx, task_id: str) -> list[Task]:
+    """The tasks that write acceptance tests for what comes of a manager or a plan."""
+    return with_needs(tx, tx.conn.execute(_AUTHORS, {"parent": task_id}).all())
+
+
+def at_work(tx: Tx, task_id: str) -> list[Task]:
+    """The workers that go on without anybody's doing, those included whose tests are written."""
+    writing = {author.id for author in authors_of(tx, task_id) if author.stage in GOES_ON}
+    return [
+        worker
+        for worker in workers_of(tx, task_id)
+        if worker.stage in GOES_ON
+        or (worker.stage is Stage.BLOCKED and worker.acceptance_id in writing)
+    ]
 
 
 def worker_of(tx: Tx, task: Task, name: str) -> Task:
@@ -50,11 +70,12 @@ def spawn(
     *,
     settings: ProjectSettings,
     known_agents: Collection[str],
+    writers: Writers,
 ) -> tuple[Task, bool]:
     """Spawn a worker for a manager's task; with False the one that was spawned for it before.
 
     It runs where the manager runs, with its limits, and is paid from its purse. Under `manual` a
-    person says go first.
+    person says go first. One that owes acceptance tests waits for who of the `writers` writes them.
 
     Raises:
         Conflict: the name was given to another errand, too many were spawned, or nothing is left
@@ -82,7 +103,10 @@ def spawn(
             hint=f"your workers: {known}",
         )
     autonomy = task.autonomy or settings.autonomy
-    made = create_task(tx, _task(task, agent, errand, autonomy, [team[n].id for n in errand.after]))
+    new = _task(task, agent, errand, autonomy, [team[n].id for n in errand.after])
+    asked = wanted_for(tx, task.id)
+    author = writers.author_for(settings, new.type, new.agent, asked)
+    made = create_with_author(tx, new, author)
     if made.stage is Stage.PROPOSED:
         judgements.ask_to_start(tx, made)
     _tell(tx, task, agent, made)
@@ -141,7 +165,7 @@ def hold_back(tx: Tx, worker: Task, most: int) -> Task:
     why = f"waits its turn: no more than {most} of its manager's workers run at a time"
     if worker.reason == why:
         return worker
-    said = {"worker": worker.errand, "most": most}
+    said = {"worker": worker.errand or worker.label, "most": most}
     rev = tx.emit(NewEvent("task.held", worker.id, said, worker.project_id, worker.id))
     tx.conn.execute(
         update(tasks).where(tasks.c.id == worker.id).values(reason=why, rev=rev, updated_at=tx.now)

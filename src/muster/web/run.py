@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -159,7 +159,7 @@ class Run:
             "run": self.shown,
             "runs": self.runs,
             "number": self.number,
-            "spent": self.task["cost_usd"] + sum(w["cost_usd"] for w in self.task["workers"]),
+            "spent": sum(each["cost_usd"] for each in (self.task, *self._below())),
         }
         verdicts = checks(self.task)
         files = patch.files(diff, file) if diff else []
@@ -203,6 +203,10 @@ class Run:
         """Whether the run that is shown can be told something now."""
         return self.shown is not None and self.is_live and self.shown["hears"] is True
 
+    def _below(self) -> Sequence[Row]:
+        """What came of the task: its workers, and the tasks that write tests for them."""
+        return (*self.task["workers"], *self.task["authors"])
+
     def _team(self) -> Mapping[str, Any]:
         """The task's manager and its workers, each with how its state looks."""
         asked = self._replica.asked()
@@ -213,7 +217,12 @@ class Run:
 
         manager = self.task["parent"]
         workers = [mate(worker) for worker in self.task["workers"]]
-        return {"manager": mate(manager) if manager else None, "workers": workers}
+        authors = {author["id"]: mate(author) for author in self.task["authors"]}
+        return {
+            "manager": mate(manager) if manager else None,
+            "workers": workers,
+            "authors": authors,
+        }
 
     def _graph(self) -> Any:
         known = self._replica.tasks
