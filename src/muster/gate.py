@@ -114,9 +114,10 @@ class Session:
         body, _, mac = cookie.rpartition(".")
         if not body or not hmac.compare_digest(self._sign(body), mac):
             return None
-        until, _, token_id = body.split(".")
-        if int(until) <= self._clock():
-            return None
+        until, _, rest = body.partition(".")
+        _, names_one, token_id = rest.partition(".")
+        if not names_one or not until.isdigit() or int(until) <= self._clock():
+            return None  # or it is of a version whose cookies named no token, or a page's mark
         if not token_id:
             return FIRST_USER
         return await self._tokens.person_of_id(token_id) if self._tokens else None

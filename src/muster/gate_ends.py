@@ -30,6 +30,7 @@ async def until_ended(
         await _Open(scope["type"] == "websocket", receive, send, watch).serve(app, scope)
     finally:
         watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)
 
 
 class _Open:

@@ -105,6 +105,11 @@ async def test_a_session_expires():
     session = Session(TOKEN, lambda: now[0])
     cookie = session.fresh()
     assert await session.person_of_cookie(cookie)
+    of_a_version_before = f"{cookie.split('.')[0]}.xyz"
+    signed = f"{of_a_version_before}.{session._sign(of_a_version_before)}"
+    assert await session.person_of_cookie(signed) is None
+    marked = f"csrf {cookie}.{session.csrf(cookie)}"
+    assert await session.person_of_cookie(marked) is None
     now[0] += 13 * 3600
     assert await session.person_of_cookie(cookie) is None
 
