@@ -1,7 +1,7 @@
 """The guard that every door shares: who may come in, from where, and how much they may carry.
 
 Pure ASGI, before any routing, for HTTP and WebSocket alike. It denies by default: only the paths
-named in `OPEN` answer without a token or a web session.
+named in `OPEN` answer without a token or a web session. Who came in is told by the scope alone.
 """
 
 from __future__ import annotations
@@ -11,17 +11,14 @@ import hmac
 import json
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from muster.domain.errors import Invalid, MusterError, NotAllowed, NotSignedIn
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+from muster.domain.person import FIRST_USER, SOMEBODY, Person
+from muster.gate_ends import App, Receive, Scope, Send, until_ended
 
 OPEN = frozenset({"/api/health", "/login", "/favicon.svg", "/favicon.ico"})
 OPEN_BELOW = ("/static/",)
@@ -31,6 +28,8 @@ AGENTS_DOORS = frozenset({AGENTS_DOOR, AGENTS_HOOKS})
 """The paths that an agent's own token opens; they take no web session."""
 CALLER = "muster.agent"
 """Where the scope names the agent that calls; absent when a person does."""
+PERSON = "muster.person"
+"""Where the scope has the person who calls; absent when an agent does, or anybody."""
 COOKIE = "muster_session"
 SESSION_SECONDS = 12 * 3600
 MOST_BODY = 80_000_000
@@ -38,9 +37,24 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _SHORTEST_TOKEN = 32
 
 
-async def no_agents(_token: str) -> str | None:
-    """The answer of a house whose agents have no tokens."""
-    return None
+class Tokens(Protocol):
+    """Who the tokens belong to, besides the first user's."""
+
+    async def agent_of_token(self, token: str, /) -> str | None:
+        """The agent that a token belongs to while that agent is at work."""
+        ...
+
+    async def person_of_token(self, token: str, /) -> Person | None:
+        """The person that a token belongs to, as long as it opens anything."""
+        ...
+
+    async def person_of_id(self, token_id: str, /) -> Person | None:
+        """The same by the token's id."""
+        ...
+
+    async def token_ended(self, token_id: str, /) -> None:
+        """Return once the token of this id opens nothing any more."""
+        ...
 
 
 class WrongHost(MusterError):
@@ -62,34 +76,51 @@ class WrongType(MusterError):
 
 
 class Session:
-    """Web sessions without a table: a cookie that only the holder of the token's key can make."""
+    """Web sessions without a table: a cookie that only the holder of the token's key can make.
+
+    It names the token that it was given for, which is looked up again on each request.
+    """
 
     cookie_name = COOKIE
 
-    def __init__(self, token: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, token: str, clock: Callable[[], float] = time.time, tokens: Tokens | None = None
+    ) -> None:
         """Sign with a key derived from the first user's token, so a new token ends all sessions."""
         self._token = token
+        self._tokens = tokens
         self._key = hashlib.sha256(b"muster session " + token.encode()).digest()
         self._clock = clock
 
-    def sign_in(self, token: str) -> str | None:
-        """A fresh cookie value for the right token, else None."""
-        if not hmac.compare_digest(token.encode("utf-8", "replace"), self._token.encode()):
-            return None
-        return self.fresh()
+    async def sign_in(self, token: str) -> str | None:
+        """A fresh cookie value for the first user's token or a person's, else None."""
+        found = await self.person_of_token(token)
+        return self.fresh(found.token_id) if found is not None else None
 
-    def fresh(self) -> str:
-        """A cookie value that is good for twelve hours."""
-        body = f"{int(self._clock()) + SESSION_SECONDS}.{secrets.token_urlsafe(12)}"
+    async def person_of_token(self, token: str) -> Person | None:
+        """Who holds a token."""
+        if hmac.compare_digest(token.encode("utf-8", "replace"), self._token.encode()):
+            return FIRST_USER
+        return await self._tokens.person_of_token(token) if self._tokens else None
+
+    def fresh(self, token_id: str = "") -> str:
+        """A cookie value that is good for twelve hours, or as long as the token of this id is."""
+        until = int(self._clock()) + SESSION_SECONDS
+        body = f"{until}.{secrets.token_urlsafe(12)}.{token_id}"
         return f"{body}.{self._sign(body)}"
 
-    def valid(self, cookie: str) -> bool:
-        """Whether the cookie was made here and has not expired."""
+    async def person_of_cookie(self, cookie: str) -> Person | None:
+        """Who is signed in by a cookie that was made here and has not expired."""
         body, _, mac = cookie.rpartition(".")
         if not body or not hmac.compare_digest(self._sign(body), mac):
-            return False
-        expiry = body.partition(".")[0]
-        return expiry.isdigit() and int(expiry) > self._clock()
+            return None
+        until, _, rest = body.partition(".")
+        _, names_one, token_id = rest.partition(".")
+        if not names_one or not until.isdigit() or int(until) <= self._clock():
+            return None  # or it is of a version whose cookies named no token, or a page's mark
+        if not token_id:
+            return FIRST_USER
+        return await self._tokens.person_of_id(token_id) if self._tokens else None
 
     def csrf(self, cookie: str) -> str:
         """What a page must send back with every act, so that no other site can act for it."""
@@ -110,11 +141,11 @@ class Gate:
         session: Session,
         hosts: Iterable[str],
         port: int,
-        agent_of: Callable[[str], Awaitable[str | None]] = no_agents,
+        tokens: Tokens | None = None,
     ) -> None:
         """Guard `app`; `hosts` are the names it may be called by besides the loopback ones.
 
-        `agent_of` gives the agent that a token belongs to while that agent is at work, else None.
+        `tokens` knows those of people and agents; without it the first user's is the only one.
 
         Raises:
             Invalid: the token is too short to be one.
@@ -124,9 +155,8 @@ class Gate:
                 "the token is empty or too short", hint="delete the file 'token' and start again"
             )
         self._app = app
-        self._token = token.encode()
         self._session = session
-        self._agent_of = agent_of
+        self._tokens = tokens
         loopback = {f"{name}:{port}" for name in ("localhost", "127.0.0.1", "[::1]")}
         named = {host.lower() for host in hosts}
         self._hosts = loopback | named | {f"{name}:{port}" for name in named}
@@ -144,19 +174,27 @@ class Gate:
         except MusterError as error:
             await _refuse(scope, receive, send, error, headers)
             return
-        await self._app(scope, _capped(receive), send)
+        by = scope.get(PERSON, SOMEBODY)
+        if by.token_id and self._tokens is not None:
+            ended = self._tokens.token_ended(by.token_id)
+            await until_ended(self._app, scope, _capped(receive), send, ended)
+        else:
+            await self._app(scope, _capped(receive), send)
 
     async def _check_token(self, scope: Scope, given: str) -> None:
-        if hmac.compare_digest(given.encode("utf-8", "replace"), self._token):
+        person = await self._session.person_of_token(given)
+        if person is not None:
+            scope[PERSON] = person
             return
-        if scope["type"] == "http" and scope["path"] in AGENTS_DOORS:
-            agent = await self._agent_of(given)
+        if scope["type"] == "http" and scope["path"] in AGENTS_DOORS and self._tokens is not None:
+            agent = await self._tokens.agent_of_token(given)
             if agent is not None:
                 scope[CALLER] = agent
                 return
         raise NotSignedIn(
-            "the token is not right, or its agent's attempt is over",
-            hint="the file 'token' in MUSTER_HOME has a person's; an agent's opens /mcp and /hooks",
+            "the token is not right, was revoked, has expired, or its agent's attempt is over",
+            hint="the file 'token' in MUSTER_HOME has the first user's; an agent's opens /mcp and"
+            " /hooks",
         )
 
     def _check_origin(self, scope: Scope, headers: dict[str, str]) -> None:
@@ -187,13 +225,15 @@ class Gate:
                 "this door takes a token and no web session", hint="send Authorization: Bearer …"
             )
         cookie = session_cookie(headers.get("cookie", ""))
-        if cookie is None or not self._session.valid(cookie):
+        person = await self._session.person_of_cookie(cookie) if cookie else None
+        if cookie is None or person is None:
             raise NotSignedIn("nobody is signed in", hint="run: muster open")
         acts = scope["type"] == "http" and scope["method"] not in _SAFE
         if acts and not hmac.compare_digest(
             headers.get("x-csrf-token", ""), self._session.csrf(cookie)
         ):
             raise NotAllowed("the page's own mark is missing", hint="reload the page")
+        scope[PERSON] = person
 
 
 def session_cookie(header: str) -> str | None:

@@ -88,25 +88,30 @@ async def test_other_sites_and_forms_may_not_act(door):
 
 async def test_a_web_session_acts_only_with_the_pages_mark(door):
     session = Session(TOKEN)
-    cookie = session.sign_in(TOKEN)
-    assert session.sign_in("wrong") is None
+    cookie = await session.sign_in(TOKEN)
+    assert await session.sign_in("wrong") is None
     async with visitor(door.url, cookies={session.cookie_name: cookie}) as page:
         assert (await page.get("/api/tasks")).status_code == 200
         assert (await page.post("/api/tasks", json=BODY)).status_code == 403
         marked = {"X-CSRF-Token": session.csrf(cookie)}
         assert (await page.post("/api/tasks", json=BODY, headers=marked)).status_code == 201
-    forged = f"9999999999.x.{'0' * 40}"
+    forged = f"9999999999.x..{'0' * 40}"
     async with visitor(door.url, cookies={session.cookie_name: forged}) as page:
         assert (await page.get("/api/tasks")).status_code == 401
 
 
-def test_a_session_expires():
+async def test_a_session_expires():
     now = [1000.0]
     session = Session(TOKEN, lambda: now[0])
     cookie = session.fresh()
-    assert session.valid(cookie)
+    assert await session.person_of_cookie(cookie)
+    of_a_version_before = f"{cookie.split('.')[0]}.xyz"
+    signed = f"{of_a_version_before}.{session._sign(of_a_version_before)}"
+    assert await session.person_of_cookie(signed) is None
+    marked = f"csrf {cookie}.{session.csrf(cookie)}"
+    assert await session.person_of_cookie(marked) is None
     now[0] += 13 * 3600
-    assert not session.valid(cookie)
+    assert await session.person_of_cookie(cookie) is None
 
 
 async def test_a_task_is_made_once_for_its_key(door):

@@ -14,6 +14,7 @@ from muster.api.app import make_app
 from muster.api.metrics import exposition_text
 from muster.domain.errors import Invalid
 from muster.domain.figures import spread_of
+from muster.domain.person import Person
 from muster.service.figures import since_when
 from muster.store.figures import DAY, Asked, Ended, Runs, Sure
 
@@ -30,7 +31,7 @@ async def test_a_house_tells_what_it_did(tmp_path):
         await place.do("good", type="chore")
         await place.do("idle", type="bug")
         held = await place.do("good", type="chore", autonomy="confirm")
-        await place.service.resolve_breakpoint(held["breakpoint_id"], "merge", by="ada")
+        await place.service.resolve_breakpoint(held["breakpoint_id"], "merge", by=Person("ada"))
         await place.until(held["id"], "completed")
         found = await place.service.metrics("repo", "all")
         agents = await place.service.agent_analytics(since="1h")

@@ -68,6 +68,14 @@ def sure(text: str, **changes: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def token(text: str = "anna", **changes: Any) -> dict[str, Any]:
+    return {
+        "id": "tok_1", "name": text, "roles": ["lead", text], "state": "living",
+        "created_at": MORNING, "created_by": text, "used_at": None, "expires_at": LATER,
+        "revoked_at": None, **changes,
+    }  # fmt: skip
+
+
 def outcome(text: str = "totals were off", **changes: Any) -> dict[str, Any]:
     return {
         "verdict_id": "vrd_1", "task_id": "tsk_1", "project_id": "prj_1", "attempt": 1,

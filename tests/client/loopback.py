@@ -205,6 +205,7 @@ def usual_routes(text: str | None = None) -> dict[tuple[str, str], Route]:
         "queue": Answer(body=canned.queue(*own)),
         "queue/settings": Answer(body=canned.settings()),
         "breakpoints": Answer(body=canned.page(question)),
+        "tokens": Answer(body=canned.page(canned.token(*own))),
         "breakpoints/bp_1": Answer(body=question),
     }
     resolved = canned.question(*own, open=False, answer="merge", by="a person", note=own and text)
@@ -231,12 +232,14 @@ def usual_routes(text: str | None = None) -> dict[tuple[str, str], Route]:
         "queue/add/MU-1": Answer(body=canned.queue(*own)),
         "queue/clear": Answer(body=canned.queue(*own)),
         "breakpoints/bp_1/resolve": Answer(body=resolved),
+        "tokens": Answer(201, canned.token(*own, token="t" * 43)),
     }
     other: dict[tuple[str, str], Route] = {
         ("PATCH", "/api/projects/sample"): Answer(body=canned.project(*own)),
         ("PATCH", "/api/projects/prj_1"): Answer(body=canned.project(*own)),
         ("PATCH", "/api/tasks/MU-1"): Answer(body=task),
         ("DELETE", "/api/projects/sample"): Answer(204),
+        ("DELETE", "/api/tokens/tok_1"): Answer(body=canned.token(*own, state="revoked")),
         ("DELETE", "/api/queue/MU-1"): Answer(body=canned.queue(*own)),
     }
     gets = {("GET", f"/api/{path}"): route for path, route in get.items()}

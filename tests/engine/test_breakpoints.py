@@ -11,6 +11,7 @@ from agents.small_acp import acp_agent
 from engine.houses import CALC, Town, commit, marked, shell, spending, town
 from house.patience import PATIENCE
 from muster.agents.base import Fact
+from muster.domain.person import FIRST_USER
 from muster.engine.overseer import Overseer
 from muster.engine.tools import job_and_agent
 from muster.store import tasks
@@ -109,8 +110,8 @@ async def test_approval_names_the_role_and_an_offered_answer_only(tmp_path):
         assert item["evidence"]["rules"][0]["role"] == "lead"
         assert "lead" in item["question"]
         with pytest.raises(Exception, match="does not answer"):
-            await place.service.resolve_breakpoint(item["id"], "merge")
-        await place.service.resolve_breakpoint(item["id"], "fail")
+            await place.service.resolve_breakpoint(item["id"], "merge", by=FIRST_USER)
+        await place.service.resolve_breakpoint(item["id"], "fail", by=FIRST_USER)
         assert (await place.until(task["id"], "failed"))["merged_commit"] is None
 
 

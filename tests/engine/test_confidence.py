@@ -10,6 +10,7 @@ from engine.houses import CALC, Town, commit, git, shell, town
 from muster.domain.aftermath import Aftermath, Shown, Sign
 from muster.domain.errors import Conflict, Invalid
 from muster.domain.ids import new_id
+from muster.domain.person import Person
 from muster.domain.task import Stage, TaskType
 from muster.domain.verdict import Decision, Finding, Severity, Step, Verdict
 from muster.engine.aftermath import EVERY, LookBack
@@ -78,7 +79,7 @@ async def test_with_a_bar_work_that_does_not_reach_it_is_put_to_a_person(tmp_pat
         assert (task["status"], asked["kind"]) == ("waiting", "merge")
         assert "does not say how sure it is" in asked["question"]
         assert place.main() == before
-        await place.service.resolve_breakpoint(asked["id"], "retry", "not like this", "ann")
+        await place.service.resolve_breakpoint(asked["id"], "retry", "not like this", Person("ann"))
         assert await became(place, task) == [("refused", False)]
         (kept,) = (await place.service.get_task(task["id"]))["outcomes"]
         assert (kept["why"], kept["by"]) == ("not like this", "ann")

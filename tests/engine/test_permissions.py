@@ -11,6 +11,7 @@ from agents.small_acp import acp_agent
 from engine.houses import Town, shell, town
 from house.patience import PATIENCE, until
 from muster.domain.errors import Conflict
+from muster.domain.person import Person
 from muster.store import judgements, permissions
 from muster.store.sqlite import open_store
 from muster.wiring.house import House
@@ -63,7 +64,7 @@ async def test_a_person_is_asked_and_the_answer_reaches_the_program_once(tmp_pat
         assert (item["kind"], item["options"]) == ("permission", ["allow", "allow_session", "deny"])
         assert item["evidence"]["input"] == {"command": "make it"}
         assert "make it" in item["question"]
-        await place.service.resolve_breakpoint(item["id"], "allow_session", by="ada")
+        await place.service.resolve_breakpoint(item["id"], "allow_session", by=Person("ada"))
         task = await place.until(made["id"])
         assert task["status"] == "completed", task["reason"]
         assert answers(place) == ["allow_always"]

@@ -11,6 +11,7 @@ from engine.houses import shell, town, waiting_for
 from engine.planned import WORK, impatient, plan, planning_town, says, task, wish
 from llm_server import anthropic, openai
 from muster.domain.errors import Conflict
+from muster.domain.person import Person
 
 
 def standing(found) -> list[tuple[str, str]]:
@@ -163,7 +164,9 @@ async def test_a_person_may_have_it_as_one_task_where_the_model_does_not_help(tm
     async with planning_town(tmp_path) as (made, server, _):
         server.then({"status": 401})
         found = await made.until((await wish(made, "All of it."))["id"])
-        await made.service.resolve_breakpoint(found["breakpoint"]["id"], "one_task", by="Jo")
+        await made.service.resolve_breakpoint(
+            found["breakpoint"]["id"], "one_task", by=Person("Jo")
+        )
         found = await made.until(found["id"], "proposed")
         assert [c["description"] for c in found["workers"]] == ["All of it."]
         assert "by Jo" in found["plan"]["why"]

@@ -6,8 +6,10 @@ import asyncio
 
 import pytest
 
-from engine.houses import spending, town
+from engine.houses import CALC, spending, town
 from engine.managing import HOLDS, MAKES, mailbox_of, manage, manager, until_file, until_workers
+from muster.domain.errors import NeedsRole
+from muster.domain.person import FIRST_USER, Person
 
 WAITS = "waits its turn: no more than 1 of its manager's workers run at a time"
 
@@ -82,6 +84,26 @@ async def test_a_manager_is_stopped_when_all_is_spent_and_goes_on_with_what_only
         assert task["attempt"] == 2
         worker = await place.until(worker["id"], "waiting", "executing")
         assert worker["attempt"] == attempts
+
+
+@pytest.mark.long
+async def test_a_budget_leads_nobody_around_the_approval_of_a_role(tmp_path):
+    rules = "rules:\n- name: dear\n  when: {outcome: [budget]}\n  do: {approve: lead}\n"
+    agents = {
+        "boss": manager('spawn one "spend" spends; sleep 600'),
+        "spends": spending(2.0, 600),
+    }
+    given = {"files": {**CALC, ".muster/breakpoints.yaml": rules}, "autonomy": "confirm"}
+    async with town(tmp_path, agents, test_command="true", **given) as place:
+        made = await manage(place, budget_usd=1.0)
+        task = await place.until(made["id"], "waiting")
+        await place.until(task["workers"][0]["id"], "waiting")
+        with pytest.raises(NeedsRole):
+            await place.service.change_task(made["id"], {"budget_usd": 50}, Person("jo"))
+        left = await place.service.get_task(made["id"])
+        assert (left["budget_usd"], left["status"]) == (1.0, "waiting")
+        await place.service.change_task(made["id"], {"budget_usd": 50}, FIRST_USER)
+        assert (await place.until(made["id"], "executing"))["attempt"] == 2
 
 
 @pytest.mark.long

@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from engine.houses import shell, town
 from house.patience import PATIENCE
+from muster.domain.person import Person
 from muster.domain.spans import trace_id_of
 from muster.wiring.traces import Traces
 
@@ -80,7 +81,7 @@ async def test_a_task_is_one_trace_with_its_parts_below_each_other(tmp_path, col
         place.settings = replace(place.settings, otel_endpoint=collector.url)
         await place.restart()
         task = await place.do("slow", type="chore", autonomy="confirm")
-        await place.service.resolve_breakpoint(task["breakpoint_id"], "merge", by="you")
+        await place.service.resolve_breakpoint(task["breakpoint_id"], "merge", by=Person("you"))
         await place.until(task["id"], "completed")
         by_id = await until(collector, WALK | {"question", "stage merging"})
     assert len(by_id) == len(collector.spans), "no span twice"

@@ -16,6 +16,7 @@ import uvicorn
 from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
+from starlette.types import ASGIApp
 
 from engine.houses import Town, shell, town
 from house.patience import PATIENCE
@@ -46,12 +47,18 @@ class Street:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._port}"
 
-    async def open(self) -> None:
-        listener = socket.create_server(("127.0.0.1", self._port))
+    def doors(self, _session: Session) -> ASGIApp:
+        """All doors but the pages."""
         service = self.place.service
         app = make_app(service, "0")
         app.router.routes += [mcp_route(service, "0"), hooks_route(service)]
-        gate = Gate(app, TOKEN, Session(TOKEN), (), self._port, service.agent_of_token)
+        return app
+
+    async def open(self) -> None:
+        listener = socket.create_server(("127.0.0.1", self._port))
+        service = self.place.service
+        session = Session(TOKEN, tokens=service)
+        gate = Gate(self.doors(session), TOKEN, session, (), self._port, service)
         self.place.house.tools.url = self.url
         config = uvicorn.Config(
             gate, log_level="warning", lifespan="off", timeout_graceful_shutdown=1
@@ -117,7 +124,10 @@ class Street:
 
 @asynccontextmanager
 async def street(
-    root: Path, more: Mapping[str, Mapping[str, Any]] = {}, **project: Any
+    root: Path,
+    more: Mapping[str, Mapping[str, Any]] = {},
+    kind: type[Street] = Street,
+    **project: Any,
 ) -> AsyncIterator[Street]:
     """A street with one house, whose agents are `holds` and `more`."""
     held = root / "held"
@@ -125,7 +135,7 @@ async def street(
     agents = {"holds": shell(HOLDS, env={"HELD": str(held)}), **more}
     given = {"autonomy": "confirm", "test_command": "true", **project}
     async with town(root, agents, **given) as place:
-        made = Street(place, held)
+        made = kind(place, held)
         await made.open()
         try:
             yield made

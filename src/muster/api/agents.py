@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import PlainTextResponse
 
 from muster.api import bodies
-from muster.api.parameters import Key, LastId, Limit, Offset
+from muster.api.parameters import Key, LastId, Limit, Offset, Who
 from muster.api.streams import last_id, log_frames, stream
 from muster.service.counter import Service
 
@@ -67,13 +67,13 @@ def agent_act_routes(service: Service) -> APIRouter:
     router = APIRouter(prefix="/agents", tags=["agents"])
 
     @router.post("/spawn", status_code=202)
-    async def spawn(body: bodies.Spawn) -> Any:
+    async def spawn(body: bodies.Spawn, by: Who) -> Any:
         """Start an agent for a task that waits for a go or has ended."""
         task = await service.get_task(body.task)
         if task["status"] == "proposed":
-            return await service.approve_task(task["id"])
+            return await service.approve_task(task["id"], by)
         if task["status"] in {"failed", "cancelled"}:
-            return await service.retry_task(task["id"])
+            return await service.retry_task(task["id"], by=by)
         return task
 
     @router.post("/clean")
@@ -87,14 +87,14 @@ def agent_act_routes(service: Service) -> APIRouter:
         return await service.kill_agent(agent_id)
 
     @router.post("/{agent_id}/send", status_code=202)
-    async def send(agent_id: str, body: bodies.Word, key: Key = None) -> Any:
+    async def send(agent_id: str, body: bodies.Word, by: Who, key: Key = None) -> Any:
         """Say something to an agent at work: in its running turn, else as its next."""
-        return await service.tell_agent(agent_id, body.sent(), key=key)
+        return await service.tell_agent(agent_id, body.sent(), by.name, key)
 
     @router.post("/{agent_id}/retry")
-    async def retry(agent_id: str) -> Any:
+    async def retry(agent_id: str, by: Who) -> Any:
         """Give the agent's task a fresh set of attempts."""
         agent = await service.get_agent(agent_id)
-        return await service.retry_task(agent["task_id"])
+        return await service.retry_task(agent["task_id"], by=by)
 
     return router

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from muster.api.agents import agent_act_routes, agents_routes
 from muster.api.events import events_routes
 from muster.api.metrics import exposition_route, metrics_routes
+from muster.api.people import tokens_routes
 from muster.api.problems import Json, answer_problems
 from muster.api.projects import projects_routes
 from muster.api.queue import breakpoints_routes, queue_routes
@@ -46,6 +47,7 @@ def make_app(service: Service, version: str) -> FastAPI:
         events_routes,
         queue_routes,
         breakpoints_routes,
+        tokens_routes,
     ):
         app.include_router(routes(service), prefix="/api")
     app.include_router(exposition_route(service))

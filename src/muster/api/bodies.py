@@ -133,6 +133,14 @@ class Resolution(Body):
     note: str = Field("", description="for `edit`: the inputs to change, as a JSON object")
 
 
+class NewToken(Body):
+    """A token that a person or a client is to have."""
+
+    name: str = Field(description="whose it is; what they decide is kept under this name")
+    roles: list[str] | None = Field(None, description="what they may decide where a rule asks")
+    expires: str | None = Field(None, description="12h, 30d or 4w; unsaid: never")
+
+
 class Word(Body):
     """Something to be said to an agent at work."""
 

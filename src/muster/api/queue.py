@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from muster.api import bodies
-from muster.api.parameters import Key
+from muster.api.parameters import Key, Who
 from muster.domain.errors import Invalid
 from muster.service.counter import Service
 
@@ -32,9 +32,9 @@ def queue_routes(service: Service) -> APIRouter:
         return (await service.set_queue(body.sent()))["settings"]
 
     @router.post("/add/{task_id}")
-    async def add(task_id: str) -> Any:
+    async def add(task_id: str, by: Who) -> Any:
         """Put a task at the end of the list."""
-        return await service.queue_add(task_id)
+        return await service.queue_add(task_id, by)
 
     @router.delete("/{task_id}")
     async def remove(task_id: str) -> Any:
@@ -66,8 +66,8 @@ def breakpoints_routes(service: Service) -> APIRouter:
         return await service.get_breakpoint(breakpoint_id)
 
     @router.post("/{breakpoint_id}/resolve")
-    async def resolve(breakpoint_id: str, body: bodies.Resolution, key: Key = None) -> Any:
+    async def resolve(breakpoint_id: str, body: bodies.Resolution, by: Who, key: Key = None) -> Any:
         """Answer a question."""
-        return await service.resolve_breakpoint(breakpoint_id, body.answer, body.note, key=key)
+        return await service.resolve_breakpoint(breakpoint_id, body.answer, body.note, by, key)
 
     return router

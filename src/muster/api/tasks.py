@@ -11,7 +11,7 @@ from fastapi import APIRouter, Response
 from starlette.responses import StreamingResponse
 
 from muster.api import bodies
-from muster.api.parameters import Key, Limit, Match, NoneMatch, Offset
+from muster.api.parameters import Key, Limit, Match, NoneMatch, Offset, Who
 from muster.api.problems import Json
 from muster.domain.errors import ChangedMeanwhile
 from muster.service.counter import Service
@@ -54,9 +54,9 @@ def tasks_routes(service: Service) -> APIRouter:
         return Json(shape, headers={"ETag": tag})
 
     @router.patch("/{ref}")
-    async def change_task(ref: str, body: bodies.TaskChange) -> Any:
+    async def change_task(ref: str, body: bodies.TaskChange, by: Who) -> Any:
         """Let a task wait for more tasks, or set what it may cost."""
-        return await service.change_task(ref, body.sent())
+        return await service.change_task(ref, body.sent(), by)
 
     @router.get("/{ref}/debug-bundle", response_class=StreamingResponse)
     async def debug_bundle(ref: str) -> Any:
@@ -109,9 +109,9 @@ def checkpoint_routes(service: Service) -> APIRouter:
         return _made(shape, replayed, f"/api/tasks/{ref}/checkpoints")
 
     @router.post("/{n}/restore")
-    async def restore(ref: str, n: int) -> Any:
+    async def restore(ref: str, n: int, by: Who) -> Any:
         """Put a task's work back to a checkpoint."""
-        return await service.restore_checkpoint(ref, n)
+        return await service.restore_checkpoint(ref, n, by)
 
     @router.post("/{n}/fork", status_code=201)
     async def fork(ref: str, n: int, body: bodies.Fork | None = None, key: Key = None) -> Any:
@@ -144,27 +144,27 @@ def task_act_routes(service: Service) -> APIRouter:
 
     @router.post("/{ref}/retry")
     async def retry(
-        ref: str, body: bodies.Retry | None = None, match: Match = None, key: Key = None
+        ref: str, by: Who, body: bodies.Retry | None = None, match: Match = None, key: Key = None
     ) -> Any:
         """Give a task a fresh set of attempts."""
         await unchanged(ref, match)
-        return await service.retry_task(ref, body.note if body else "", key=key)
+        return await service.retry_task(ref, body.note if body else "", by, key)
 
     @router.post("/{ref}/merge")
-    async def merge(ref: str, match: Match = None, key: Key = None) -> Any:
+    async def merge(ref: str, by: Who, match: Match = None, key: Key = None) -> Any:
         """Merge a waiting task's work."""
         await unchanged(ref, match)
-        return await service.merge_task(ref, key=key)
+        return await service.merge_task(ref, by, key)
 
     @router.post("/{ref}/outcome")
-    async def outcome(ref: str, body: bodies.Outcome) -> Any:
+    async def outcome(ref: str, body: bodies.Outcome, by: Who) -> Any:
         """Say whether a task's work was right; later confidences learn from it."""
-        return await service.tell_outcome(ref, body.outcome, body.why)
+        return await service.tell_outcome(ref, body.outcome, body.why, by.name)
 
     @router.post("/{ref}/approve")
-    async def approve(ref: str, match: Match = None, key: Key = None) -> Any:
+    async def approve(ref: str, by: Who, match: Match = None, key: Key = None) -> Any:
         """Say go to a proposed task."""
         await unchanged(ref, match)
-        return await service.approve_task(ref, key=key)
+        return await service.approve_task(ref, by, key)
 
     return router

@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from muster.api.parameters import who
 from muster.domain.errors import Invalid, MusterError
 from muster.service.counter import Service
 from muster.service.terminals import Seat
@@ -31,9 +32,9 @@ def terminal_routes(service: Service) -> APIRouter:
         await socket.accept()
         given = socket.query_params
         try:
-            seat = service.terminal(
-                agent_id, given.get("name", ""), given.get("screen", ""), _offset(given)
-            )
+            by = who(socket)
+            label = by.name if by.token_id else given.get("name", "")
+            seat = service.terminal(agent_id, label, given.get("screen", ""), _offset(given))
             async with seat as taken:
                 await _Conversation(socket, taken).serve(given)
         except MusterError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self, cast
@@ -27,6 +27,7 @@ from muster.client.shapes import (
     LogMessage,
     LogPage,
     Metrics,
+    NewToken,
     Outcome,
     PolicyTrial,
     Project,
@@ -37,6 +38,8 @@ from muster.client.shapes import (
     Task,
     TaskDetail,
     Tasks,
+    Token,
+    Tokens,
 )
 from muster.client.wire import REAL_TIME, STEADY, Clock, Patience, Wire, path_of
 
@@ -460,6 +463,26 @@ class Muster:
         """Answer a question with one of its options."""
         body = _given(answer=answer, note=note or None)
         return cast(Breakpoint, self._post("breakpoints", breakpoint_id, "resolve", body=body))
+
+    # --- tokens ---
+
+    def list_tokens(self) -> Tokens:
+        """All tokens of people and clients, without the tokens themselves."""
+        return cast(Tokens, self._get("tokens"))
+
+    def create_token(
+        self, name: str, *, roles: Sequence[str] = (), expires: str | None = None
+    ) -> NewToken:
+        """Make a token; what is answered is the only place that has it.
+
+        Where the answer is lost the token is, too: revoke it, and make another.
+        """
+        body = _given(name=name, roles=list(roles) or None, expires=expires)
+        return cast(NewToken, self._post("tokens", body=body))
+
+    def revoke_token(self, token_id: str) -> Token:
+        """Have a token open nothing more, at once."""
+        return cast(Token, self._wire.call("DELETE", path_of("tokens", token_id)))
 
 
 def _given(**fields: Any) -> dict[str, Any]:

@@ -594,3 +594,30 @@ class AgentAnalytics(TypedDict):
     items: list[dict[str, Any]]
     runs: list[dict[str, Any]]
     next: None
+
+
+class Token(TypedDict):
+    """What is known of a token: `living`, `revoked` or `expired` is its `state`."""
+
+    id: str
+    name: str
+    roles: list[str]
+    state: str
+    created_at: str
+    created_by: str
+    used_at: str | None
+    expires_at: str | None
+    revoked_at: str | None
+
+
+class NewToken(Token):
+    """A token that was just made, with the token itself."""
+
+    token: str
+
+
+class Tokens(TypedDict):
+    """All tokens."""
+
+    items: list[Token]
+    next: str | None

@@ -57,6 +57,12 @@ class NotAllowed(MusterError):
     code, title, status, exit_code = "not-allowed", "Not allowed", 403, 4
 
 
+class NeedsRole(NotAllowed):
+    """The caller has not the role that a rule wants for this."""
+
+    code, title = "needs-role", "A role is needed"
+
+
 class NotSignedIn(MusterError):
     """No token, or one that does not open this door."""
 

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from muster.domain.errors import Invalid
+from muster.domain.person import SOMEBODY, Person
 from muster.service.counter import Service
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls: an agent at work by its id, or a person with None. `key` makes an act happen once.
+    """Who calls: an agent at work by its id, or `by` with None. `key` makes an act happen once.
 
-    Both are what the gate and the transport say, never what the arguments say.
+    All are what the gate and the transport say, never what the arguments say.
     """
 
     agent: str | None
     key: str | None = None
+    by: Person = SOMEBODY
+
+    @property
+    def person(self) -> Person:
+        """The person; who came in with the home's own token is told by the door they took."""
+        return self.by if self.by.token_id else replace(self.by, name="a person's MCP client")
 
 
 class Arguments(BaseModel):

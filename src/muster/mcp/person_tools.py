@@ -11,7 +11,6 @@ from muster.service.counter import Service
 
 TAIL = 20_000
 _BRIEF = ("id", "label", "project", "title", "status", "reason", "cost_usd", "updated_at")
-BY = "a person's MCP client"
 
 
 class NewTask(Arguments):
@@ -90,7 +89,7 @@ async def _diff(service: Service, _caller: Caller, given: TaskName) -> dict[str,
 
 
 async def _approve(service: Service, caller: Caller, given: TaskName) -> dict[str, Any]:
-    shape = await service.approve_task(given.task, BY, caller.key)
+    shape = await service.approve_task(given.task, caller.person, caller.key)
     return {name: shape[name] for name in _BRIEF}
 
 
@@ -100,7 +99,9 @@ async def _logs(service: Service, _caller: Caller, given: Output) -> dict[str, A
 
 
 async def _tell(service: Service, caller: Caller, given: Word) -> dict[str, Any]:
-    done = await service.tell_agent(given.agent, {"text": given.text}, BY, caller.key)
+    done = await service.tell_agent(
+        given.agent, {"text": given.text}, caller.person.name, caller.key
+    )
     return {name: done[name] for name in ("id", "task_label", "status", "word")}
 
 
@@ -115,7 +116,7 @@ async def _questions(service: Service, _caller: Caller, _given: Nothing) -> dict
 
 async def _answer(service: Service, caller: Caller, given: Decision) -> dict[str, Any]:
     return await service.resolve_breakpoint(
-        given.question, given.answer, given.note, BY, caller.key
+        given.question, given.answer, given.note, caller.person, caller.key
     )
 
 

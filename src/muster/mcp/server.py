@@ -22,7 +22,9 @@ from starlette.requests import ClientDisconnect
 
 from muster.domain.agent import Role
 from muster.domain.errors import MusterError, NotFound
-from muster.gate import CALLER, App, Receive, Scope, Send
+from muster.domain.person import SOMEBODY
+from muster.gate import CALLER, PERSON
+from muster.gate_ends import App, Receive, Scope, Send
 from muster.mcp import agent_tools, manager_tools, material, person_tools
 from muster.mcp.base import Caller, Tool
 from muster.mcp.rates import Rates
@@ -134,7 +136,8 @@ def _caller(context: Context) -> Caller:
     if request is None:  # the gate stands before HTTP only
         raise MCPError(types.INVALID_REQUEST, "this door speaks HTTP")
     key = request.headers.get("idempotency-key")
-    return Caller(request.scope.get(CALLER), key[:200] if key else None)
+    scope = request.scope
+    return Caller(scope.get(CALLER), key[:200] if key else None, scope.get(PERSON, SOMEBODY))
 
 
 def _tools(caller: Caller) -> Sequence[Tool]:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from muster.domain.errors import Conflict, Invalid
+from muster.domain.person import SOMEBODY, Person
 from muster.domain.task import ACTIVE, Stage, Task
 from muster.domain.telling import text
 from muster.domain.verdict import Checkpoint
 from muster.failpoint import failpoint
-from muster.service import shapes
+from muster.service import roles, shapes
 from muster.service.requests import task_request
 from muster.service.tasks import Tasks
 from muster.store import checkpoints, keys, moves, projects, tasks
@@ -70,7 +71,7 @@ class Checkpoints(Tasks):
             )
         return NewCheckpoint(label, task.result_commit)
 
-    async def restore_checkpoint(self, ref: str, n: int) -> dict[str, Any]:
+    async def restore_checkpoint(self, ref: str, n: int, by: Person = SOMEBODY) -> dict[str, Any]:
         """Put a task's work back to a checkpoint; the next attempt or merge goes on from there.
 
         What it had before is a checkpoint, too: that is the way back.
@@ -78,6 +79,7 @@ class Checkpoints(Tasks):
         Raises:
             NotFound: there is no such checkpoint.
             Conflict: the task is at work or completed, or it was split.
+            NeedsRole: it waits for the approval of a role, or ended without it.
         """
         task = await self._store.read(tasks.get_task, ref)
         point = await self._store.read(checkpoints.get_checkpoint, task, n)
@@ -91,6 +93,9 @@ class Checkpoints(Tasks):
                 f"{task.label} was split, and its work is that of its tasks now",
                 hint=f"go another way from there: muster task fork {task.label} {n}",
             )
+        act = f"put back the work of {task.label}"
+        may = self._store.read(roles.refuse_act, task, by, act)
+        await roles.told(self._store, may)
         project = await self._store.read(projects.get_project, task.project_id)
         await asyncio.to_thread(self._keep, task, point)
         failpoint("checkpoint.kept")

@@ -10,6 +10,7 @@ from muster.service.diffs import Diffs
 from muster.service.figures import Figures
 from muster.service.managing import Managing
 from muster.service.outcomes import Outcomes
+from muster.service.people import People
 from muster.service.projects import Projects
 from muster.service.terminals import Terminals
 from muster.service.watching import Watching
@@ -25,6 +26,7 @@ class Service(
     Bundles,
     Figures,
     Outcomes,
+    People,
     Projects,
     Watching,
 ):

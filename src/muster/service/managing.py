@@ -15,9 +15,12 @@ from typing_extensions import override
 from muster.domain.agent import Agent, Role
 from muster.domain.errand import errand_of, worker_name
 from muster.domain.errors import Conflict, NotAllowed
+from muster.domain.person import Person
 from muster.domain.plain import plain
 from muster.domain.task import TERMINAL, Stage, Task
 from muster.runtimes.rundir import RunDir
+from muster.service import roles
+from muster.service.steps import again
 from muster.service.voice import LONGEST_WAIT, Voice
 from muster.store import agent_tokens, agents, judgements, moves, workers
 from muster.store.acceptance import author_of
@@ -130,6 +133,7 @@ class Managing(Voice):
 
         Raises:
             Conflict: it has not failed, or too many tries were given.
+            NeedsRole: it ended without the approval of a role.
         """
         note = self._telling.words(body, "note", NOTE_BYTES)
 
@@ -141,11 +145,13 @@ class Managing(Voice):
                     f"'{worker.errand}' is {worker.status}, so there is nothing to try again",
                     hint="only failed and cancelled workers can be set to work again",
                 )
+            roles.refuse_act(tx, worker, Person(agent.id), f"retry '{worker.errand}'")
             workers.set_to_work_again(tx, task, agent, worker)
-            again = self._again(tx, worker, note, by=agent.id)
-            return self._worker_shape(tx, moves.move(tx, again))
+            step = again(tx, worker, note, by=agent.id)
+            return self._worker_shape(tx, moves.move(tx, step))
 
-        return await self._said(agent_id, "retry", key, body, write)
+        said = self._said(agent_id, "retry", key, body, write)
+        return await roles.told(self._store, said)
 
     async def cancel_worker(
         self, agent_id: str, name: str, key: str | None = None

@@ -319,6 +319,7 @@ _TOLD = {
     "agent.spawned": ("note", "Spawned by the manager of {for} as {worker}"),
     "rule.held": ("wait", "{text}"),
     "rules.refused": ("fail", "{file} is not used: {faults}"),
+    "approval.refused": ("fail", "{by} may not {act}: the role {roles} is needed"),
     "permission.ruled": ("note", "By rule ({by}): {answer} {summary}"),
     "lock.kept": ("wait", "Kept from {path}, which {by} has locked"),
     "agent.ended": ("ok", "Agent ended: {outcome} {reason}"),

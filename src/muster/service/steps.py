@@ -8,8 +8,10 @@ from typing import Any
 from muster.domain.answers import after_answer, words_of
 from muster.domain.errors import Conflict
 from muster.domain.event import NewEvent
+from muster.domain.person import Person
 from muster.domain.task import Stage, Task
 from muster.domain.verdict import Answer, Breakpoint, BreakpointKind
+from muster.service.roles import refuse_act
 from muster.store import judgements, moves, plans, purse, tasks, workers
 from muster.store.base import Tx
 from muster.store.moves import Fence, Move
@@ -54,14 +56,19 @@ def told(task: Task, item: Breakpoint, answer: str, note: str, by: str) -> Move:
     )
 
 
-def pay(tx: Tx, task: Task, budget: float) -> Task:
-    """Set what a task may cost; what only waits for more in a manager's purse goes on."""
+def pay(tx: Tx, task: Task, budget: float, by: Person) -> Task:
+    """Set what a task may cost; what only waits for more in a manager's purse goes on.
+
+    Raises:
+        NeedsRole: what would go on waits for the approval of a role.
+    """
     raised = tasks.set_budget(tx, task, budget)
     if task.manages and budget > (task.budget_usd or 0.0):
         for each in (raised, *workers.workers_of(tx, task.id), *workers.authors_of(tx, task.id)):
             for asked in judgements.list_breakpoints(tx, task_id=each.id):
                 if purse.opening(task.label) in asked.question:
-                    moves.resolve(tx, asked.id, again(tx, each, ""))
+                    refuse_act(tx, each, by, f"pay for {each.label}")
+                    moves.resolve(tx, asked.id, again(tx, each, "", by=by.name))
     return tasks.get_task(tx, task.id)
 
 
@@ -90,7 +97,7 @@ def start_move(tx: Tx, task: Task, by: str) -> Move:
     )
 
 
-def again(tx: Tx, task: Task, note: str, *, by: str = "a person", restart: bool = False) -> Move:
+def again(tx: Tx, task: Task, note: str, *, by: str, restart: bool = False) -> Move:
     """The move of a task to a fresh set of tries; with `restart` from the branch as it is then."""
     ready = not tasks.unfinished_needs(tx, task.needs)
     feedback = tasks.lessons(task.feedback)

@@ -11,10 +11,11 @@ from sqlalchemy import func, select
 
 from muster.domain.errors import Conflict, Gone, Invalid, NotFound
 from muster.domain.event import KINDS, NewEvent
+from muster.domain.person import SOMEBODY, Person
 from muster.domain.task import HOLDS_A_SLOT, STATUS_OF, TERMINAL, Stage
 from muster.domain.telling import text
 from muster.runtimes.choice import Usual
-from muster.service import shapes
+from muster.service import roles, shapes
 from muster.service.desk import Desk
 from muster.service.steps import start_move
 from muster.store import agents, events, judgements, keys, moves, projects, schema, tasks
@@ -216,11 +217,12 @@ class Watching(Desk):
 
         return await self._store.write(write)
 
-    async def queue_add(self, ref: str) -> dict[str, Any]:
+    async def queue_add(self, ref: str, by: Person = SOMEBODY) -> dict[str, Any]:
         """Put a task at the end of the ordered list; a proposed one is approved by that.
 
         Raises:
             Conflict: the task has started or ended.
+            NeedsRole: what it would start waits for the approval of a role.
         """
 
         def write(tx: Tx) -> dict[str, Any]:
@@ -234,10 +236,11 @@ class Watching(Desk):
             if task.list_position is None:
                 tasks.set_list_position(tx, task.id, last + 1)
             if task.stage is Stage.PROPOSED:
-                moves.move(tx, start_move(tx, task, "the queue"))
+                roles.refuse_act(tx, task, by, f"start {task.label}")
+                moves.move(tx, start_move(tx, task, by.name if by.token_id else "the queue"))
             return self._queue(tx)
 
-        return await self._store.write(write)
+        return await roles.told(self._store, self._store.write(write))
 
     async def queue_remove(self, ref: str) -> dict[str, Any]:
         """Take a task off the ordered list; the task itself stays.

@@ -266,6 +266,20 @@ agent_tokens = Table(
     Column("created_at", BigInteger, nullable=False),
 )
 
+people_tokens = Table(
+    "people_tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("roles", JSON, nullable=False),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("used_at", BigInteger),
+    Column("expires_at", BigInteger),
+    Column("revoked_at", BigInteger),
+)
+
 locks = Table(
     "locks",
     metadata,

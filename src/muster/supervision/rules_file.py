@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from muster.domain.person import ROLE
 from muster.domain.plain import plain_line
 from muster.supervision.condition import Condition, Fault, Given
 from muster.supervision.rules import (
@@ -30,7 +31,6 @@ MOST_RULES = 100
 _MOST_FAULTS = 200
 _DEEPEST_WHEN = 4
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,59}")
-_ROLE = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _BUILT_IN = Path(__file__).with_name("rules.yaml")
 _KEYS = ("name", "when", "do", "ask", "active")
 
@@ -196,7 +196,7 @@ class _Reader:
             if role is None:
                 return Action.APPROVE, ""
             named = role.text(200)
-            if named and not _ROLE.fullmatch(named):
+            if named and not ROLE.fullmatch(named):
                 role.wrong(
                     f"'{plain_line(named, 60)}' cannot be a role",
                     "use small letters, digits, _ and hyphens, for example {approve: lead}",

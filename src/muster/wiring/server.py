@@ -131,11 +131,11 @@ async def _serve(
     house = House(settings, works)
     bound = listener.getsockname()
     url = f"http://{'[::1]' if ':' in bound[0] else bound[0]}:{bound[1]}"
-    session = Session(token)
+    session = Session(token, tokens=house.service)
     app = _Doors(house.service, session)
     server = uvicorn.Server(
         uvicorn.Config(
-            Gate(app, token, session, allowed, bound[1], house.service.agent_of_token),
+            Gate(app, token, session, allowed, bound[1], house.service),
             log_config=None,  # its lines go where all others go
             log_level="warning",
             access_log=False,
