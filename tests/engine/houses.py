@@ -176,8 +176,10 @@ async def town(
     settings = Settings(
         home=home, agents=agents, environ=dict(os.environ), disk_floor_mb=1,
         project_defaults={
-            # What is not about containment runs the cheapest way; `runtime=None` is the default.
-            "autonomy": "full", "runtime": "process", "test_command": UNITTEST, **project,
+            # What is not about containment, nor about stages of evidence, runs the cheapest way;
+            # `runtime=None` and `evidence=None` are the defaults.
+            "autonomy": "full", "runtime": "process", "test_command": UNITTEST, "evidence": "none",
+            **project,
         },
     )  # fmt: skip
     house = House(settings)

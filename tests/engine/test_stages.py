@@ -107,7 +107,6 @@ async def test_a_rerun_that_outlives_its_server_is_taken_up_and_not_started_agai
         assert runs == {"base": "6", "result": "4"}
 
 
-@pytest.mark.long
 async def test_the_results_own_run_tells_how_much_of_the_change_its_tests_reach(tmp_path):
     tells = shell(
         "printf 'def sub(a, b):\\n    return a - b\\n' >> calc.py;"
@@ -115,7 +114,8 @@ async def test_the_results_own_run_tells_how_much_of_the_change_its_tests_reach(
         " > test_sub.py; printf 'A = 1\\nB = 2\\n' > never.py"
     )
     files = {"calc.py": CALC, "test_calc.py": TEST, **CONF}
-    async with town(tmp_path, {"tells": tells, "good": GOOD}, files, test_command=PYTEST) as place:
+    agents = {"tells": tells, "good": GOOD}
+    async with town(tmp_path, agents, files, test_command=PYTEST, evidence=None) as place:
         task = await place.do("tells", type="feature")
         assert task["status"] == "completed"
         told = found(task)["coverage.changed"]["evidence"]

@@ -48,8 +48,9 @@ def test_a_task_is_done_once_and_whole_wherever_the_server_dies(
     does = f"echo run >> {ledger}; printf 'def sub(a, b):\\n    return a - b\\n' >> calc.py"
     settings(
         home,
-        'disk_floor_mb = 1\nruntime = "process"\nautonomy = "full"\nevidence = ["flaky"]\n'
+        'disk_floor_mb = 1\nruntime = "process"\nautonomy = "full"\n'
         f'[agents.work]\ndriver = "command"\ncommand = {json.dumps(["/bin/sh", "-c", does])}\n',
+        evidence="flaky",
     )
     files = {"calc.py": CALC, "test_calc.py": TEST, "tests/test_coin.py": coin(tally), **CONF}
     repo = make_repo(tmp_path / "repo", files)

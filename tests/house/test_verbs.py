@@ -42,11 +42,13 @@ def test_settings_of_other_environments_do_not_reach_the_one_made_here(tmp_path:
     makefile = tmp_path / "Makefile"
     makefile.write_text((ROOT / "Makefile").read_text() + "\nshow:\n\t@env\n")
     shown = run(
-        "make", "show", cwd=tmp_path, PIP_TARGET="/elsewhere", PYTHONPATH="/other", PIP_USER="1"
-    ).stdout
+        *("make", "show"), cwd=tmp_path, PIP_TARGET="/elsewhere", PYTHONPATH="/other", PIP_USER="1",
+        PYTHONDONTWRITEBYTECODE="1",
+    ).stdout  # fmt: skip
     assert "PIP_TARGET" not in shown
     assert "PYTHONPATH" not in shown
     assert "PIP_USER" not in shown
+    assert "PYTHONDONTWRITEBYTECODE" not in shown
 
 
 def test_without_a_new_enough_python_make_says_what_to_do(tmp_path: Path) -> None:

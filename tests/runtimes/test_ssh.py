@@ -49,6 +49,7 @@ class TestSshRuntime(RuntimeContract):
         return FarBox()
 
     counts_what_is_left = False
+    shim_is_shown_elsewhere = True
 
     def limits_memory(self, record: RunDir) -> None:
         return None  # that is the other machine's affair
@@ -64,6 +65,14 @@ class TestSshRuntime(RuntimeContract):
         assert (await asyncio.wait_for(waiting, PATIENCE)).code == 5
         assert place.out() == b"ready\ngot hello\n"
         await fresh.close()
+
+    # --- what the shim does, and the way home could undo ---
+
+    async def test_a_gap_is_named_at_home_too(self, place: Place) -> None:
+        await self.test_a_flood_keeps_its_head_and_tail_and_names_the_gap(place)
+
+    async def test_watchers_at_home_hear_of_output(self, place: Place) -> None:
+        await self.test_watchers_hear_of_output_and_can_follow_it_live(place)
 
     # --- what only a network does ---
 

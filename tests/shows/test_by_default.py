@@ -60,7 +60,7 @@ def test_it_signs_in_by_what_it_is_lent_and_sees_nothing_else_of_the_home(
     home: Path, tmp_path: Path, person: Path, model: ModelServer
 ):
     own = f'[agents.mine]\ndriver = "claude"\nenv = {{ ANTHROPIC_BASE_URL = "{model.url}" }}\n'
-    settings(home, f"disk_floor_mb = 1\nmax_attempts = 1\n{own}")
+    settings(home, f"disk_floor_mb = 1\nmax_attempts = 1\n{own}", evidence=None)
     env = {
         "HOME": str(person),
         "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",

@@ -19,14 +19,17 @@ TESTS = Path(__file__).resolve().parents[1]
 LONG = os.environ.get("MUSTER_LONG", "") not in {"", "0"}
 ONE_KILL = KILLS[:1]
 SHORT = {
-    ("claude", "docker"): ONE_KILL,
+    ("claude", "sandbox"): ONE_KILL,
     ("codex", "sandbox"): KILLS,
     ("gemini", "tmux"): ONE_KILL,
     ("opencode", "sandbox"): ONE_KILL,
     ("qwen", "ssh"): ONE_KILL,
     ("aider", "process"): ONE_KILL,
 }
-"""Each program and each place at least once, and each way to go on after a kill."""
+"""Each program and each place at least once, and each way to go on after a kill.
+
+Not containers: `test_manager` kills the server under three of Claude's.
+"""
 
 
 def _cell(program: str, place: str) -> Any:
@@ -38,7 +41,7 @@ def _cell(program: str, place: str) -> Any:
 
 def test_the_short_form_has_every_program_and_every_place():
     assert {program for program, _ in SHORT} == set(ROWS)
-    assert {place for _, place in SHORT} == set(COLUMNS)
+    assert {place for _, place in SHORT} == set(COLUMNS) - {"docker"}
 
 
 @pytest.mark.parametrize("required", ["", "all"])

@@ -261,10 +261,11 @@ def test_a_session_that_is_gone_is_no_success_and_says_so(name: str, talked):
 
 
 def refused() -> Any:
-    """Each program with each error; those that try again for long, or start slowly, now and then.
+    """Each program with each error; here one program for each driver with what it tells apart.
 
     OpenCode and Qwen Code ask a service that failed for more than a minute.
     """
+    short = {*((name, script) for name in TWO for script in ("401", "429")), ("gemini", "401")}
     return pytest.mark.parametrize(
         ("name", "script"),
         [
@@ -272,7 +273,7 @@ def refused() -> Any:
                 *(name, script),
                 marks=[
                     getattr(pytest.mark, f"needs_{name}"),
-                    *([] if name in TWO or script == "401" else [pytest.mark.long]),
+                    *([] if (name, script) in short else [pytest.mark.long]),
                 ],
             )
             for name in PROGRAMS
@@ -412,6 +413,7 @@ def aided(folder: Path, server: ModelServer, script: str) -> Job:
     return replace(job, options={"preset": "aider"})
 
 
+@pytest.mark.long  # the matrix shows it with a server
 @pytest.mark.needs_aider
 def test_aider_edits_a_real_file(tmp_path: Path, server: ModelServer):
     job = aided(tmp_path, server, "blocks")
