@@ -329,12 +329,14 @@ async def test_services_plan_as_ollama_does(tmp_path: Path, kind, dialect):
         assert (found["status"], len(found["workers"])) == ("proposed", 2)
 
 
-async def test_the_limit_of_the_hour_is_the_projects_own(tmp_path: Path):
+async def test_the_limit_of_the_hour_is_the_projects_own_and_outlives_the_server(tmp_path: Path):
     async with planning_town(tmp_path, model_calls_per_hour=1) as (made, server, _):
         server.then(says(plan()))
         await made.until((await wish(made))["id"], "proposed")
+        await made.restart()
         found = await made.until((await wish(made, "Another wish."))["id"])
         assert (found["status"], found["breakpoint"]["evidence"]["why"]) == ("waiting", "calls")
+        assert len(server.asked) == 1
 
 
 async def test_what_strangers_named_their_files_stands_between_lines_as_data(tmp_path: Path):

@@ -9,9 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from muster.domain.errors import Invalid
-from muster.llm.accounts import Hourly
+from muster.llm.accounts import HOUR, Hourly
 from muster.llm.base import Health, Named, Provider
 from muster.llm.kept import Folder
+from muster.llm.ledger import Ledger
 from muster.llm.names import defaults, named, own_address
 from muster.llm.probe import is_here
 from muster.settings import NO_MODEL, Settings
@@ -34,7 +35,7 @@ class Models:
 
     def __init__(self, settings: Settings, calls: Callable[[str], int]) -> None:
         self._settings = settings
-        self._account = Hourly(calls)
+        self._account = Hourly(calls, ledger=Ledger(settings.home / "model-calls", HOUR))
         self._kept = Folder(settings.home / "cache" / "answers")
         self._made: dict[Named, Model] = {}
 
