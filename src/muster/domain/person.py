@@ -17,8 +17,8 @@ ADMIN = "admin"
 """The role that creates, lists and revokes tokens."""
 
 MOST_ROLES = 50
-_NAME = re.compile(r"[\w][\w .@+-]{0,79}")
-_OF_AGENTS = re.compile(r"[a-z_]+-[0-9a-f]{8}")
+_NAME = r"[\w][\w .@+-]{0,79}"
+_OF_AGENTS = r"[a-z_]+-[0-9a-f]{8}"
 _WORDS = frozenset({"muster", "nobody", "somebody", "a person"})
 
 
@@ -58,12 +58,12 @@ def name_of(text: str) -> str:
         Invalid: it cannot be one, or would be taken for somebody else's.
     """
     name = unicodedata.normalize("NFC", text)
-    if not _NAME.fullmatch(name) or plain_line(name) != name or name.endswith(" "):
+    if not re.fullmatch(_NAME, name) or plain_line(name) != name or name.endswith(" "):
         raise Invalid(
             f"'{plain_line(text, 60)}' cannot be the name of a token",
             hint="letters, digits, spaces and . _ @ + -, 80 at most, for example anna or ci-bot",
         )
-    if name_key(name) in _WORDS or _OF_AGENTS.fullmatch(name_key(name)):
+    if name_key(name) in _WORDS or re.fullmatch(_OF_AGENTS, name_key(name)):
         raise Invalid(
             f"'{name}' would be taken for muster, an agent, or nobody in particular",
             hint="take the name of the person or program that will hold the token",

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -30,19 +29,19 @@ LOOK_AGAIN_SECONDS = 5.0
 """How long what is known of the tokens counts, should another process have changed them."""
 
 _USED_EVERY_MS = 3_600_000
-_SPAN = re.compile(r"([1-9][0-9]{0,4})([hdw])")
+_SPAN = r"([1-9][0-9]{0,4})([hdw])"
 _SPANS = {"h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
 _LONGEST_MS = 3660 * 86_400_000
 
 
-@dataclass(frozen=True, slots=True)
 class _Known:
     """The living tokens as they were at a time of the loop; `over` is set once they are not."""
 
-    at: float
-    by_digest: Mapping[str, PersonsToken]
-    by_id: Mapping[str, PersonsToken]
-    over: asyncio.Event = field(default_factory=asyncio.Event)
+    def __init__(self, at: float, found: Sequence[PersonsToken]) -> None:
+        self.at = at
+        self.by_digest = {token.digest: token for token in found}
+        self.by_id = {token.id: token for token in found}
+        self.over = asyncio.Event()
 
 
 class _Living:
@@ -61,7 +60,7 @@ class _Living:
             return self._known
         before = self._forgotten
         found = await self._store.read(people_tokens.living)
-        known = _Known(began, {t.digest: t for t in found}, {t.id: t for t in found})
+        known = _Known(began, found)
         # What was revoked while this was read may still be in it: then nobody else is told.
         if before == self._forgotten:
             self._known = known
@@ -201,7 +200,7 @@ def _span(text: str | None) -> int | None:
     """How long `30d`, `12h` or `4w` is, in milliseconds."""
     if text is None:
         return None
-    found = _SPAN.fullmatch(text)
+    found = re.fullmatch(_SPAN, text)
     length = int(found[1]) * _SPANS[found[2]] if found else 0
     if not 0 < length <= _LONGEST_MS:
         raise Invalid(

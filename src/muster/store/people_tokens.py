@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import Select, insert, or_, select, update
 
 from muster.domain.errors import Conflict, NotFound
 from muster.domain.event import NewEvent
@@ -16,14 +16,6 @@ from muster.store.base import Tx
 from muster.store.schema import people_tokens
 
 CREATED, REVOKED = "token.created", "token.revoked"
-
-_ALL = select(people_tokens).order_by(people_tokens.c.created_at, people_tokens.c.id)
-_LIVING = _ALL.where(
-    people_tokens.c.revoked_at.is_(None),
-    or_(people_tokens.c.expires_at.is_(None), people_tokens.c.expires_at > bindparam("now")),
-)
-_BY_ID = select(people_tokens).where(people_tokens.c.id == bindparam("ref"))
-_KEEP = insert(people_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +60,7 @@ def create(
         new_id("tok"), name, roles, digest_of(token), tx.now, by.name, None, expires_at
     )
     kept = {f: getattr(made, f) for f in PersonsToken.__slots__} | {"roles": list(roles)}
-    tx.conn.execute(_KEEP, kept)
+    tx.conn.execute(insert(people_tokens), kept)
     told = {"name": name, "roles": list(roles), "expires_at": expires_at, "by": by.name}
     tx.emit(NewEvent(CREATED, made.id, told))
     return made
@@ -80,7 +72,7 @@ def get(tx: Tx, token_id: str) -> PersonsToken:
     Raises:
         NotFound: there is none.
     """
-    row = tx.conn.execute(_BY_ID, {"ref": token_id}).first()
+    row = _row(tx, token_id)
     if row is None:
         raise NotFound(f"there is no token '{token_id}'", hint="muster token list shows all")
     return _of(row)
@@ -98,19 +90,22 @@ def revoke(tx: Tx, token_id: str, by: Person) -> PersonsToken:
 
 def everyone(tx: Tx) -> list[PersonsToken]:
     """All tokens there ever were, oldest first."""
-    return [_of(row) for row in tx.conn.execute(_ALL)]
+    return [_of(row) for row in tx.conn.execute(_all())]
 
 
 def living(tx: Tx) -> list[PersonsToken]:
     """The tokens that open something now, oldest first."""
-    return [_of(row) for row in tx.conn.execute(_LIVING, {"now": tx.now})]
+    table = people_tokens
+    unexpired = or_(table.c.expires_at.is_(None), table.c.expires_at > tx.now)
+    query = _all().where(table.c.revoked_at.is_(None), unexpired)
+    return [_of(row) for row in tx.conn.execute(query)]
 
 
 def as_known_now(tx: Tx, by: Person) -> Person:
     """Who acts, with the roles of their token as it is in this transaction: none once it ended."""
     if not by.token_id:
         return by
-    row = tx.conn.execute(_BY_ID, {"ref": by.token_id}).first()
+    row = _row(tx, by.token_id)
     found = _of(row) if row is not None else None
     return found.person if found and found.living(tx.now) else Person(by.name)
 
@@ -119,6 +114,14 @@ def used(tx: Tx, token_id: str) -> None:
     """Keep that a token was used now."""
     table = people_tokens
     tx.conn.execute(update(table).where(table.c.id == token_id).values(used_at=tx.now))
+
+
+def _all() -> Select[Any]:
+    return select(people_tokens).order_by(people_tokens.c.created_at, people_tokens.c.id)
+
+
+def _row(tx: Tx, token_id: str) -> Any:
+    return tx.conn.execute(select(people_tokens).where(people_tokens.c.id == token_id)).first()
 
 
 def _of(row: Any) -> PersonsToken:
