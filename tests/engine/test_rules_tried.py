@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import httpx
 import pytest
 
 from engine.houses import CALC, Town, shell, town
 from engine.test_breakpoints import RULES, rule
 from engine.test_decisions import BREAKS_ONE, MENDS
+from house.patience import PATIENCE
+from muster.api.app import make_app
 from muster.domain.errors import Invalid
 
 CLAIMS = 'printf \'{"status": "completed", "output": "All tests pass now."}\' > "$MUSTER_RESULT"'
@@ -78,12 +81,23 @@ async def test_changed_rules_are_asked_about_every_decision_of_the_past(tmp_path
 
         # Settings and rules together: the rule asks about the decision that would be made.
         gives_up = "rules:\n" + rule("last", "{decision: give_up}")
-        both = seen(await tried(place, gives_up, max_attempts="1"))
+        both_told = await tried(place, gives_up, max_attempts="1")
+        both = seen(both_told)
         assert both["breaks", 1]["would_hold"] == ["last"]
         assert both["breaks", 1]["would_be"]["step"] == "ask"
 
+        faulty = "rules:\n  - name: x\n    when: {file: [a]}\n    do: pause\n"
         with pytest.raises(Invalid, match="line 3: there is no condition 'file'"):
-            await tried(place, "rules:\n  - name: x\n    when: {file: [a]}\n    do: pause\n")
+            await tried(place, faulty)
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(make_app(place.service, "0")), base_url="http://x",
+            timeout=PATIENCE,
+        ) as client:  # fmt: skip
+            sent = {"rules": gives_up, "settings": {"max_attempts": "1"}}
+            answer = await client.post("/api/projects/repo/try", json=sent)
+            assert answer.json() == both_told
+            wrong = await client.post("/api/projects/repo/try", json={"rules": faulty})
+            assert (wrong.status_code, wrong.json()["faults"][0]["line"]) == (422, 3)
 
         def forget(tx):
             sql = 'update verdicts set "case" = json_remove("case", \'$.asked\')'
@@ -99,10 +113,12 @@ async def test_changed_rules_are_asked_about_every_decision_of_the_past(tmp_path
 
 async def test_no_secret_of_what_rules_are_asked_about_is_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("STORE_PASSWORD", SECRET)
-    output = json.dumps({"status": "completed", "output": f"All tests pass with {SECRET}."})
+    given = "another-horse-battery"
+    told = f"All tests pass with {SECRET} and {given}."
+    output = json.dumps({"status": "completed", "output": told})
     says = f"printf '%s' '{output}' > \"$MUSTER_RESULT\""
     agents = {
-        "says": shell(f"{BREAKS_ONE}; {says}"),
+        "says": shell(f"{BREAKS_ONE}; {says}", env={"STORE_TOKEN": given}),
         "names": shell(f"echo > {SHAPED}.txt"),
     }
     async with town(tmp_path, agents, max_attempts=1) as place:
@@ -116,8 +132,9 @@ async def test_no_secret_of_what_rules_are_asked_about_is_kept(tmp_path, monkeyp
 
         (says_case, names_case), (held,) = await place.house.store.read(kept)
         assert "contradiction" in held
-        assert "All tests pass with ***" in says_case
+        assert "All tests pass with *** and ***" in says_case
         assert SECRET not in says_case + held
+        assert given not in says_case + held
         assert SHAPED not in names_case
         assert json.loads(names_case)["asked"]["cut"] == ["files"]
         trial = await tried(place, "rules:\n" + rule("mine", f"{{files: ['{SHAPED[:4]}*']}}"))
