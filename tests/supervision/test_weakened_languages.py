@@ -108,6 +108,9 @@ NO_WEAKER = {
     ),
     "js: another name": ("a.test.js", "it('adds'", "it('sums'"),
     "js: a bracket too many": ("a.test.js", "expect(sum)\n      .toBe(3)", ")"),
+    "js: two of one name": (
+        "a.test.js", "})\nconst ours", "it('adds', () => { expect(sum) })\n})\nconst ours",
+    ),
     "js: markup": ("a.test.js", "expect(sum)\n      .toBe(3)", "render(<p>don't</p>)"),
     "go: it returns no error": (
         "a_test.go", "got, err := Add(1, 2) // don't\n\tif err != nil {\n\t\tt.Fatal(err)\n\t}",
