@@ -89,12 +89,16 @@ def test_green_through_a_deleted_test_is_refused(bench: Bench, report: bool) -> 
     assert found["tests.missing"].severity is (Severity.VETO if report else Severity.ASK)
 
 
-def test_green_through_a_skipped_test_is_refused_and_the_skip_is_named(bench: Bench) -> None:
+@REPORTS
+def test_green_through_a_skipped_test_is_refused_and_the_skip_is_named(
+    bench: Bench, report: bool
+) -> None:
     skip = "import pytest\n" + TEST_ADD.replace("def test", "@pytest.mark.skip\ndef test")
     result = BASE | {"calc.py": WRONG_ADD, "tests/test_add.py": skip}
-    found = bench.judged(TaskType.REFACTOR, BASE, result)
+    found = bench.judged(TaskType.REFACTOR, BASE, result, report=report)
     assert found["tests.only_by_changed_tests"].severity is Severity.VETO
-    assert found["tests.skipped"].evidence["skipped"] == ["tests.test_add::test_add"]
+    named = "tests.test_add::test_add" if report else "test_add in tests/test_add.py"
+    assert found["tests.skipped"].evidence["skipped"] == [named]
 
 
 @REPORTS

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from muster.domain.task import TaskType
 from muster.domain.verdict import Severity
-from muster.supervision.weakened import judge_weakened, losses
+from muster.supervision.weakened import Loss, judge_weakened, losses, read_both
 
 HEAD = "import pytest\nimport calc\n\n\n"
 BEFORE = HEAD + (
@@ -53,18 +53,22 @@ NO_WEAKER = {
 }  # fmt: skip
 
 
+def lost(path: str, before: str, after: str) -> list[Loss]:
+    return [loss for both in read_both({path: (before, after)}) for loss in losses(both)]
+
+
 @pytest.mark.parametrize("name", WEAKER)
 def test_a_test_that_lost_an_assertion_is_named(name: str):
-    (old, new), lost = WEAKER[name]
-    found = losses("test_calc.py", BEFORE, BEFORE.replace(old, new, 1))
-    assert {loss.test: loss.gone for loss in found} == lost
+    (old, new), gone = WEAKER[name]
+    found = lost("test_calc.py", BEFORE, BEFORE.replace(old, new, 1))
+    assert {loss.test: loss.gone for loss in found} == gone
 
 
 @pytest.mark.parametrize("name", NO_WEAKER)
 def test_what_was_moved_replaced_or_added_is_no_loss(name: str):
     old, new = NO_WEAKER[name]
     assert old in BEFORE
-    assert losses("test_calc.py", BEFORE, BEFORE.replace(old, new, 1)) == []
+    assert lost("test_calc.py", BEFORE, BEFORE.replace(old, new, 1)) == []
 
 
 EMPTY = BEFORE.replace("    assert result == 3\n    assert result > 0\n", "    pass\n")
@@ -82,17 +86,17 @@ FEWER = BEFORE.replace("    assert result == 3\n", "")
 def test_one_that_asserts_nothing_is_refused_where_no_reason_is_given_else_looked_at(
     kind: TaskType, after: str, severity: Severity
 ):
-    (finding,) = judge_weakened(kind, {"t/test_a.py": (BEFORE, after)})
+    (finding,) = judge_weakened(kind, read_both({"t/test_a.py": (BEFORE, after)}))
     assert (finding.code, finding.severity) == ("tests.weakened", severity)
     assert "test_add in t/test_a.py" in finding.text
 
 
 def test_files_that_are_new_gone_or_the_same_have_lost_nothing():
     texts = {"t/new.py": (None, BEFORE), "t/old.py": (BEFORE, None), "t/same.py": (BEFORE, BEFORE)}
-    assert judge_weakened(TaskType.BUG, texts) == ()
+    assert judge_weakened(TaskType.BUG, read_both(texts)) == ()
 
 
 @given(st.text(max_size=80), st.text(max_size=80))
 def test_no_text_makes_it_fall(one: str, other: str):
-    assert losses("a.py", one, one) == []
-    losses("a.py", one, other)
+    for name in ("a.py", "a.js", "a.ts", "a_test.go", "a.rs"):
+        lost(name, one, other)

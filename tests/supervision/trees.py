@@ -182,4 +182,5 @@ def plan_of(
         base_files=base,
         configs={path: (base.get(path), result.get(path)) for path in {*base, *result}},
         runner=RUNNERS.of(settings.test_command or ""),
+        tests={path: (base.get(path), result.get(path)) for path in {*base, *result}},
     )

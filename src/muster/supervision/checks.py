@@ -19,7 +19,7 @@ from muster.supervision.evidence import (
 )
 from muster.supervision.runner import Runner
 from muster.supervision.runner_config import Contents, changed_configs, really_changed
-from muster.supervision.weakened import judge_weakened
+from muster.supervision.weakened import judge_weakened, newly_skipped, read_both
 
 __all__ = ["CheckPlan", "CheckRun", "matches", "plan_checks"]
 
@@ -44,7 +44,8 @@ class CheckRun:
 class CheckPlan:
     """The runs that are needed, in the order in which they tell most, and why.
 
-    `test_files` are the changed paths that count as tests, `deleted_tests` those that are gone.
+    `test_files` are the changed paths that count as tests, `deleted_tests` those that are gone,
+    `skipped_tests` the tests that are marked as not run now, with their files.
     `runner` is what the test command starts, if that is known; with `report_expected` it tells of
     single tests unless it was cut short. `findings` follow from the plan alone.
     """
@@ -53,6 +54,7 @@ class CheckPlan:
     runs: tuple[CheckRun, ...] = ()
     test_files: tuple[str, ...] = ()
     deleted_tests: tuple[str, ...] = ()
+    skipped_tests: tuple[str, ...] = ()
     report_expected: bool = False
     findings: tuple[Finding, ...] = ()
     runner: Runner | None = None
@@ -87,6 +89,7 @@ def plan_checks(
     if not changed:
         return CheckPlan(settings.test_command or None)
     touched = _TestChanges.of(changed, settings.test_paths)
+    read = read_both(tests or {}) if settings.test_command else ()
     command = (settings.test_command or "").strip()
     base_has_tests = base_files is None or any(
         matches(settings.test_paths, path) for path in base_files
@@ -101,10 +104,11 @@ def plan_checks(
         runs=tuple(runs),
         test_files=touched.touched,
         deleted_tests=touched.deleted,
+        skipped_tests=newly_skipped(read),
         report_expected=runner is not None and runner.telling(command) is not None,
         findings=(
             *_config_findings(command, settings, changed, configs or {}, runner),
-            *(judge_weakened(task_type, tests or {}) if command else ()),
+            *judge_weakened(task_type, read),
         ),
         runner=runner,
     )

@@ -309,7 +309,9 @@ def _weakened(case: Comparison) -> list[Finding]:
     Tests that went elsewhere are not gone. Without a report per test only files are known.
     """
     found: list[Finding] = []
-    gone, skipped, deleted = case.gone, case.newly_skipped, case.plan.deleted_tests
+    gone, deleted = case.gone, case.plan.deleted_tests
+    # Without a report per test their text is all that tells.
+    skipped = case.newly_skipped if case.per_test else case.plan.skipped_tests
     severity = Severity.VETO if case.task_type in OWES_PROOF else Severity.ASK
     if gone or (deleted and not case.missing):
         named = [plain_line(path, 120) for path in deleted] if deleted else sorted(gone)

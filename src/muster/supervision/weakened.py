@@ -1,4 +1,4 @@
-"""Tests that assert less than they did, seen in their text: Python's, as others are only run.
+"""Tests that assert less than they did, or are marked as not to be run, seen in their text.
 
 A test that passes as it was with the new code says nothing against taking assertions out of it, and
 it is weaker for all that comes later. What was moved, replaced or put into a function is no loss.
@@ -6,25 +6,26 @@ it is weaker for all that comes later. What was moved, replaced or put into a fu
 
 from __future__ import annotations
 
-import ast
-import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from muster.domain.plain import few, plain_line
 from muster.domain.task import OWES_PROOF, TaskType
 from muster.domain.verdict import Finding, Severity
+from muster.supervision.asserted import ELSEWHERE, Body, Tests
+from muster.supervision.asserted_code import LANGUAGES, read_tests
+from muster.supervision.asserted_python import tests_in_python
 
 Texts = Mapping[str, tuple[str | None, str | None]]
 """Per test file its text at the base and in the result; None where it is absent."""
 
-READ = ".py"
-"""How the name of a file ends whose assertions are known."""
-_LARGEST = 1_000_000
+READ = (".py", *LANGUAGES)
+"""How the names of files end whose assertions are known."""
 _MOST_NAMED, _MOST_LISTED = 5, 50
-_CONTEXTS = frozenset({"raises", "warns", "deprecated_call", "subTest"})
-_Test = ast.FunctionDef | ast.AsyncFunctionDef
+_MOST_READ = 4_000_000
+_ERROR = frozenset({"err", "if", "nil"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +38,36 @@ class Loss:
     left: int
 
 
-@dataclass(slots=True)
-class _Body:
-    """What a test asserts, and what it does besides, each as often as it is there."""
+@dataclass(frozen=True, slots=True)
+class Both:
+    """The tests of a file at the base and in the result."""
 
-    asserts: Counter[str] = field(default_factory=Counter)
-    parts: set[str] = field(default_factory=set)
-    does: Counter[str] = field(default_factory=Counter)
+    path: str
+    before: Tests
+    after: Tests
 
 
-def judge_weakened(task_type: TaskType, texts: Texts) -> tuple[Finding, ...]:
+def read_both(texts: Texts) -> tuple[Both, ...]:
+    """The files that are in both, have changed, and can be read for certain; not beyond a bound."""
+    found, taken = [], 0
+    for path, (before, after) in sorted(texts.items()):
+        if before is None or after is None or before == after:
+            continue
+        taken += len(before) + len(after)
+        if taken > _MOST_READ:
+            break
+        old, new = _read(path, before), _read(path, after)
+        if old is not None and new is not None:
+            found.append(Both(path, old, new))
+    return tuple(found)
+
+
+def judge_weakened(task_type: TaskType, files: Sequence[Both]) -> tuple[Finding, ...]:
     """At most one finding: tests of which assertions were taken out with nothing in their place.
 
     A test that asserts nothing any more is a refusal where the task gives no reason for it.
     """
-    found = [
-        loss
-        for path, (before, after) in sorted(texts.items())
-        if before is not None and after is not None
-        for loss in losses(path, before, after)
-    ]
+    found = [loss for file in files for loss in losses(file)]
     if not found:
         return ()
     where = [f"{plain_line(x.test, 120)} in {plain_line(x.path, 120)}" for x in found]
@@ -71,96 +82,58 @@ def judge_weakened(task_type: TaskType, texts: Texts) -> tuple[Finding, ...]:
     return (Finding("tests.weakened", severity, text, {"weakened": listed}),)
 
 
-def losses(path: str, before: str, after: str) -> list[Loss]:
-    """The tests that are in both texts and assert less in the second; none where one is no Python.
+def newly_skipped(files: Sequence[Both]) -> tuple[str, ...]:
+    """The tests, with their files, that are there before and after and are marked as not run now.
 
-    An assertion that another test of the file has now is not lost. Of a test that does something
-    new besides, nothing is said: that may be where it asserts now.
+    Where the runs tell of single tests, they say it better.
     """
-    old, new = _tests(before), _tests(after)
-    if old is None or new is None:
-        return []
+    return tuple(
+        f"{plain_line(name, 120)} in {plain_line(file.path, 120)}"
+        for file in files
+        for name, was in file.before.items()
+        if not was.skipped and name in file.after and file.after[name].skipped
+    )
+
+
+def losses(file: Both) -> list[Loss]:
+    """The tests that are there before and after, and assert less now.
+
+    An assertion that another test of the file has now, or what its tests share, is not lost. Of a
+    test that does something new besides, nothing is said: that may be where it asserts now.
+    """
+    old, new = file.before, file.after
     left = _all(old) - _all(new)
     found = []
-    for name in [name for name in old if name in new]:
+    for name in [name for name in old if name in new and name != ELSEWHERE]:
         was, now = old[name], new[name]
         lost = was.asserts - now.asserts
-        if not lost or now.asserts - was.asserts:
+        if not lost or now.asserts - was.asserts or _returns_no_error(was, now):
             continue
         if any(one not in was.parts for one in now.does - was.does):
             continue
         gone = lost & left
         left -= gone
         if gone:
-            found.append(Loss(path, name, gone.total(), now.asserts.total()))
+            found.append(Loss(file.path, name, gone.total(), now.asserts.total()))
     return found
 
 
-def _tests(text: str) -> dict[str, _Body] | None:
-    if len(text) > _LARGEST:
-        return None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            module = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    try:
-        return {name: _body(test) for name, test in _named(module.body, "")}
-    except RecursionError:
-        return None
+def _read(path: str, text: str) -> Tests | None:
+    language = LANGUAGES.get(PurePosixPath(path).suffix)
+    return tests_in_python(text) if language is None else read_tests(language, text)
 
 
-def _named(body: list[ast.stmt], inside: str) -> Iterator[tuple[str, _Test]]:
-    for node in body:
-        if isinstance(node, ast.ClassDef):
-            yield from _named(node.body, f"{inside}{node.name}.")
-        elif isinstance(node, _Test) and node.name.startswith("test"):
-            yield f"{inside}{node.name}", node
+def _returns_no_error(was: Body, now: Body) -> bool:
+    """Whether nothing is gone but looks at an error of Go that is not returned any more.
+
+    One that is thrown away by name is returned all the same.
+    """
+    unbound = "err" in was.does and "err" not in now.does and now.blanks <= was.blanks
+    return unbound and {*(was.does - now.does)} <= _ERROR
 
 
-def _all(tests: Mapping[str, _Body]) -> Counter[str]:
+def _all(tests: Tests) -> Counter[str]:
     found: Counter[str] = Counter()
     for body in tests.values():
         found += body.asserts
     return found
-
-
-def _body(test: _Test) -> _Body:
-    body = _Body()
-    for node in ast.walk(test):
-        match node:
-            case ast.Assert():
-                if not isinstance(node.test, ast.Constant):  # it always holds, or never
-                    _asserts(body, node, node.test)
-            case ast.Expr():
-                _said(body, node, node.value)
-            case ast.withitem():
-                _said(body, node.context_expr, node.context_expr)
-            case ast.Assign() | ast.AnnAssign() | ast.AugAssign():
-                body.does[ast.dump(node.value) if node.value else ""] += 1
-            case _:
-                pass
-    return body
-
-
-def _said(body: _Body, node: ast.AST, value: ast.expr) -> None:
-    """A statement of a call, or the head of a `with`."""
-    if _is_assertion(value):
-        _asserts(body, node, value)
-    elif any(isinstance(part, ast.Call) for part in ast.walk(value)):
-        body.does[ast.dump(value)] += 1
-
-
-def _asserts(body: _Body, node: ast.AST, said: ast.AST) -> None:
-    body.asserts[ast.dump(node)] += 1
-    body.parts |= {ast.dump(part) for part in ast.walk(said) if isinstance(part, ast.expr)}
-
-
-def _is_assertion(value: ast.expr) -> bool:
-    """A call of something named for it: `self.assertEqual`, `mock.assert_called`, `raises`."""
-    if not isinstance(value, ast.Call):
-        return False
-    name = value.func.attr if isinstance(value.func, ast.Attribute) else ""
-    name = value.func.id if isinstance(value.func, ast.Name) else name
-    return name.lower().startswith(("assert", "expect")) or name in _CONTEXTS
