@@ -14,6 +14,7 @@ import pytest
 
 from agents.jobs import Run, job_in, read, run, start
 from agents.scenarios import MODEL, SCENARIOS, START
+from house.all_files import contents
 from model_server.server import ModelServer
 from muster.agents.base import Job
 from muster.agents.claude import TESTED, ClaudeDriver
@@ -252,8 +253,8 @@ def test_instructions_for_any_agent_reach_the_model_where_there_are_none_for_cla
 
 
 def files_with(folder: Path, text: str) -> list[str]:
-    found = [p for p in folder.rglob("*") if p.is_file() and not p.is_symlink()]
-    return sorted(str(p.relative_to(folder)) for p in found if text.encode() in p.read_bytes())
+    found = (path for path, held in contents(folder) if text.encode() in held)
+    return sorted(str(path.relative_to(folder)) for path in found)
 
 
 def test_the_key_goes_to_the_service_and_to_the_programs_commands_and_nowhere_else(

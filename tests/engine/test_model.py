@@ -220,7 +220,7 @@ class Walk(RuleBasedStateMachine):
 
 TestWalk = Walk.TestCase
 TestWalk.settings = settings(
-    max_examples=2000 if os.environ.get("MUSTER_LONG") else 200,
+    max_examples=2000 if os.environ.get("MUSTER_LONG") else 100,
     stateful_step_count=50,
     deadline=None,
     suppress_health_check=list(HealthCheck),

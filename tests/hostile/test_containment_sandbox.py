@@ -14,6 +14,7 @@ import pytest
 from contracts.runtime import living
 from hostile import honest
 from hostile.sandboxed import SECRET, House
+from house.all_files import called
 from house.patience import until
 from muster.runtimes.base import Limits
 from muster.runtimes.decoys import laid_out
@@ -165,7 +166,7 @@ async def test_only_the_workspace_and_its_own_home_can_be_written(house: House) 
     ended = await house.python(code, word, *tops)
     assert ended.out == "True\n"
     own = (house.tree, house.git, house.private, house.private / "tmp")
-    planted = [path.parent for path in house.home.rglob(word)]
+    planted = [path.parent for path in called(word, house.home)]
     assert sorted(planted) == sorted(own)
     assert not [
         top for top in tops[:-1] if Path(top, word).exists() or Path(top, "bin", word).exists()

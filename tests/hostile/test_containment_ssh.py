@@ -22,6 +22,7 @@ from contracts.runtime import living, until
 from contracts.ssh_place import HOME, FarBox, Sshd
 from hostile import honest
 from hostile.sandboxed import ASK, SECRET, Tried
+from house.all_files import called
 from muster.runtimes.base import Limits, RunSpec, Why
 from muster.runtimes.refusals import CONNECTION, NETWORK
 from muster.runtimes.ssh_hosts import hosts, keep
@@ -103,7 +104,7 @@ async def test_only_its_own_folders_can_be_written(abroad: Abroad) -> None:
     assert ended.out == "done\n"
     assert ended.exit.code == 0
     assert (abroad.private / "own").read_text() == "mine\n"
-    assert not list(abroad.sshd.far.rglob("planted")) + list(abroad.sshd.far.rglob("node"))
+    assert not called("planted", abroad.sshd.far) + called("node", abroad.sshd.far)
     assert not (abroad.sshd.far / ".bashrc").exists()
 
 

@@ -1,4 +1,4 @@
-"""What all files below a folder hold, while somebody may be clearing it up."""
+"""What is below a folder, and what all files there hold, while somebody may be clearing it up."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+
+def called(name: str, top: Path) -> list[Path]:
+    """All files, links and folders of this name."""
+    return [Path(at, name) for at, folders, files in os.walk(top) if name in (*folders, *files)]
 
 
 def contents(top: Path) -> Iterator[tuple[Path, bytes]]:

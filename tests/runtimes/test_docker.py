@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from contracts.runtime import ENV, IGNORES_ALL, Place, RuntimeContract, living
+from house.all_files import contents
 from house.dockerd import Dockerd
 from house.patience import PATIENCE, until
 from muster.domain.errors import Invalid, NotFound, Refused, Unavailable
@@ -180,11 +181,7 @@ class TestDockerRuntime(RuntimeContract):
         )
         await place.says(b"***")
         told = docker_engine.docker("inspect", container_of(record)).stdout
-        kept = b"".join(
-            path.read_bytes()
-            for path in (docker_engine.folder / "data/containers").rglob("*")
-            if path.is_file()
-        )
+        kept = b"".join(held for _, held in contents(docker_engine.folder / "data/containers"))
         assert secret not in told
         assert secret.encode() not in kept
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import pytest
 from agents.two_way_programs import PROGRAMS
 from engine.houses import git, make_repo
 from hostile.servers import muster, settings, surroundings
+from house.ports import free_port
 from matrix.places import COLUMNS
 from model_server.server import ModelServer
 from muster.client import Muster
@@ -105,8 +105,7 @@ def test_a_wish_is_split_among_workers_in_containers_though_the_server_is_killed
     home: Path, tmp_path: Path
 ):
     repo = make_repo(tmp_path / "repo", {"a.txt": "a\n"})
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     with (
         ModelServer(scripts(tmp_path)) as model,
         COLUMNS["docker"].ready(home, "claude") as ready,

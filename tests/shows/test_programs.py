@@ -20,6 +20,7 @@ import pytest
 from agents.jobs import job_in, run
 from agents.pump import Talk, allow, talk
 from agents.two_way_programs import KEY, PROGRAMS, START
+from house.all_files import contents
 from model_server.server import ModelServer
 from muster.agents.acp import AcpDriver
 from muster.agents.base import Answer, Fact, Job
@@ -379,8 +380,7 @@ def test_the_key_is_no_argument_and_is_kept_nowhere(name: str, tmp_path: Path, t
     job = program.job(tmp_path, "http://127.0.0.1:1", "say")
     launch = program.driver().launch(job)
     assert KEY not in " ".join(launch.argv) + "".join(launch.files.values())
-    files = [p for p in tmp_path.rglob("*") if p.is_file() and not p.is_symlink()]
-    assert [p for p in files if KEY.encode() in p.read_bytes()] == []
+    assert [path for path, held in contents(tmp_path) if KEY.encode() in held] == []
     assert KEY.encode() not in done.out + done.err
     assert not (tmp_path / "person").exists()
 

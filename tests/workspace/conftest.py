@@ -70,12 +70,16 @@ def backend(request) -> str:
 @pytest.fixture
 def make_workspaces(home):
     """Workspaces of one home, as a server that starts would make them."""
+    made = []
 
     def make(backend: str, **more: int) -> Workspaces:
         git = Git()
-        return Workspaces(home, {backend: BACKENDS[backend](git, **more)}, git)
+        made.append(Workspaces(home, {backend: BACKENDS[backend](git, **more)}, git))
+        return made[-1]
 
-    return make
+    yield make
+    for one in made:
+        one.rest()  # who reads its mirrors would else live until somebody collects the garbage
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ ACTS = st.one_of(
     st.tuples(st.just("flip"), PATHS, st.just("")),
 )
 SEQUENCES = st.lists(st.lists(ACTS, max_size=6), min_size=1, max_size=4)
-EXAMPLES = 200 if LONG else 60
+EXAMPLES = 200 if LONG else 30
 
 
 def act(tree: Path, kind: str, path: str, what: bytes | str) -> None:
