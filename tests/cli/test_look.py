@@ -35,7 +35,7 @@ def test_a_task_shows_why_the_evidence_the_question_and_the_next_step(run: Run) 
         "manager   MU-1, ◆ needs you\n",
         "tests     Add a retry, ✓ completed, 3 tests, 1 of 2 files shown to the coder\n",
         "Workers\n  WORKER  STATE        NAME         COST   WHY\n  MU-1    ◆ needs you  Add a",
-        "cost      $0.12, with its workers $0.24 of $2.00 · 12,300 tokens in, 4,100 out",
+        "cost      $0.12, with its workers $0.36 of $2.00 · 12,300 tokens in, 4,100 out",
         "Attempt 1\n  coding-1f3a9c02  ⬣ failed · crashed · exit 1 · rehearsal on process",
         "  ✗ Add a retry  tests.broken\n      $ Add a retry\n      RUN          EXIT",
         "Add a retry  1            41 passed, 2 failed  1.2 s",

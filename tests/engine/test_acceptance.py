@@ -110,7 +110,7 @@ async def test_it_is_told_how_much_of_the_added_code_they_execute(tmp_path):
     coder += files(
         tests__test_spare="import basket\n\n\ndef test_it():\n    assert basket.spare()\n"
     )
-    async with works(tmp_path, coder, test_command=PYTEST) as place:
+    async with works(tmp_path, coder, test_command=PYTEST, evidence=None) as place:
         task = await place.do("coder", WISH)
     assert task["status"] == "completed", task["reason"]
     own = finding(task, "coverage.changed")["evidence"]

@@ -50,10 +50,7 @@ async def run(argv: Sequence[str], environ: Mapping[str, str], given: bytes = b"
     except TimeoutError as error:
         raise Undelivered(f"'{argv[0]}' took more than {SECONDS:g} s", again=True) from error
     finally:
-        _end(program)
-        with contextlib.suppress(TimeoutError):  # what holds its pipes need not hold us
-            async with asyncio.timeout(_SECONDS_TO_GO):
-                await program.wait()
+        await _end(program)
     if code != 0:
         why = plain_line(said.decode("utf-8", "replace"), 300)
         ended = f"'{argv[0]}' ended with status {code}"
@@ -68,13 +65,16 @@ async def _started(
         return await asyncio.shield(starting)
     except asyncio.CancelledError:
         with contextlib.suppress(OSError):
-            _end(await starting)
+            await _end(await starting)
         raise
 
 
-def _end(program: asyncio.subprocess.Process) -> None:
+async def _end(program: asyncio.subprocess.Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(program.pid, signal.SIGKILL)
+    with contextlib.suppress(TimeoutError):  # what holds its pipes need not hold us
+        async with asyncio.timeout(_SECONDS_TO_GO):
+            await program.wait()
 
 
 async def _give(program: asyncio.subprocess.Process, given: bytes) -> None:
