@@ -236,7 +236,7 @@ async def most_memory():
 
 @pytest.mark.parametrize("stream", ["out", pytest.param("err", marks=pytest.mark.long)])
 async def test_a_flood_of_output_is_capped_and_says_so(tmp_path, stream):
-    size = (1000 if LONG else 200) * 1_000_000
+    size = (1000 if LONG else 120) * 1_000_000
     redirect = ">&2" if stream == "err" else ""
     flood = shell(
         f"head -c {size} /dev/zero | tr '\\0' 'x' {redirect}; {NEW} echo the end {redirect}"

@@ -689,7 +689,7 @@ def test_a_big_output_is_drawn_in_time_and_memory_stays_bounded(chromium):
     agent = fleet.add_agent(task["id"], "".join(line.format(n=n) for n in range(100)))["id"]
     with served(fleet) as server, tab(chromium) as page:
         opened(page, server, f"/tasks/{task['id']}")
-        more = "".join(line.format(n=n) for n in range(100, 30_000)) + "the very end\n"
+        more = "".join(line.format(n=n) for n in range(100, 15_000)) + "the very end\n"
         server.do(lambda: fleet.write(agent, more))
         expect(page.locator("#lines div", has_text="the very end").last).to_be_attached()
         assert page.locator("#lines .f2").count() <= 10_400
