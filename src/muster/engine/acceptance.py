@@ -122,11 +122,11 @@ async def accepted(
     written, author = await _tests_of(tools, task)
     if written is None or author is None:
         return [abstained(_why_none(author), author.label if author else "")]
-    if not (job.settings.test_command or "").strip():
+    command = (job.settings.test_command or "").strip()
+    if not command:
         return [abstained(_NO_COMMAND, author.label)]
     where = tools.run_dir(f"acceptance-{task.id}-{task.attempt}") / "checks"
     by = await _writer(tools, author)
-    command = (job.settings.test_command or "").strip()
     told = measuring(command, what, written.files) if what else None
     everything = await _run(tools, job, written, ALL, ends, where, told)
     visible = None

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Iterator
 
 from muster.supervision.asserted import Body, Tests
+from muster.supervision.changed_lines import parsed
 
-_LARGEST = 1_000_000
 _CONTEXTS = frozenset({"raises", "warns", "deprecated_call", "subTest"})
 _Test = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def tests_in_python(text: str) -> Tests | None:
     """The tests of a file; None where it is no Python, or too large."""
-    if len(text) > _LARGEST:
-        return None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            module = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    module = parsed(text)
+    if module is None:
         return None
     try:
         return {name: _body(test, off) for name, test, off in _named(module.body, "")}

@@ -88,7 +88,7 @@ def measuring(command: str, what: Watched, of: Iterable[str] = ()) -> tuple[str,
 
     With `of` only tests count whose ids, as pytest names them, are these or begin with them.
     """
-    want = {path: sorted({n for s in each for n in s.lines}) for path, each in what.items()}
+    want = {path: sorted({s.first for s in each}) for path, each in what.items()}
     files = {"want.json": json.dumps(want), "muster_seen.py": own_file("muster_seen.py")}
     if some := list(of):
         files["of.json"] = json.dumps(some)

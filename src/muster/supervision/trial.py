@@ -116,10 +116,10 @@ def try_rules(
     facts = _facts(case, case.asked, decision.step, events)
     matches = tuple(match for match in rules.matching(facts) if match.cause not in told)
     untold = tuple(rule for rule in rules.rules if _is_untold(rule, facts))
-    if _may_hold(untold):
-        return Again(None, matches, tuple(rule.name for rule in untold))
-    held = tuple(Hold(m.sentence(), m.rule.ask, m.rule.role) for m in holding(matches))
     names = tuple(rule.name for rule in untold)
+    if _may_hold(untold):
+        return Again(None, matches, names)
+    held = tuple(Hold(m.sentence(), m.rule.ask, m.rule.role) for m in holding(matches))
     return Again(decide(replace(case, holds=held)), matches, names)
 
 

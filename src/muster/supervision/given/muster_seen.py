@@ -1,7 +1,8 @@
 """Measures which lines of some files the tests execute, and which test each.
 
-`want.json` beside it says of which files which lines count, and `of.json`, where it lies there, by
-the beginnings of their ids, which tests alone. What was seen goes into `seen.json`.
+`want.json` beside it says of which files which statements count, each by the line where it begins,
+and `of.json`, where it lies there, by the beginnings of their ids, which tests alone. What was seen
+goes into `seen.json`.
 The files are compiled with a call before each statement that counts, and only those: tracing all
 that runs would take half as long again as the tests. Needs nothing but Python 3.8.
 """
@@ -15,7 +16,7 @@ import importlib.machinery
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ class Seen:
         self.seconds: dict[str, float] = {}
         self.parts: list[dict[str, Any]] = []
         self._hit: set[int] = set()
-        self._planted: list[tuple[str, frozenset[int], dict[str, None]]] = []
+        self._planted: list[tuple[str, int, dict[str, None]]] = []
         self._test = ""
 
     def start(self) -> None:
@@ -46,9 +47,9 @@ class Seen:
         setattr(builtins, HIT, self._hit.add)
         sys.meta_path.insert(0, _Finder(self))
 
-    def plant(self, path: str, lines: frozenset[int]) -> int:
-        """The number that says that these lines were executed."""
-        self._planted.append((path, lines, {}))
+    def plant(self, path: str, line: int) -> int:
+        """The number that says that the statement which begins there was executed."""
+        self._planted.append((path, line, {}))
         return len(self._planted) - 1
 
     def now(self, test: str) -> None:
@@ -63,14 +64,14 @@ class Seen:
 
     def _counts(self, test: str) -> bool:
         """Whether it is one of those that are asked about; what is loaded outside of tests is."""
-        return not test or not self.of or any(f"{test}::".startswith(f"{i}::") for i in self.of)
+        return not test or not self.of or f"{test}::".startswith(self.of)
 
     def told(self) -> dict[str, Any]:
         """What was seen."""
         self.now("")
         files: dict[str, dict[int, dict[str, None]]] = {path: {} for path in self.want}
-        for path, lines, tests in self._planted:
-            for line in lines if tests else ():
+        for path, line, tests in self._planted:
+            if tests:
                 files[path].setdefault(line, {}).update(tests)
         return {
             "files": {
@@ -110,9 +111,10 @@ class Seen:
         path.write_text(json.dumps(told), "utf-8")
 
 
-def _ids() -> list[str]:
+def _ids() -> tuple[str, ...]:
     path = GIVEN / "of.json"
-    return list(json.loads(path.read_text("utf-8"))) if path.exists() else []
+    found = json.loads(path.read_text("utf-8")) if path.exists() else ()
+    return tuple(f"{beginning}::" for beginning in found)
 
 
 def _loaded() -> Iterator[tuple[str, str, Any]]:
@@ -192,46 +194,35 @@ def _with_calls(
 ) -> Iterator[ast.stmt]:
     """The statements of a block, each that counts after a call; those of a copy."""
     statements = list(block)
-    if isinstance(node, ast.ExceptHandler) and name == "body":
-        head = range(node.lineno, max(_first(statements[0]), node.lineno + 1))
-        yield from _call(seen, path, head, statements[0])
-    early: set[int] = set()  # of what nothing may stand before
+    # What cannot have a call before it has one after it: it is there once that is reached.
+    early = {node.lineno} if isinstance(node, ast.ExceptHandler) and name == "body" else set()
     for statement in statements:
-        own = set() if _without_code(statement) else _own(statement)
-        if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
-            early |= own
-        else:
-            yield from _call(seen, path, early | own, statement)
+        early.add(_begins(statement))
+        if not _must_be_first(statement):
+            yield from _calls(seen, path, early, statement)
             early = set()
         yield statement
-    if early:
-        yield from _call(seen, path, early, statements[-1])
+    if early and statements:
+        yield from _calls(seen, path, early, statements[-1])
 
 
-def _call(seen: Seen, path: str, own: Iterable[int], at: ast.stmt) -> Iterator[ast.stmt]:
-    lines = seen.want[path].intersection(own)
-    if lines:
-        call = ast.Call(ast.Name(HIT, ast.Load()), [ast.Constant(seen.plant(path, lines))], [])
+def _calls(seen: Seen, path: str, lines: set[int], at: ast.stmt) -> Iterator[ast.stmt]:
+    for line in sorted(lines & seen.want[path]):
+        call = ast.Call(ast.Name(HIT, ast.Load()), [ast.Constant(seen.plant(path, line))], [])
         yield ast.fix_missing_locations(ast.copy_location(ast.Expr(call), at))
 
 
-def _without_code(node: ast.stmt) -> bool:
+def _begins(node: ast.stmt) -> int:
+    """The line where a statement begins, with what decorates it."""
+    lines: list[int] = [d.lineno for d in getattr(node, "decorator_list", ())]
+    return min([node.lineno, *lines])
+
+
+def _must_be_first(node: ast.stmt) -> bool:
+    """What no call may stand before: a docstring, and what is said to the compiler."""
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant)
-    return isinstance(node, (ast.Global, ast.Nonlocal))
-
-
-def _first(node: ast.AST) -> int:
-    lines: list[int] = [d.lineno for d in getattr(node, "decorator_list", ())]
-    return min([getattr(node, "lineno", 0), *lines])
-
-
-def _own(node: ast.stmt) -> set[int]:
-    """The lines of a statement, without those of statements inside it."""
-    inner = getattr(node, "body", None) or getattr(node, "cases", None)
-    if not inner:
-        return {*range(_first(node), (node.end_lineno or node.lineno) + 1)}
-    return {*range(_first(node), _first(getattr(inner[0], "pattern", inner[0]))), node.lineno}
+    return isinstance(node, ast.ImportFrom) and node.module == "__future__"
 
 
 def of_unittest(result: Any) -> None:
