@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from muster.domain.secret_names import SHORTEST, names_secret, secrets_in
+from muster.domain.redact import SHORTEST
+from muster.domain.secret_names import names_secret, secrets_in
 
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS")
 """Variables of the server's own environment that every run gets; everything else is left out."""

@@ -58,7 +58,7 @@ from muster.agents.stream_json import StreamJsonReader
 from muster.agents.stream_json_session import StreamJsonSession
 from muster.domain.agent import Usage
 from muster.domain.errors import Invalid, Refused
-from muster.domain.secret_names import SHORTEST
+from muster.domain.redact import SHORTEST
 
 INSTALL = "npm install -g @anthropic-ai/claude-code, then `claude` once to sign in"
 TESTED = "2.1.329"

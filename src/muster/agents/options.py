@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,14 @@ def refuse_unknown(options: Mapping[str, Any], known: frozenset[str]) -> None:
             f"there is no option '{strange[0]}' for this agent",
             hint=f"options: {', '.join(sorted(known | OF_THE_ENGINE))}",
         )
+
+
+def environments(agents: Iterable[Any]) -> Iterator[dict[str, str]]:
+    """The variables that the options of agents give them, of each that gives any."""
+    for options in agents:
+        env = options.get("env") if isinstance(options, Mapping) else None
+        if isinstance(env, Mapping):
+            yield {str(name): str(value) for name, value in env.items()}
 
 
 def words(options: Mapping[str, Any], name: str) -> tuple[str, ...]:

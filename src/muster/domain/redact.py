@@ -218,6 +218,11 @@ class Redactor:
         self._masked = 0  # so many bytes of `_held` are part of a mask that was given out already
         self._in_token = False  # the stream so far ends within a provider's token
 
+    @classmethod
+    def of(cls, secrets: Iterable[str]) -> Redactor:
+        """One for those that are long enough to be hidden."""
+        return cls(secret for secret in secrets if len(secret.strip()) >= SHORTEST)
+
     def twin(self) -> Redactor:
         """A redactor of another stream for the same secrets."""
         other = Redactor()

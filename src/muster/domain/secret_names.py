@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-SHORTEST = 6
-"""Characters of a value below which it is hidden nowhere: it would blot out ordinary text."""
+from muster.domain.redact import SHORTEST
+
 _WITHIN = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL")
 _LAST = frozenset({"PASS", "PWD", "PAT", "DSN", "AUTH", "COOKIE", "COOKIES", "JWT", "HEADERS"})
 """Words that make a name a secret's where they end it: `DB_PASS`, and not `PASS_COUNT`."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 
+from muster.agents.options import environments
 from muster.domain.ids import token_of
-from muster.domain.redact import SHORTEST, Redactor
+from muster.domain.redact import MASK, Redactor
 from muster.domain.secret_names import secrets_in
 from muster.domain.secret_shapes import without_shapes
 from muster.engine.tools import Tools
@@ -16,7 +16,7 @@ def without_secrets(tools: Tools, agent_id: str, words: str) -> str:
     """Words of an agent without the secrets that it could know."""
     hidden = _redactor(_known(tools)).whole(_data(words))
     token = token_of(tools.key, agent_id).encode()
-    return hidden.replace(token, b"***").decode("utf-8", "replace")
+    return hidden.replace(token, MASK).decode("utf-8", "replace")
 
 
 def shows_secret(tools: Tools, agent_id: str, words: str) -> bool:
@@ -28,9 +28,8 @@ def shows_secret(tools: Tools, agent_id: str, words: str) -> bool:
 
 def _known(tools: Tools) -> tuple[str, ...]:
     """The secrets of the server's environment, and of what its settings give their own agents."""
-    given = [options.get("env") for options in tools.settings.agents.values()]
-    told = [{str(k): str(v) for k, v in env.items()} for env in given if isinstance(env, Mapping)]
-    found = {s for env in (tools.settings.environ, *told) for s in secrets_in(env)}
+    given = environments(tools.settings.agents.values())
+    found = {s for env in (tools.settings.environ, *given) for s in secrets_in(env)}
     return tuple(sorted(found))
 
 
@@ -41,4 +40,4 @@ def _data(words: str) -> bytes:
 @lru_cache(maxsize=4)
 def _redactor(secrets: tuple[str, ...]) -> Redactor:
     """Made once: it costs more than to look through what an agent says."""
-    return Redactor(secret for secret in secrets if len(secret.strip()) >= SHORTEST)
+    return Redactor.of(secrets)

@@ -17,8 +17,9 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from muster.agents.options import environments
 from muster.domain.agent import Agent
-from muster.domain.redact import SHORTEST, Redactor
+from muster.domain.redact import Redactor
 from muster.domain.secret_names import secrets_in
 from muster.domain.task import Task
 from muster.runtimes.rundir import RunDir
@@ -124,16 +125,14 @@ class Bundles(Tasks, Projects, Watching):
         """What knows every secret that this server can know of."""
         own = self._own.settings
         found = set(secrets_of_person(own.environ)) | secrets_of_url(own.database_url)
-        for options in (*own.agents.values(), *known.own_agents.values()):
-            env = options.get("env") if isinstance(options, Mapping) else None
-            given = {str(k): str(v) for k, v in env.items()} if isinstance(env, Mapping) else {}
+        for given in environments((*own.agents.values(), *known.own_agents.values())):
             found |= {*secrets_in(given), *(s for v in given.values() for s in secrets_of_url(v))}
         for name in ("token", "agents.key"):
             path = own.home / name
             found |= {path.read_text("utf-8").strip()} if path.is_file() else set()
         ids = {agent.id for agent in known.agents} | set(known.others)
         found |= {self._own.agent_token(agent_id) for agent_id in ids}
-        return Redactor(s for s in found if len(s.strip()) >= SHORTEST)
+        return Redactor.of(found)
 
     async def _put_events(self, bundle: Tarball, task: Task) -> None:
         """The events of a task, the newest where there are more than enough."""

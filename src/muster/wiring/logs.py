@@ -12,7 +12,7 @@ from typing import IO
 from typing_extensions import override
 
 from muster.domain.about import facts_at_hand
-from muster.domain.redact import SHORTEST, Redactor
+from muster.domain.redact import Redactor
 from muster.domain.secret_shapes import without_shapes
 from muster.settings import Settings
 from muster.vault import secrets_of_person, secrets_of_url
@@ -66,7 +66,7 @@ def log_to(stream: IO[str], settings: Settings) -> None:
     """Have everything that is logged from now on written there, in the format of the settings."""
     inner = Json() if settings.log_format == "json" else Plain()
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(WithoutSecrets(inner, Redactor(_secrets(settings))))
+    handler.setFormatter(WithoutSecrets(inner, Redactor.of(_secrets(settings))))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
@@ -77,9 +77,9 @@ def log_to_stderr(settings: Settings) -> None:
     log_to(sys.stderr, settings)
 
 
-def _secrets(settings: Settings) -> list[str]:
+def _secrets(settings: Settings) -> set[str]:
     found = set(secrets_of_person(settings.environ)) | secrets_of_url(settings.database_url)
     for name in ("token", "agents.key"):
         path: Path = settings.home / name
         found |= {path.read_text("utf-8").strip()} if path.is_file() else set()
-    return [secret for secret in found if len(secret.strip()) >= SHORTEST]
+    return found
