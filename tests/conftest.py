@@ -35,6 +35,8 @@ NEEDS = "needs_"
 LEFT_OUT = pytest.StashKey[int]()
 LEFT_BEHIND = pytest.StashKey[list[str]]()
 WATCHDOG = pytest.StashKey["Watchdog"]()
+LEFT_BEHIND_STATUS = 8
+"""pytest's own end at 5; `make test` tries no test again after this one."""
 GRACE_SECONDS = float(os.environ.get("MUSTER_GRACE_SECONDS", "120"))
 """How much longer than its limit a test may take to end."""
 _SLOWEST = 30
@@ -203,7 +205,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if told is not None:
         told.update(left_out=stash.get(LEFT_OUT, 0), left_behind=stash[LEFT_BEHIND])
     elif stash[LEFT_BEHIND]:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        session.exitstatus = LEFT_BEHIND_STATUS
 
 
 @pytest.hookimpl(optionalhook=True)
