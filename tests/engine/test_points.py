@@ -277,7 +277,7 @@ async def test_nothing_is_kept_where_there_is_nothing(tmp_path):
 async def test_work_that_is_gone_at_a_start_is_taken_from_the_users_repository(tmp_path):
     async with town(tmp_path, {"work": COUNTS}, autonomy="confirm", test_command="true") as place:
         first = await place.do("work", type="chore")
-        await eventually(place, lambda: git(place.repo, "branch", "--list", first["branch"]))
+        assert git(place.repo, "branch", "--list", first["branch"])
         await place.house.stop()
         shutil.rmtree(place.settings.workspaces / "repos" / project_id(place) / "mirror.git")
         await place.restart_only()

@@ -58,12 +58,12 @@ async def conclude(tools: Tools, task: Task) -> Task:
     verdict = verdict_of(tools, job, seen.case, agent.id)
     point = point_of(tools, agent, after(task.attempt), commit) if commit else None
     step = route.after_verdict(job, verdict, point, seen.rules, seen.events)
+    # Who hears of it finds the branch. A merge shows it itself; hidden work is shown nowhere.
+    if commit and not task.writes_tests and step.to not in {Stage.QUEUED, Stage.MERGING}:
+        await show_branch(tools, job, commit)
     failpoint("verdict.before_move")
     moved = await tools.store.write(move, step)
     failpoint("verdict.moved")
-    # A merge shows the work's branch along with it; hidden work is shown nowhere.
-    if commit and not task.writes_tests and moved.stage not in {Stage.QUEUED, Stage.MERGING}:
-        await show_branch(tools, job, commit)
     close_aside(tools, task, agent.id)
     return moved
 
