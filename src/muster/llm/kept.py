@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from muster.llm.base import Asked, Named
+from muster.whole_file import write_whole
 
 _LARGEST = 1_000_000
 _MOST = 2000
@@ -70,10 +70,7 @@ class Folder:
             return
         with contextlib.suppress(OSError):  # what cannot be kept is asked for again
             self._path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            draft = self._path / f".{key}.{os.getpid()}"
-            draft.write_text(document)
-            draft.chmod(0o600)
-            draft.replace(self._path / f"{key}.json")
+            write_whole(self._path / f"{key}.json", document.encode(), sync=False)
             self._forget()
 
     def _forget(self) -> None:

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from muster.whole_file import sync_folder, write_whole
+
 Noted = tuple[str, float]
 """A project, and the seconds since it made a request."""
 
@@ -81,18 +83,9 @@ class Ledger:
 
     def _write(self, noted: Iterable[Noted]) -> None:
         now = self._clock()
-        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        descriptor = os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.writelines(_line(project, now - age) for project, age in noted)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        lines = [_line(project, now - age) for project, age in noted]
+        write_whole(self._path, b"".join(lines))
+        sync_folder(self._path.parent)
         self._lines = 0
 
 

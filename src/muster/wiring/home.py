@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from muster.domain.errors import Unavailable
+from muster.whole_file import write_whole
 
 _KEY_CHARACTERS = 43
 
@@ -70,7 +71,7 @@ def token_of(home: Path) -> str:
     if path.exists() and (found := path.read_text().strip()):
         return found
     token = secrets.token_urlsafe(32)
-    write_whole(path, token + "\n")
+    write_whole(path, f"{token}\n".encode())
     return token
 
 
@@ -79,7 +80,7 @@ def key_of(home: Path) -> bytes:
     path = home / "agents.key"
     if path.exists() and len(found := path.read_text().strip()) >= _KEY_CHARACTERS:
         return found.encode()
-    write_whole(path, secrets.token_urlsafe(32) + "\n")
+    write_whole(path, f"{secrets.token_urlsafe(32)}\n".encode())
     return key_of(home)
 
 
@@ -90,14 +91,3 @@ def port_before(home: Path) -> int:
     except (OSError, ValueError):
         return 0
     return port if 1024 <= port < 65536 else 0
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a private file so that a crash leaves the old one or the new one."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)

@@ -7,7 +7,7 @@ import contextlib
 from pathlib import Path
 
 from muster.store.base import Store
-from muster.wiring.home import write_whole
+from muster.whole_file import write_whole
 
 
 class Mark:
@@ -29,4 +29,4 @@ class Mark:
         await asyncio.to_thread(self._write, rev)
 
     def _write(self, rev: int) -> None:
-        write_whole(self._path, f"{rev}\n")
+        write_whole(self._path, f"{rev}\n".encode())

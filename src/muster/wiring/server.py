@@ -32,7 +32,8 @@ from muster.mcp.door import mcp_route
 from muster.mcp.hooks import hooks_route
 from muster.service.counter import Service
 from muster.settings import Settings, environment, load
-from muster.wiring.home import key_of, only_one, port_before, prepare_home, token_of, write_whole
+from muster.whole_file import write_whole
+from muster.wiring.home import key_of, only_one, port_before, prepare_home, token_of
 from muster.wiring.house import House
 from muster.wiring.logs import log_to_stderr
 from muster.wiring.view import take_view
@@ -82,7 +83,7 @@ def _listen_again(settings: Settings) -> socket.socket:
         with contextlib.suppress(Unavailable):
             return listen(settings.host, before)
     listener = listen(settings.host, 0)
-    write_whole(settings.home / "port", f"{listener.getsockname()[1]}\n")
+    write_whole(settings.home / "port", f"{listener.getsockname()[1]}\n".encode())
     return listener
 
 
@@ -153,7 +154,7 @@ async def _serve(
     gc.freeze()
     write_whole(
         settings.home / "server.json",
-        json.dumps({"url": url, "pid": os.getpid(), "version": __version__}),
+        json.dumps({"url": url, "pid": os.getpid(), "version": __version__}).encode(),
     )
     if settings.log_format == "json":
         log.info("muster %s listens on %s", __version__, url)

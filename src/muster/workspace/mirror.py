@@ -16,10 +16,10 @@ from tempfile import mkdtemp
 
 from muster.domain.errors import Invalid, NotFound
 from muster.domain.guard import commit_id, ref_name
+from muster.whole_file import write_whole
 from muster.workspace.git import QUICK, Git, Place
 from muster.workspace.kept import Kept
 from muster.workspace.reader import Reader
-from muster.workspace.records import write_whole
 from muster.workspace.refs import ID, told
 from muster.workspace.transfer import transfer
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import zlib
 
+from muster.whole_file import write_whole
 from muster.workspace.mirror import Mirror
-from muster.workspace.records import write_whole
 
 
 def store_object(mirror: Mirror, kind: str, data: bytes) -> str:

@@ -11,8 +11,8 @@ import os
 from pathlib import Path
 
 from muster.domain.errors import GitFailed
+from muster.whole_file import write_whole
 from muster.workspace.entries import FACTS, GITLINK, Index, Unreadable, facts
-from muster.workspace.records import write_whole
 
 
 def restat(index: Path, tree: Path, to: Path, commit: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from muster.domain.errors import Conflict, NotFound, Refused
 from muster.domain.guard import commit_id, folder_name, ref_name
 from muster.failpoint import failpoint
+from muster.whole_file import write_whole
 from muster.workspace.agentgit import FOLDER as AGENT_GIT
 from muster.workspace.agentgit import make_agent_git
 from muster.workspace.base import Backend, Source, Workspace
@@ -21,7 +22,7 @@ from muster.workspace.layers import Layers
 from muster.workspace.look import patterns
 from muster.workspace.mirror import Mirror
 from muster.workspace.ports import Ports
-from muster.workspace.records import read_record, write_record, write_whole
+from muster.workspace.records import read_record, write_record
 from muster.workspace.remove import Identity, remove_folder, remove_own
 
 _RECORD = "record.json"

@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from muster.domain.errors import GitFailed
+from muster.whole_file import write_parts
 from muster.workspace.base import Source
 from muster.workspace.difference import ABSENT, Entry, differing_files
 from muster.workspace.entries import GITLINK, Index, Marks, Unreadable, facts
 from muster.workspace.entries import Entry as Indexed
 from muster.workspace.git import SLOW, Git, Place
-from muster.workspace.records import write_parts
 
 _MOST = 4096
 """Where more paths differ, what they cost is more than the index."""

@@ -13,9 +13,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from muster.domain.errors import Conflict, GitFailed
+from muster.whole_file import write_whole
 from muster.workspace.difference import Entry
 from muster.workspace.git import SLOW, Git, Place
-from muster.workspace.records import write_whole
 
 _UNDERWAY = {
     "MERGE_HEAD": "a merge",
