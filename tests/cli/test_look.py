@@ -156,6 +156,10 @@ def test_a_trial_of_rules_tells_each_rule_and_which_hold_otherwise(
     file.write_text("rules: []\n")
     page = run("project", "try", "--rules", str(file), "--project", "sample").out
     assert server.asked[-1].body == {"settings": {}, "rules": "rules: []\n"}
+    home = tmp_path / "home.yaml"
+    home.write_text("rules: [] # of all\n")
+    assert run("project", "try", "--home-rules", str(home), "--project", "sample").code == 0
+    assert server.asked[-1].body == {"settings": {}, "home_rules": "rules: [] # of all\n"}
     assert "asked at 3 of them; at 1 none is" in page
     assert "sample  project  decisions  1     2           0            3" in page
     assert "+sample -sample" in page

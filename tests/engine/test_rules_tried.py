@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from engine.houses import CALC, Town, shell, town
+from engine.houses import CALC, Town, git, shell, town
 from engine.test_breakpoints import RULES, rule
 from engine.test_decisions import BREAKS_ONE, MENDS
 from house.patience import PATIENCE
@@ -109,6 +109,41 @@ async def test_changed_rules_are_asked_about_every_decision_of_the_past(tmp_path
         assert ("mends", 1) not in seen(older)
         again = await place.service.try_policy("repo", {})
         assert (again["same"], again["changed"], again["unknown"]) == (5, 0, 0)
+
+
+async def test_rules_of_the_home_are_tried_below_those_of_the_project(tmp_path):
+    agents = {"mends": shell(MENDS), "notes": shell(NOTES)}
+    async with town(tmp_path, agents, {**CALC, RULES: THEN}) as place:
+        labels = {(await place.do(name, type="chore"))["label"]: name for name in agents}
+
+        async def found(**files: str) -> dict[str, Any]:
+            trial = await place.service.try_policy("repo", {}, **files)
+            return {labels[item["task"]]: item for item in trial["items"]}
+
+        ours = "rules:\n" + rule("ours", "{files: [notes.txt], decision: accept}")
+        alone = await found(home_rules=ours)
+        assert set(alone) == {"notes"}, "the project's own rule holds as it did"
+        assert alone["notes"]["would_hold"] == ["ours"]
+        assert alone["notes"]["would_be"]["step"] == "ask"
+
+        both = await found(home_rules=ours, rules="rules: []\n")
+        assert (both["mends"]["no_longer"], both["notes"]["would_hold"]) == (["mine"], ["ours"])
+        # The project's own name goes before the home's.
+        over = await found(home_rules=ours, rules="rules:\n  - {name: ours, active: false}\n")
+        assert (set(over), over["mends"]["no_longer"]) == ({"mends"}, ["mine"])
+
+        with pytest.raises(Invalid, match="the home's rules have a fault in line 1"):
+            await found(home_rules="rules: 1\n")
+        # A change of what is nobody's any more is a fault of the file above.
+        (place.repo / RULES).write_text("rules:\n  - {name: theirs, active: false}\n")
+        git(place.repo, "commit", "--all", "--message", "Leave one out")
+        theirs = ours.replace("ours", "theirs")
+        untrusted = await found(home_rules=theirs)
+        assert untrusted["notes"]["would_hold"] == ["theirs"], "a stranger's file leaves none out"
+        with pytest.raises(Invalid, match="above these rules the project's own have a fault"):
+            await found(home_rules=ours)
+        assert not (place.home / "breakpoints.yaml").exists()
+        assert not (place.home / "rules" / "home.yaml").exists()
 
 
 async def test_no_secret_of_what_rules_are_asked_about_is_kept(tmp_path, monkeypatch):

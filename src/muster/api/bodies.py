@@ -102,10 +102,11 @@ class ProjectChange(Body):
 
 
 class Policy(Body):
-    """Settings, and the text of a rules file, to try on decisions of the past."""
+    """Settings, and texts of rules files, to try on decisions of the past."""
 
     settings: dict[str, Any] = Field(default_factory=dict)
     rules: str | None = None
+    home_rules: str | None = None
 
 
 class NewEvent(Body):

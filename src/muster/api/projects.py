@@ -40,7 +40,7 @@ def projects_routes(service: Service) -> APIRouter:
     async def try_policy(ref: str, body: bodies.Policy | None = None) -> Any:
         """Decide the past again, with other settings or rules; nothing is changed."""
         given = body or bodies.Policy()
-        return await service.try_policy(ref, given.settings, given.rules)
+        return await service.try_policy(ref, given.settings, given.rules, given.home_rules)
 
     @router.get("/{ref}/reliability")
     async def reliability(ref: str, target: float = 0.05) -> Any:

@@ -98,8 +98,21 @@ def _value(value: Any) -> str:
     metavar="FILE",
     help="Ask this rules file of breakpoints in the place of the project's own.",
 )
+@click.option(
+    "--home-rules",
+    "home_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Ask this one in the place of the home's.",
+)
 @click.option("--project", metavar="NAME", help="Which project [the current directory's].")
-def try_(line: Line, words: tuple[str, ...], file: Path | None, project: str | None) -> None:
+def try_(
+    line: Line,
+    words: tuple[str, ...],
+    file: Path | None,
+    home_file: Path | None,
+    project: str | None,
+) -> None:
     """Decide the past again: would other settings or rules have decided otherwise?
 
     Without KEY and VALUE every decision is made again as it was, which must change none. Nothing
@@ -113,9 +126,9 @@ def try_(line: Line, words: tuple[str, ...], file: Path | None, project: str | N
     if len(words) % 2:
         raise click.UsageError("give KEY VALUE, as often as needed")
     settings = dict(zip(words[::2], words[1::2], strict=True))
-    rules = rules_text(file) if file else None
+    rules, home_rules = (rules_text(each) if each else None for each in (file, home_file))
     with reach(line) as muster:
-        found = muster.try_policy(project_or_here(muster, project), settings, rules)
+        found = muster.try_policy(project_or_here(muster, project), settings, rules, home_rules)
     if line.json:
         out.document(found)
         return

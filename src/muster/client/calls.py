@@ -210,13 +210,18 @@ class Muster:
         return cast(Decisions, self._get("tasks", task, "decisions"))
 
     def try_policy(
-        self, project: str, settings: Mapping[str, Any], rules: str | None = None
+        self,
+        project: str,
+        settings: Mapping[str, Any],
+        rules: str | None = None,
+        home_rules: str | None = None,
     ) -> PolicyTrial:
         """Decide a project's past again, with other settings or rules; nothing is changed.
 
-        `rules` is the text of a rules file that stands for the project's own.
+        `rules` is the text of a rules file that stands for the project's own, `home_rules` of one
+        that stands for the home's.
         """
-        body = {"settings": dict(settings)} | _given(rules=rules)
+        body = {"settings": dict(settings)} | _given(rules=rules, home_rules=home_rules)
         return cast(PolicyTrial, self._post("projects", project, "try", body=body))
 
     def debug_bundle(

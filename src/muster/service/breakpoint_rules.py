@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from muster.service.desk import Desk
 from muster.store import projects
-from muster.supervision.rulebook import FILE, InForce
+from muster.store.projects import ProjectRow
+from muster.supervision.rulebook import FILE, InForce, digest_of
 from muster.supervision.rules import Rule
+from muster.workspace.workspaces import Workspaces
 
 
 class BreakpointRules(Desk):
@@ -19,15 +22,10 @@ class BreakpointRules(Desk):
     async def breakpoint_rules(self, ref: str) -> dict[str, Any]:
         """The rules that tasks of a project start under now, those at the head of its branch."""
         project = await self._store.read(projects.get_project, ref)
-        trusted = str(project.file_settings.get(projects.TRUSTED_RULES, ""))
+        trusted = _trusted(project)
 
         def read() -> tuple[str, InForce]:
-            mirror = self._own.workspaces.mirror(project.id)
-            commit = mirror.fetch(Path(project.git_dir), project.branch)
-
-            def text() -> bytes | None:
-                return self._own.workspaces.find_file(project.id, commit, FILE)
-
+            commit, text = _rules_file(self._own.workspaces, project)
             return commit, self._own.rules.rules(project.id, commit, trusted, text)
 
         commit, found = await asyncio.to_thread(read)
@@ -43,6 +41,25 @@ class BreakpointRules(Desk):
             "faults": _faults(found),
             "next": None,
         }
+
+
+def own_rules(workspaces: Workspaces, project: ProjectRow) -> tuple[bytes, bool]:
+    """A project's own file at the head of its branch, and whether it is trusted."""
+    _, read = _rules_file(workspaces, project)
+    text = read() or b""
+    return text, _trusted(project) == digest_of(text)
+
+
+def _rules_file(
+    workspaces: Workspaces, project: ProjectRow
+) -> tuple[str, Callable[[], bytes | None]]:
+    """The head of a project's branch, and what reads its file of rules there."""
+    commit = workspaces.mirror(project.id).fetch(Path(project.git_dir), project.branch)
+    return commit, partial(workspaces.find_file, project.id, commit, FILE)
+
+
+def _trusted(project: ProjectRow) -> str:
+    return str(project.file_settings.get(projects.TRUSTED_RULES, ""))
 
 
 def _rule(rule: Rule) -> dict[str, Any]:

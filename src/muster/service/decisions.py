@@ -10,13 +10,15 @@ from typing import Any
 from muster.domain.errors import Invalid
 from muster.domain.verdict import Decision, Verdict
 from muster.service import shapes
+from muster.service.breakpoint_rules import own_rules
 from muster.service.desk import Desk
-from muster.service.rule_trials import RuleTrial, differs
+from muster.service.rule_trials import RuleTrial, differs, rules_to_try
 from muster.settings import parse_project_setting
 from muster.store import breakpoint_rules as rule_verbs
 from muster.store import judgements, projects, tasks
 from muster.store.base import Tx
 from muster.store.judgements import Judged
+from muster.store.projects import ProjectRow
 from muster.store.rows import decision_json
 from muster.supervision.case import FORM, POLICY_KEYS, Case, case_of, with_changes
 from muster.supervision.decision import decide
@@ -44,21 +46,26 @@ class Decisions(Desk):
         return {"items": [_told(verdict) for verdict in found], "next": None}
 
     async def try_policy(
-        self, ref: str, changes: Mapping[str, Any], rules: str | None = None
+        self,
+        ref: str,
+        changes: Mapping[str, Any],
+        rules: str | None = None,
+        home_rules: str | None = None,
     ) -> dict[str, Any]:
         """Decide every kept case of a project again, with other settings where some are given.
 
-        `rules` is the text of a rules file to ask in the place of the project's own. Each decision
-        is taken alone, as if all before it had been as it was. What a task said itself outranks the
-        settings here, too. `unknown` were made before cases, or what rules ask for, were kept.
+        `rules` is the text of a rules file to ask in the place of the project's own, `home_rules`
+        of one in the place of the home's. Each decision is taken alone, as if all before it had
+        been as it was. What a task said itself outranks the settings here, too. `unknown` were made
+        before cases, or what rules ask for, were kept.
 
         Raises:
             Invalid: a setting that decisions do not depend on, a value it cannot have, or rules
                 with a fault.
         """
-        trial = RuleTrial(self._own.rules, rules) if rules is not None else None
         wanted = {name: _setting(name, value) for name, value in changes.items()}
         project = await self._store.read(projects.get_project, ref)
+        trial = await self._trial(project, rules, home_rules)
         total, same, unknown, otherwise, after = 0, 0, 0, 0, 0
         changed: list[dict[str, Any]] = []
         while page := await self._store.read(judgements.judged_after, project.id, after, _PAGE):
@@ -87,6 +94,16 @@ class Decisions(Desk):
             "items": changed[-_MOST_SHOWN:],
             "next": None,
         }
+
+    async def _trial(
+        self, project: ProjectRow, rules: str | None, home: str | None
+    ) -> RuleTrial | None:
+        if rules is None and home is None:
+            return None
+        own = (b"", False)
+        if rules is None:
+            own = await asyncio.to_thread(own_rules, self._own.workspaces, project)
+        return RuleTrial(rules_to_try(self._own.rules, rules, home, own))
 
     async def _rules_told(self, trial: RuleTrial | None, project_id: str) -> dict[str, Any] | None:
         if trial is None:

@@ -12,27 +12,58 @@ from muster.store.base import Tx
 from muster.store.breakpoint_rules import Holding
 from muster.store.judgements import Judged
 from muster.supervision.case import Case
+from muster.supervision.condition import Fault
 from muster.supervision.rulebook import RuleBook
+from muster.supervision.rules import Ruleset
 from muster.supervision.trial import Again, Tried, tried_as, try_rules
+
+_CHECK = "muster breakpoint rules --check FILE tells every fault with its remedy"
+
+
+def rules_to_try(
+    book: RuleBook, rules: str | None, home: str | None, own: tuple[bytes, bool]
+) -> Ruleset:
+    """Those that would be in force with other files, as if they were trusted.
+
+    `rules` stands for the project's own file, `home` for the home's; None is what is there. `own`
+    is the project's file as it is now, and whether it is trusted.
+
+    Raises:
+        Invalid: a file has a fault; the message names the first with its line, `faults` all.
+    """
+    below = None
+    if home is not None:
+        below, faults = book.tried_home(_bytes(home))
+        _refuse("the home's rules have", faults, _CHECK)
+    text, trusted = own if rules is None else (_bytes(rules), True)
+    found, faults = book.tried(text, below, trusted=trusted)
+    if rules is None:
+        _refuse("above these rules the project's own have", faults, "try them with --rules FILE")
+    else:
+        _refuse("the rules have", faults, _CHECK)
+    return found
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _refuse(whose: str, faults: Sequence[Fault], hint: str) -> None:
+    if faults:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise Invalid(
+            f"{whose} a fault in {faults[0]}{more}",
+            hint=hint,
+            faults=[{"line": f.line, "what": f.what, "remedy": f.remedy} for f in faults],
+        )
 
 
 class RuleTrial:
-    """A rules file in the place of a project's own, as if it were trusted."""
+    """Rules in the place of those that were in force."""
 
-    def __init__(self, book: RuleBook, text: str) -> None:
-        """Read the file.
-
-        Raises:
-            Invalid: it has a fault; the message names the first with its line, `faults` all.
-        """
-        self.rules, faults = book.tried(text.encode("utf-8", "surrogatepass"))
-        if faults:
-            more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-            raise Invalid(
-                f"the rules have a fault in {faults[0]}{more}",
-                hint="muster breakpoint rules --check FILE tells every fault with its remedy",
-                faults=[{"line": f.line, "what": f.what, "remedy": f.remedy} for f in faults],
-            )
+    def __init__(self, rules: Ruleset) -> None:
+        """Ask nothing yet."""
+        self.rules = rules
         self._counts: Counter[str] = Counter()
         self._by_rule: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._told: defaultdict[str, set[str]] = defaultdict(set)

@@ -9,7 +9,6 @@ Of a file with faults the last good text stays in force, also after a restart: i
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +20,7 @@ from muster.supervision.condition import Condition, Fault
 from muster.supervision.rules import Ruleset, Source
 from muster.supervision.rules_file import built_in, read_rules
 from muster.supervision.rules_yaml import LARGEST
+from muster.whole_file import write_whole
 
 FILE = ".muster/breakpoints.yaml"
 HOME_FILE = "breakpoints.yaml"
@@ -99,12 +99,25 @@ class RuleBook:
         source = Source.PROJECT if project else Source.HOME
         return read_rules(text, self.conditions, source=source, below=below).faults
 
-    def tried(self, text: bytes) -> tuple[Ruleset, tuple[Fault, ...]]:
-        """What would be in force with this text as a project's own file, if it were trusted."""
+    def tried_home(self, text: bytes) -> tuple[Ruleset, tuple[Fault, ...]]:
+        """What would be in force below a project's own file with this text as the home's."""
         with self._lock:
-            below = self._home_layer().rules
-        read = read_rules(text, self.conditions, source=Source.PROJECT, below=below)
-        return below.with_file(read.rules, read.changes, trusted=True), read.faults
+            below = self._built_in()
+        return self._tried(text, Source.HOME, below, trusted=True)
+
+    def tried(
+        self, text: bytes, below: Ruleset | None, *, trusted: bool
+    ) -> tuple[Ruleset, tuple[Fault, ...]]:
+        """What would be in force with this text as a project's own; the home's is below it."""
+        with self._lock:
+            home = self._home_layer().rules if below is None else below
+        return self._tried(text, Source.PROJECT, home, trusted=trusted)
+
+    def _tried(
+        self, text: bytes, source: Source, below: Ruleset, *, trusted: bool
+    ) -> tuple[Ruleset, tuple[Fault, ...]]:
+        read = read_rules(text, self.conditions, source=source, below=below)
+        return below.with_file(read.rules, read.changes, trusted=trusted), read.faults
 
     def _in_force(self, project: str, text: bytes | None, trusted: str) -> InForce:
         home = self._home_file()
@@ -176,6 +189,4 @@ def _keep(path: Path, text: bytes) -> None:
     if _text_of(path) == text:
         return
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    draft.write_bytes(text)
-    draft.replace(path)
+    write_whole(path, text, sync=False)
