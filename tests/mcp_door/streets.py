@@ -39,13 +39,13 @@ class Street:
     def __init__(self, place: Town, held: Path) -> None:
         self.place = place
         self.held = held
-        self._port = free_port()
+        self.port = free_port()
         self._server: uvicorn.Server | None = None
         self._running: asyncio.Task[None] | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://127.0.0.1:{self.port}"
 
     def doors(self, _session: Session) -> ASGIApp:
         """All doors but the pages."""
@@ -55,10 +55,10 @@ class Street:
         return app
 
     async def open(self) -> None:
-        listener = socket.create_server(("127.0.0.1", self._port))
+        listener = socket.create_server(("127.0.0.1", self.port))
         service = self.place.service
         session = Session(TOKEN, tokens=service)
-        gate = Gate(self.doors(session), TOKEN, session, (), self._port, service)
+        gate = Gate(self.doors(session), TOKEN, session, (), self.port, service)
         self.place.house.tools.url = self.url
         config = uvicorn.Config(
             gate, log_level="warning", lifespan="off", timeout_graceful_shutdown=1
@@ -71,6 +71,12 @@ class Street:
         assert self._running
         self._server.should_exit = True
         await self._running
+
+    @property
+    def requests(self) -> int:
+        """How many requests are being answered."""
+        assert self._server
+        return len(self._server.server_state.tasks)
 
     async def restart(self) -> None:
         """Another server on the same home and port."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import subprocess
 import sys
 
@@ -51,6 +52,34 @@ async def test_a_token_of_one_agent_does_nothing_to_another(here):
         await call(a, "finish", status="failed", summary="of A")
         shown = await here.place.service.get_task(other["id"])
         assert shown["agents"][0]["result"] is None
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/hooks", "/api/tasks"])
+async def test_who_hangs_up_in_the_middle_of_a_body_is_no_fault_of_the_server(here, path):
+    _, agent = await here.hire("Hold still.")
+    told: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: told.append(record.getMessage())
+    logging.getLogger("uvicorn.error").addHandler(handler)
+    given = {
+        "Host": here.url.removeprefix("http://"), "Content-Length": "100", **ACCEPT,
+        "Authorization": f"Bearer {TOKEN if path == '/api/tasks' else agent}",
+        "Content-Type": "application/json", "MCP-Protocol-Version": "2026-07-28",
+    }  # fmt: skip
+    head = "".join(f"{name}: {value}\r\n" for name, value in given.items())
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", here.port)
+        writer.write(f"POST {path} HTTP/1.1\r\n{head}\r\n{{".encode())
+        async with asyncio.timeout(PATIENCE):
+            while not here.requests:
+                await asyncio.sleep(0.01)
+            writer.transport.abort()
+            while here.requests:
+                await asyncio.sleep(0.01)
+        assert told == []
+        assert (await post(here, agent)).status_code == 200
+    finally:
+        logging.getLogger("uvicorn.error").removeHandler(handler)
 
 
 VALID = {

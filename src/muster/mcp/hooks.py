@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
@@ -33,6 +33,8 @@ def hooks_route(service: Service) -> Route:
             return JSONResponse(await _heard(service, rates, request))
         except MusterError as error:
             return JSONResponse(error.problem(), error.status)
+        except ClientDisconnect:  # a program that was killed while it asked; nobody reads this
+            return JSONResponse(_NO_WORD)
 
     return Route(AGENTS_HOOKS, hear, methods=["POST"], name="hooks")
 

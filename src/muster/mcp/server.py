@@ -222,7 +222,10 @@ def make_app(service: Service, version: str) -> App:
             stateless=True,
             max_request_body_size=_MOST_BODY,
         )
-        async with manager.run():
-            await manager.handle_request(scope, receive, send)
+        try:
+            async with manager.run():
+                await manager.handle_request(scope, receive, send)
+        except* ClientDisconnect:
+            pass  # a program that was killed while it asked; nobody is there to be answered
 
     return app
