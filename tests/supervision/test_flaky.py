@@ -7,9 +7,10 @@ import pytest
 from muster.domain.project import ProjectSettings
 from muster.domain.task import TaskType
 from muster.domain.verdict import Severity
-from muster.supervision.flaky import MOST_TESTS, Flaky
+from muster.supervision.evidence import BASE, FAILED, PASSED, RESULT, CheckResult
+from muster.supervision.flaky import BASE_RERUNS, MOST_TESTS, RERUNS, Flaky
 from muster.supervision.quality import judge
-from muster.supervision.stage import Case
+from muster.supervision.stage import Case, Told
 from supervision.trees import PYTEST, changes, drive, execute, plan_of, tree_of
 
 CALC = "def add(a, b):\n    return a + b\n"
@@ -50,9 +51,9 @@ def judged(tmp_path):
 
 def test_a_test_that_fails_at_times_on_the_base_too_is_excused(judged, tmp_path):
     tally = tmp_path / "tally"
-    # The result's run comes first: it fails there, passes on the base, and fails there later.
+    # The result's run comes first: it fails there, passes on the base, and by turns later.
     base = {"calc.py": CALC, "test_calc.py": TEST, **CONF}
-    base |= {"tests/test_coin.py": coin("test_coin", tally, "n != 1")}
+    base |= {"tests/test_coin.py": coin("test_coin", tally, "n % 2 == 0")}
     before, after, runs = judged(base, base | {"calc.py": CALC + "\n\nONE = 1\n"})
     assert before["tests.broken"].severity is Severity.VETO
     assert "tests.broken" not in after
@@ -71,6 +72,33 @@ def test_a_test_that_fails_each_time_stays_a_veto(judged):
     assert before["tests.broken"].severity is after["tests.broken"].severity is Severity.VETO
     assert set(after) == {"tests.broken"}
     assert len(runs) == 6
+
+
+def test_what_fails_on_both_sides_whenever_it_is_alone_is_not_excused():
+    base = {"calc.py": CALC, "test_calc.py": TEST}
+    settings = ProjectSettings(test_command=PYTEST)
+    work = base | {"calc.py": CALC.replace("+", "-")}
+    plan = plan_of(TaskType.CHORE, base, work, settings)
+
+    def ended(name, **tests):
+        # test_second sees what test_first left: alone it fails, whatever the code does.
+        code = int(FAILED in tests.values())
+        return CheckResult(name, PYTEST, code, "exit", 1.0, name, "", tests=tests)
+
+    first = (
+        ended(BASE, test_first=PASSED, test_second=PASSED),
+        ended(RESULT, test_first=PASSED, test_second=FAILED),
+    )
+    steps = Flaky().steps(Case(TaskType.CHORE, settings, plan, first, changes(base, work)))
+    wanted, seen, told = next(steps), [], None
+    while told is None:
+        seen += [run.at for run in wanted]
+        try:
+            wanted = steps.send([ended(run.name, test_second=FAILED) for run in wanted])
+        except StopIteration as end:
+            told = end.value
+    assert told == Told()
+    assert (seen.count(BASE), seen.count(RESULT)) == (BASE_RERUNS, RERUNS)
 
 
 def test_a_change_that_makes_a_test_fail_at_times_is_not_excused(judged, tmp_path):
@@ -126,7 +154,7 @@ def test_tests_of_one_id_in_folders_and_with_parameters_are_found(judged, tmp_pa
         f"        seen = pathlib.Path({str(tally)!r})\n"
         "        n = int(seen.read_text()) if seen.exists() else 0\n"
         "        if how == 'a::b':\n            seen.write_text(str(n + 1))\n"
-        "            assert n == 1\n"
+        "            assert n % 2\n"
     )
     base = {"calc.py": CALC, "tests/deep/test_it.py": text, **CONF}
     _, after, runs = judged(base, base | {"calc.py": CALC + "\n\nONE = 1\n"})

@@ -29,7 +29,7 @@ BASE_RERUNS = 5
 
 @dataclass(slots=True)
 class _Tally:
-    """How often each test failed and passed when it was run again."""
+    """How often each test failed and passed when it was run again, alone."""
 
     failed: dict[str, int] = field(default_factory=dict)
     passed: dict[str, int] = field(default_factory=dict)
@@ -48,7 +48,8 @@ class Flaky:
 
     A test that then fails on the base too was flaky before: it is excused. One that passes at
     times in the result and never fails on the base may have been made flaky by the change: a
-    person is asked. A test that is new, or never passes, counts as before.
+    person is asked. A test that is new, or never passes, counts as before: what fails on both sides
+    each time may only need others before it.
     """
 
     settles = True
@@ -64,8 +65,8 @@ class Flaky:
                 continue
             here, there = _Tally(), _Tally()
             for again in range(1, BASE_RERUNS + 1):
-                open_ = suspects - frozenset(there.failed)
-                if again > RERUNS and not any(map(here.passed.get, open_)):
+                open_ = suspects - _flaky_before(here, there)
+                if again > RERUNS and not open_ & {*here.passed, *there.failed}:
                     break
                 runs = [_run(case, BASE, name, again, suspects)] if open_ else []
                 runs += [_run(case, name, name, again, suspects)] if again <= RERUNS else []
@@ -76,6 +77,11 @@ class Flaky:
             if counts is not None:
                 settled[name] = counts
         return Told(tuple(found), tuple(settled.values()))
+
+
+def _flaky_before(here: _Tally, there: _Tally) -> Ids:
+    """What fails on the base now and then, and not for being run alone: then it never passes."""
+    return frozenset(there.failed) & {*here.passed, *there.passed}
 
 
 def _with(
@@ -115,7 +121,7 @@ def _judged(
     case: Case, name: str, here: _Tally, there: _Tally
 ) -> tuple[list[Finding], CheckResult | None]:
     """The findings, and the run with those tests as passed that do not speak against the work."""
-    before = frozenset(there.failed)
+    before = _flaky_before(here, there)
     unsteady = frozenset(here.passed) - before
     found = []
     if before:
