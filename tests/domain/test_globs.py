@@ -62,6 +62,7 @@ def test_a_pattern_means_what_the_documentation_says(pattern: str, path: str, me
         ("src/calc_test.py", True),
         ("conftest.py", True),
         ("pytest.ini", True),
+        ("shop/tests.py", True),
         ("src/calc.py", False),
         ("src/contest.py", False),
     ],

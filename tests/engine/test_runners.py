@@ -1,10 +1,10 @@
-"""A repository in another language goes through a whole muster with its own test runner."""
+"""Repositories go through a whole muster with the test runner that they have."""
 
 from __future__ import annotations
 
 import pytest
 
-from engine.houses import shell, town
+from engine.houses import CALC, UNITTEST, shell, town
 
 FILES = {
     "package.json": '{"type": "module", "scripts": {"test": "vitest run"}}',
@@ -43,3 +43,14 @@ async def test_a_javascript_repository_is_judged_test_by_test(tmp_path):
         found = {f["code"]: f for f in task["verdicts"][0]["findings"]}
         assert task["status"] == "failed"
         assert found["tests.skipped"]["evidence"]["skipped"] == ["calc.test.js::adds"]
+
+
+async def test_what_unittest_takes_for_tests_cannot_be_bent_to_wrong_work(tmp_path):
+    files = {name.replace("test_", "test"): text for name, text in CALC.items()}
+    bends = shell("sed -i 's/a + b/a - b/' calc.py; sed -i 's/, 3)/, -1)/' testcalc.py")
+    async with town(
+        tmp_path, {"bends": bends}, files, test_command=UNITTEST, max_attempts=1
+    ) as place:
+        task = await place.do("bends", type="refactor")
+        found = {f["code"] for f in task["verdicts"][0]["findings"]}
+        assert (task["status"], found) == ("failed", {"tests.only_by_changed_tests"})

@@ -8,7 +8,7 @@ from muster.domain.permission import Permissions
 from muster.domain.task import Autonomy
 
 DEFAULT_TEST_PATHS = (
-    *("test_*", "*_test.*", "tests/", "conftest.py", "pytest.ini"),
+    *("test_*", "*_test.*", "tests/", "tests.py", "conftest.py", "pytest.ini"),
     *("*.test.[jt]s", "*.test.[jt]sx", "*.test.[cm][jt]s", "__tests__/", "__snapshots__/"),
     *("*.spec.[jt]s", "*.spec.[jt]sx", "*.spec.[cm][jt]s"),
 )

@@ -44,7 +44,7 @@ class Unittest:
     """`python -m unittest`, which tells of single tests by a program that runs it."""
 
     failed = 1
-    test_paths: tuple[str, ...] = ()
+    test_paths = ("test*.py",)
     configs: tuple[str, ...] = ()
 
     def starts(self, line: str) -> int:
