@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from muster_nodetest import NodeTest
 
 from contracts.runner import RealRunnerContract, RunnerContract
+from muster.domain.project import ProjectSettings
+from muster.domain.task import TaskType
+from muster.domain.verdict import Severity
+from muster.supervision.evidence import BASE, RESULT, RESULT_BASE_TESTS, CheckResult
+from muster.supervision.quality import judge
 from muster.supervision.runner import Ran, Runners
 from muster.supervision.runner_cargo import CargoTest
 from muster.supervision.runner_go import GoTest
@@ -21,6 +28,7 @@ from supervision.runner_samples import (
     VITEST,
     recorded,
 )
+from supervision.trees import changes, plan_of
 
 ALL = Runners(
     {"cargo": CargoTest, "go": GoTest, "jest": Jest, "pytest": Pytest, "unittest": Unittest,
@@ -233,3 +241,24 @@ def test_a_runner_is_loaded_only_when_its_name_stands_in_the_command():
     runners = Runners({name: loads(name) for name in ("go", "pytest", "vitest")})
     runners.of("cd django && .venv/bin/py.test -q", lambda: pytest.fail("nobody runs a script"))
     assert loaded == ["pytest"]
+
+
+def test_tests_are_missing_where_none_is_left_and_the_runner_is_content():
+    """`go test` says ok of a package whose files of tests have none in them any more."""
+    command = "go test ./..."
+    was = {"sum.go": "package m\n", "sum_test.go": "package m\n\nfunc TestSum(t *testing.T) {}\n"}
+    now = {"sum.go": "package m\n\n// So.\n", "sum_test.go": "package m\n"}
+    plan = plan_of(TaskType.REFACTOR, was, now, ProjectSettings(test_command=command))
+
+    def ended(name, *events):
+        line = "ok  \tm\t0.002s"
+        told = [*events, {"Action": "output", "Output": line}, {"Action": "pass"}]
+        text = "\n".join(json.dumps({"Package": "m", **event}) for event in told)
+        said = GoTest().read(Ran(None, text, lambda: text))
+        return CheckResult(name, command, 0, "exit", 1.0, name, line, said.tests, str(said.output))
+
+    one = {"Action": "pass", "Test": "TestSum"}
+    ends = (ended(BASE, one), ended(RESULT), ended(RESULT_BASE_TESTS, one))
+    found = {f.code: f for f in judge(TaskType.REFACTOR, plan, ends, changes(was, now))}
+    assert found["tests.missing"].severity is Severity.ASK
+    assert found["tests.missing"].evidence["missing"] == ["m::TestSum"]

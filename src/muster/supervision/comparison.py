@@ -70,8 +70,9 @@ class Comparison:
 
     @property
     def per_test(self) -> bool:
-        """Whether base and result can be compared test by test."""
-        return bool(self.base and self.base.tests and self.result and self.result.tests)
+        """Whether base and result can be compared test by test; the result may tell of none."""
+        told = self.result is not None and self.result.tests is not None
+        return told and bool(self.base and self.base.tests)
 
     @property
     def newly_failing(self) -> Ids:
