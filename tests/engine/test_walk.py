@@ -290,6 +290,28 @@ async def test_work_that_fails_only_together_with_the_branch_is_not_merged(tmp_p
         assert place.main() == theirs
 
 
+async def test_what_cannot_be_told_of_the_merged_work_is_asked_under_full_too(tmp_path):
+    go = tmp_path / "go"
+    files = {"state": "good\n", **CALC}
+    works = shell(f"echo '# So.' >> calc.py; {waiting_for(go)}")
+    command = "grep -q good state"
+    async with town(tmp_path, {"works": works}, files, test_command=command) as place:
+        task = await place.submit("works", type="refactor")
+        await place.until(task["id"], "executing")
+        while not marked(place.home):
+            await asyncio.sleep(0.01)
+        theirs = commit(place.repo, {"state": "bad\n"})
+        go.touch()
+        asked = await place.until(task["id"])
+        assert asked["decisions"][0]["step"] == "accept"
+        assert asked["status"] == "waiting", (asked["status"], asked["reason"])
+        assert asked["breakpoint"]["kind"] == "evidence"
+        assert asked["verdicts"][-1]["findings"][0]["code"] == "tests.red_before"
+        assert place.main() == theirs
+        await place.service.resolve_breakpoint(asked["breakpoint"]["id"], "merge")
+        assert (await place.until(task["id"], "completed"))["merged_commit"] == place.main()
+
+
 async def test_a_dirty_checkout_is_never_touched(tmp_path):
     async with town(tmp_path, {"good": GOOD}) as place:
         (place.repo / "calc.py").write_text("precious\n")

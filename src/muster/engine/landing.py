@@ -17,9 +17,10 @@ from muster.engine.own_settings import complete
 from muster.engine.tools import Job, Tools, in_thread, job_at, program_name
 from muster.failpoint import failpoint
 from muster.store.checkpoints import MERGED, NewCheckpoint, after
-from muster.store.judgements import NewBreakpoint
+from muster.store.judgements import NewBreakpoint, verdicts_of
 from muster.store.moves import Fence, Move, hold, move
 from muster.supervision.case import About, Case
+from muster.supervision.decide import newly_open
 from muster.workspace.workspaces import Conflicted, Merged
 
 _RACES_ALLOWED = 5
@@ -89,14 +90,18 @@ async def _try(tools: Tools, job: Job) -> Task | None:
 
 
 async def _verify_again(tools: Tools, job: Job, target: str, merged: Merged) -> Task | None:
-    """Check the merged result when the branch has moved since the base; None when it passes."""
+    """Check the merged result when the branch has moved since the base; None when it passes.
+
+    What was open before is no news: a person has decided about it.
+    """
     job = await job_at(tools, job.task, target)
     changes = await in_thread(tools.workspaces.changes, job.repo, target, merged.commit)
     changed = as_changes(changes)
     where = tools.run_dir(f"merge-{job.task.id}-{job.task.attempt}") / "checks"
     found = await evidence(tools, job, None, target, merged.commit, changed, where)
     cancelled = tools.wish(job.task.id).is_set()
-    if not cancelled and not vetoed(found):
+    known = await tools.store.read(verdicts_of, job.task.id)
+    if not cancelled and not vetoed(found) and not newly_open(known, found):
         return None
     await _show(tools, job)
     if cancelled:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from muster.domain.agent import Outcome
@@ -14,6 +14,8 @@ from muster.domain.verdict import (
     Finding,
     Severity,
     Step,
+    Verdict,
+    vetoed,
 )
 from muster.supervision.case import Case, Tried, harm_of, is_of_form
 from muster.supervision.feedback import feedback_of, taken_back
@@ -27,6 +29,7 @@ ASK_EVERY = 12
 """After so many attempts that were no tries somebody is asked about a service that fails."""
 
 MOST_REASONS = 12
+_OPEN = (Severity.ABSTAIN, Severity.ASK)
 _NO_MERGE = (Answer.RETRY, Answer.FAIL, Answer.CANCEL)
 
 
@@ -159,8 +162,13 @@ def _other_agent(case: Case) -> str | None:
 
 
 def decide_merge(case: Case) -> Decision:
-    """The next step where work that passed alone does not pass merged onto the branch as it is."""
+    """The next step where work that passed alone does not pass merged onto the branch as it is.
+
+    Where nothing refuses it and something is open, a person is asked as about any work.
+    """
     vetoes = [f.text for f in case.findings if f.severity is Severity.VETO]
+    if not vetoes:
+        return _not_refused(strongest_first(case.findings), case)
     reason = f"merged onto {case.branch} as it is now it no longer passes: {vetoes[0]}"
     reasons = (reason, *vetoes[1:])
     feedback = {"reasons": list(reasons), "restart": True}
@@ -169,6 +177,17 @@ def decide_merge(case: Case) -> Decision:
         return _ask(BreakpointKind.CONFLICT, question, reasons, feedback=feedback)
     again = case.tries < case.policy.max_attempts
     return Decision(Step.RETRY if again else Step.GIVE_UP, reasons, feedback=feedback)
+
+
+def newly_open(known: Sequence[Verdict], found: Iterable[Finding]) -> bool:
+    """Whether findings about merged work ask what the last of the verdicts before did not.
+
+    Not of work that was refused then: it is merged because a person wants it so.
+    """
+    if not known or vetoed(known[-1].findings):
+        return False
+    asked = {f.code for f in known[-1].findings if f.severity in _OPEN}
+    return any(f.severity in _OPEN and f.code not in asked for f in found)
 
 
 def _not_refused(found: tuple[Finding, ...], case: Case) -> Decision:
