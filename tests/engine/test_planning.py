@@ -187,6 +187,18 @@ async def test_an_unsure_model_asks_back_and_is_told_what_the_person_says(tmp_pa
         assert len(found["workers"]) == 2
 
 
+async def test_who_only_ever_asks_is_told_to_plan_in_the_end(tmp_path: Path):
+    asks = plan(confidence=0.2, questions=["Which?"], tasks=[])
+    async with planning_town(tmp_path, autonomy="full") as (made, server, _):
+        server.then(*[says({**asks, "tasks": []})] * 3, says(plan(confidence=0.3)))
+        found = await made.until((await wish(made))["id"])
+        for _ in range(2):
+            await made.service.resolve_breakpoint(found["breakpoint"]["id"], "decline")
+            found = await made.until(found["id"], "waiting", "proposed")
+        assert [status for _, status in standing(found)] == ["proposed"] * 2
+        assert "asked enough" in json.dumps(server.asked[-1])
+
+
 async def test_who_stays_unsure_is_not_asked_for_ever_and_does_not_start_unasked(tmp_path: Path):
     unsure = plan(confidence=0.3, questions=["Which?"])
     async with planning_town(tmp_path, autonomy="full") as (made, server, _):

@@ -145,7 +145,9 @@ async def _made(tools: Tools, job: Job, head: str, choices: Choices) -> Made:
     await tools.store.write(plans.note_asked, task, str(model.named))
     failpoint("plan.before_ask")
     least = LEAST_PARTS if failed else 1
-    ground = Ground(frozenset(choices.agents), frozenset(choices.places), _programs(job), least)
+    may_ask = len(_answers(task)) < MOST_ROUNDS
+    named = frozenset(choices.agents), frozenset(choices.places)
+    ground = Ground(*named, _programs(job), least, may_ask)
     form: Any = await in_thread(import_module, "muster.supervision.plan_form")
     answer: Any = await model.answer(
         form.plan_on(ground),

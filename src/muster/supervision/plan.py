@@ -27,13 +27,15 @@ _OFF_LIMITS = frozenset({".git", ".muster"})
 class Ground:
     """What a plan may stand on: the agents and places there are, and the project's own programs.
 
-    It has `least` tasks: more than one where one was too much.
+    It has `least` tasks: more than one where one was too much. Unless it `may_ask`, the questions
+    have had their answers, and it has tasks however unsure it is.
     """
 
     agents: Collection[str]
     places: Collection[str]
     programs: Collection[str] = ()
     least: int = 1
+    may_ask: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ class Plan:
 def faults_of(plan: Plan, ground: Ground) -> list[str]:
     """Everything that is wrong with a plan, each in a sentence."""
     if not plan.tasks:
+        if not ground.may_ask:
+            return ["there are no tasks; you have asked enough, so plan as well as you can"]
         asks = plan.is_unsure and plan.questions
         return [] if asks else ["there are no tasks; without tasks, ask questions"]
     faults = [*_faults_together(plan.tasks), *_faults_each(plan.tasks, ground)]
