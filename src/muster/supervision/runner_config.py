@@ -38,6 +38,10 @@ _NODE = (
     ".mocharc*",
     "karma.conf.*",
     "playwright.config.*",
+    # What runs before the tests, by the names that it usually has, and what stands in for modules.
+    *("jest.setup.*", "jest-setup.*", "setup-jest.*", "setupJest.*"),
+    *("vitest.setup.*", "vitest-setup.*", "setupTests.*", "setup-tests.*", "test-setup.*"),
+    "__mocks__/",
 )
 _MAKE = ("Makefile", "makefile", "GNUmakefile", "*.mk")
 _READ_BY: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...] = (
