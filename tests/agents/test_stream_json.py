@@ -129,6 +129,16 @@ def test_tokens_of_a_message_that_comes_in_several_lines_count_once():
     assert [fact.data["input_tokens"] for fact in facts] == [10, 30]
 
 
+def test_no_count_of_tokens_grows_beyond_what_can_be_kept():
+    usage = dict.fromkeys(("input_tokens", "cache_creation_input_tokens", "output_tokens"), 10**300)
+    lines = (
+        {"type": "assistant", "message": {"id": f"{n}", "content": [], "usage": usage}}
+        for n in range(5000)
+    )
+    facts, _ = fed(*lines)
+    assert 0 < facts[-1].data["output_tokens"] < facts[-1].data["input_tokens"] < 2**63
+
+
 def test_what_is_remembered_is_bounded_and_no_token_is_forgotten():
     reader = StreamJsonReader()
     count = REMEMBERED + 5

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from contracts.ssh_place import HOME, FarBox, Sshd
-from engine.houses import Town, shell, town
+from engine.houses import Town, marked, shell, town, waiting_for
+from house.patience import until
+from muster.wiring.house import House
 
 WORKS = {"works": shell("echo x > x")}
 
@@ -45,6 +48,28 @@ async def test_a_tmux_that_is_too_old_is_named_with_the_version_that_is_needed(
         question = await asked(place, "tmux")
         assert "tmux 1.8, which is too old" in question
         assert "install tmux 3.0" in question
+
+
+async def test_an_agent_that_nobody_can_follow_any_more_is_ended_and_its_task_asked_about(
+    tmp_path: Path,
+) -> None:
+    lasts = {"lasts": shell(f"touch begun; {waiting_for(tmp_path / 'go')}")}
+    async with town(tmp_path, lasts, test_command="true", autonomy="confirm") as place:
+        made = await place.submit("lasts", type="chore")
+        spaces = place.home / "workspaces" / "spaces"
+        await until(lambda: list(spaces.glob("*/tree/begun")))
+        await place.house.stop()
+        place.settings = replace(place.settings, agents={})  # as a person changed config.toml
+        place.house = House(place.settings)
+        place.house.daemon._durable._pause = 0.01  # type: ignore[attr-defined]
+        await place.house.start()
+        task = await place.until(made["id"])
+        assert task["status"] == "waiting"
+        assert "there is no agent 'lasts'" in task["breakpoint"]["question"]
+        (agent,) = task["agents"]
+        assert (agent["status"], agent["ended_at"] is None) == ("failed", False)
+        assert "there is no agent 'lasts'" in agent["reason"]
+        await until(lambda: not marked(place.home))
 
 
 @pytest.fixture

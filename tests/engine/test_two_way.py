@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from agents.small_acp import acp_agent
-from engine.houses import spending, town
-from house.patience import PATIENCE
+from engine.houses import Town, marked, spending, town
+from house.patience import PATIENCE, until
 from muster.wiring.house import House
 
 AGENT = """
@@ -54,6 +57,46 @@ async def test_a_program_that_does_not_end_by_itself_is_ended(tmp_path):
     async with town(tmp_path, agents, test_command="true") as place:
         task = await place.do("lingers", type="chore")
         assert task["status"] == "completed", task["reason"]
+
+
+MORE_THAN_IS_KEPT = 1_100_000
+DEAF = """
+def turn(number, prompt):
+    for n in range(6000):
+        say({"id": n, "method": "fs/" + "x" * 200, "params": {}})
+    pathlib.Path("deaf").touch()
+    time.sleep(300)
+"""
+
+
+@asynccontextmanager
+async def told_more_than_it_takes(root: Path, idle: float) -> AsyncIterator[tuple[Town, str]]:
+    """A program that asks much and reads nothing, and its task, once muster waits for it."""
+    async with town(root, {"deaf": acp_agent(DEAF)}, test_command="true", max_attempts=1) as place:
+        place.house.tools.idle_seconds = idle
+        made = await place.submit("deaf", type="chore")
+        spaces, runs = place.home / "workspaces" / "spaces", place.settings.runs
+        await until(lambda: list(spaces.glob("*/tree/deaf")))
+        await until(lambda: sum(p.stat().st_size for p in runs.glob("*/in")) > MORE_THAN_IS_KEPT)
+        yield place, made["id"]
+
+
+async def test_a_program_that_hears_nothing_is_cancelled_all_the_same(tmp_path):
+    async with told_more_than_it_takes(tmp_path, 120.0) as (place, made):
+        await place.service.cancel_task(made)
+        task = await place.until(made, "cancelled")
+        assert task["agents"][0]["outcome"] == "cancelled"
+        await until(lambda: not marked(place.home))
+
+
+@pytest.mark.long
+async def test_a_program_that_hears_nothing_is_ended(tmp_path):
+    async with told_more_than_it_takes(tmp_path, 5.0) as (place, made):
+        task = await place.until(made, "failed")
+        (agent,) = task["agents"]
+        assert (agent["outcome"], agent["reason"]) == (
+            "timeout", "took nothing in of what it was told",
+        )  # fmt: skip
 
 
 async def test_a_conversation_goes_on_after_a_restart_and_nothing_is_said_twice(tmp_path):

@@ -13,7 +13,8 @@ import pytest
 from engine.houses import CALC, UNITTEST, commit, git, marked, shell, town, waiting_for
 from house.patience import PATIENCE
 from muster.domain.agent import Role
-from muster.domain.errors import Invalid
+from muster.domain.errors import Invalid, Unreachable
+from muster.domain.task import Stage
 from muster.store import admission, agents
 from muster.store.agents import NewAgent
 
@@ -170,6 +171,24 @@ async def test_a_running_agent_survives_the_engine_and_is_adopted(tmp_path):
         assert (done["status"], done["attempt"]) == ("completed", 1)
         logs = await place.service.agent_logs(done["agents"][0]["id"])
         assert "".join(i["text"] for i in logs["items"]) == "one\ntwo\n"
+
+
+async def test_a_place_that_is_away_now_and_then_over_days_is_no_fault_of_the_stage(tmp_path):
+    async with town(tmp_path, {"good": GOOD}) as place:
+        durable, now, begun = place.house.daemon._durable, [0.0], []
+        durable._pause, durable._clock = 0.01, lambda: now[0]
+        real = durable._work[Stage.RUNNING]
+
+        async def breaks_off(task):
+            begun.append(task)
+            if len(begun) > 5:
+                return await real(task)
+            now[0] += 3600.0
+            raise Unreachable("the connection broke", hint="wait")
+
+        durable.register(Stage.RUNNING, breaks_off)
+        task = await place.do("good", type="chore")
+        assert (task["status"], task["attempt"], len(begun)) == ("completed", 1, 6)
 
 
 async def test_a_workspace_left_by_a_crash_gives_way_when_the_branch_has_moved(tmp_path):

@@ -151,6 +151,15 @@ class TestDockerRuntime(RuntimeContract):
         assert container_of(record) == waiting
         assert (await place.end()).code == 4
 
+    async def test_a_container_that_cannot_be_started_is_taken_away(
+        self, place: Place, docker_engine: Dockerd
+    ) -> None:
+        with pytest.raises(Refused, match="refused"):
+            await DockerRuntime("no-such-network").start(place.spec("true"), place.dir())
+        assert docker_engine.docker("ps", "-aq").stdout.split() == []
+        await place.shell("exit 4")
+        assert (await place.end()).code == 4
+
     async def test_a_container_that_stands_after_its_run_is_swept_and_no_other(
         self, place: Place, docker_engine: Dockerd
     ) -> None:

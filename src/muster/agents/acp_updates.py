@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from muster.agents.base import Fact
+from muster.agents.in_mind import InMind
 from muster.agents.said import one_line, readable, small, subject, used_on
 from muster.agents.stream_json_values import deep, entries, mapping, word
 
@@ -37,7 +38,7 @@ class Updates:
 
     def __init__(self, root: str) -> None:
         self._root = root
-        self._calls: dict[str, dict[str, Any]] = {}
+        self._calls = InMind(REMEMBERED)
         self._kind, self._pieces, self._size = "", [""], 0
         self.last_text = ""
 
@@ -65,26 +66,24 @@ class Updates:
     def call(self, told: Update) -> Iterator[Fact]:
         """A use of a tool, from whichever message tells of it; each tells only what changed."""
         number = one_line(word(told.get("toolCallId")))
-        known = self._calls.get(number, {})
+        known = self._calls.get(number)
         if known.get("status") in _OVER:
             return
         call = {**known, **{k: v for k, v in told.items() if v not in (None, [], {}, "")}}
-        if not known and len(self._calls) >= REMEMBERED:
-            self._calls.pop(next(iter(self._calls)))
         if not known.get(_TOLD) and _is_whole(call):
             call[_TOLD] = True
             tool, summary = self.named(call)
             on = used_on(mapping(call.get("rawInput")) or {"title": word(call.get("title"))})
             data = {"tool": tool, "id": number, "summary": summary, "subject": on}
             yield Fact("tool_started", data)
-        self._calls[number] = call
+        self._calls.put(number, call)
         if call.get("status") in _OVER:
             yield from self._finished(number, call)
-            self._calls[number] = {"status": call["status"]}
+            self._calls.put(number, {"status": call["status"]})
 
     def named(self, told: Update) -> tuple[str, str]:
         """The tool, and what it does on one line."""
-        call = {**self._calls.get(one_line(word(told.get("toolCallId"))), {}), **told}
+        call = {**self._calls.get(one_line(word(told.get("toolCallId")))), **told}
         kind, title = one_line(word(call.get("kind"))) or "tool", word(call.get("title"))
         given = mapping(call.get("rawInput"))
         telling = next((word(given[n]) for n in _TELLING if word(given.get(n))), "")
@@ -92,7 +91,7 @@ class Updates:
 
     def given(self, told: Update) -> tuple[Any, str | None]:
         """What a tool is to be used with, for a person to look at; and its subject, for rules."""
-        call = {**self._calls.get(one_line(word(told.get("toolCallId"))), {}), **told}
+        call = {**self._calls.get(one_line(word(told.get("toolCallId")))), **told}
         diffs = [c for c in entries(call.get("content")) if c.get("type") == "diff"]
         shown = {**mapping(call.get("rawInput")), **({"changes": diffs} if diffs else {})}
         shown = shown or {"title": word(call.get("title"))}

@@ -6,12 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from muster.agents.in_mind import LARGEST, size_of
 from muster.agents.outbox import Outbox
 from muster.agents.said import one_line
 from muster.domain.errors import Conflict
 
 OPEN = 1000
-"""Requests for permission that may wait at once; one more is refused."""
+"""Requests for permission that may wait at once; one more is refused, and one too large beside."""
 LONGEST_ID = 200
 
 Message = Mapping[str, Any]
@@ -23,6 +24,7 @@ class Asking(ABC):
     def __init__(self) -> None:
         self._out = Outbox(self._key, self._was_sent)
         self._asked: dict[str, Message] = {}
+        self._sizes: dict[str, int] = {}
 
     def replies(self) -> bytes:
         """What is due now."""
@@ -47,12 +49,12 @@ class Asking(ABC):
 
     def _keep(self, number: str, request: Message) -> bool:
         """Let a request wait for an answer of a person; False when too many wait."""
-        if len(self.waiting) >= OPEN:
+        self._asked = {n: self._asked[n] for n in self.waiting}
+        self._sizes = {n: self._sizes[n] for n in self._asked}
+        size = size_of(request)
+        if len(self._asked) >= OPEN or (self._asked and sum(self._sizes.values()) + size > LARGEST):
             return False
-        if len(self._asked) >= 2 * OPEN:
-            waiting = set(self.waiting)
-            self._asked = {n: r for n, r in self._asked.items() if n in waiting}
-        self._asked[number] = request
+        self._asked[number], self._sizes[number] = request, size
         return True
 
     def _unanswered(self, number: str) -> Message:

@@ -16,13 +16,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from muster.agents.base import Fact
-from muster.agents.said import one_line, readable, used_on
+from muster.agents.said import SUBJECT, one_line, readable, used_on
 from muster.agents.stream_json_values import count, deep, entries, mapping, word
 
 Item = Mapping[str, Any]
 
 _ACTIONS = {"add": "created", "delete": "deleted", "update": "modified"}
 _STATUSES = {"inProgress": "in_progress"}
+_LONGEST_COMMAND = 4 * SUBJECT
 
 
 def summary(item: Item, root: str) -> tuple[str, str]:
@@ -105,7 +106,12 @@ def http_status(info: Any) -> int | None:
 
 
 def typed(command: str) -> str:
-    """A command as the model typed it, without the shell that Codex puts before it."""
+    """A command as the model typed it, without the shell that Codex puts before it.
+
+    One that is too long to be judged stays as it is: to take it apart would take too long as well.
+    """
+    if len(command) > _LONGEST_COMMAND:
+        return command
     try:
         parts = shlex.split(command)
     except ValueError:

@@ -19,9 +19,10 @@ from typing import Any
 from typing_extensions import override
 
 from muster.agents import codex_items, prices, service_errors
-from muster.agents.asking import Message
+from muster.agents.asking import LONGEST_ID, Message
 from muster.agents.base import Answer, Ending, Fact
 from muster.agents.endings import by_why, status_words
+from muster.agents.in_mind import InMind
 from muster.agents.json_rpc import JsonRpc
 from muster.agents.outbox import line
 from muster.agents.said import one_line, readable, small, subject
@@ -68,7 +69,7 @@ class CodexSession(JsonRpc):
         self._told = 1
         self._words: dict[int, str] = {}
         self._settled: set[int] = set()
-        self._items: dict[str, Mapping[str, Any]] = {}
+        self._items = InMind(_REMEMBERED)
         self._used: dict[str, Usage] = {}
         self._before = start.before
         self._ending: Ending | None = None
@@ -215,7 +216,7 @@ class CodexSession(JsonRpc):
         if not self._keep(number, {"method": method, "params": params}):
             self._refuse(number, "too many requests wait for an answer")
             return
-        item = self._items.get(word(params.get("itemId")), {})
+        item = self._items.get(_id(params.get("itemId")))
         given = {
             k: v for k, v in params.items() if k in {"command", "cwd", "reason", "permissions"}
         }
@@ -269,18 +270,13 @@ class CodexSession(JsonRpc):
         """Whether it is of our thread, not of one that Codex began beside it."""
         return params.get("threadId") == self._thread
 
-    def _remember(self, item: Mapping[str, Any]) -> None:
-        if len(self._items) >= _REMEMBERED:
-            self._items.pop(next(iter(self._items)))
-        self._items[word(item.get("id"))] = item
-
     def _item(self, method: str, params: Message) -> Iterator[Fact]:
         item = mapping(params.get("item"))
         if method == "item/started":
-            self._remember(item)
+            self._items.put(_id(item.get("id")), item)
             yield from codex_items.started(item, self._root)
             return
-        self._items.pop(word(item.get("id")), None)
+        self._items.forget(_id(item.get("id")))
         if item.get("type") == "agentMessage" and self._is_mine(params):
             self._last_text = one_line(word(item.get("text")), service_errors.REASON)
         yield from codex_items.completed(item, self._root)
@@ -356,6 +352,11 @@ class CodexSession(JsonRpc):
                 "priced": cost is not None,
             },
         )
+
+
+def _id(value: Any) -> str:
+    """An item's id; only one that is no id can be too long."""
+    return word(value)[:LONGEST_ID]
 
 
 def _word_in(number: str) -> int:

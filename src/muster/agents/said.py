@@ -120,11 +120,19 @@ def subject(given: Mapping[str, Any], root: str = "") -> str | None:
     if isinstance(changes, list) and changes:
         paths = [c.get("path") if isinstance(c, Mapping) else None for c in changes]
         texts = [path.removeprefix(root) for path in paths if isinstance(path, str)]
-        text = "\n".join(texts) if len(texts) == len(paths) else json.dumps(changes)
+        text = "\n".join(texts) if len(texts) == len(paths) else as_json(changes)
     elif isinstance(found, str):
         text = found.removeprefix(root)
     elif isinstance(found, list) and all(isinstance(part, str) for part in found):
         text = shlex.join(found)
     else:
-        text = json.dumps(given, sort_keys=True)
-    return text if len(text) <= SUBJECT else None
+        text = as_json(given)
+    return text if text is not None and len(text) <= SUBJECT else None
+
+
+def as_json(value: Any) -> str | None:
+    """A stranger's value as JSON; None where it is nested too deeply to be written again."""
+    try:
+        return json.dumps(value, sort_keys=True)
+    except RecursionError:
+        return None

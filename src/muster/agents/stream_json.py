@@ -46,7 +46,7 @@ class StreamJsonReader:
         self._lines = Lines()
         self._root = workspace.rstrip("/") + "/"
         self._before = resumed
-        self._tools: dict[str, tuple[str, str, Mapping[str, Any]]] = {}
+        self._tools: dict[str, tuple[str, str, str]] = {}
         self._messages: dict[str, Usage] = {}
         self._open = Usage()
         self._finished = Usage()
@@ -114,7 +114,7 @@ class StreamJsonReader:
             return
         for block in entries(message.get("content")):
             yield from self._block(block)
-        yield from self._count(word(message.get("id")), mapping(message.get("usage")))
+        yield from self._count(one_line(word(message.get("id"))), mapping(message.get("usage")))
 
     def _block(self, block: Mapping[str, Any]) -> Iterator[Fact]:
         kind = block.get("type")
@@ -126,7 +126,8 @@ class StreamJsonReader:
             tool, given = one_line(word(block.get("name"))), mapping(block.get("input"))
             summary = self._summary(tool, given)
             number = one_line(word(block.get("id")))
-            _remember(self._tools, number, (tool, summary, given))
+            path = one_line(self._short(word(given.get(_WRITES.get(tool, "")))), 1000)
+            _remember(self._tools, number, (tool, summary, path))
             data = {"tool": tool, "id": number, "summary": summary, "subject": used_on(given)}
             yield Fact("tool_started", data)
 
@@ -136,14 +137,13 @@ class StreamJsonReader:
             if block.get("type") != "tool_result":
                 continue
             number = one_line(word(block.get("tool_use_id")))
-            tool, summary, given = self._tools.pop(number, ("", "", {}))
+            tool, summary, path = self._tools.pop(number, ("", "", ""))
             ok = block.get("is_error") is not True
             if not ok:
                 summary = one_line(f"{summary}: {_joined(block)}")
             data = {"tool": tool, "id": number, "ok": ok, "summary": summary}
             yield Fact("tool_finished", data)
             if ok and tool in _WRITES:
-                path = one_line(self._short(word(given.get(_WRITES[tool]))), 1000)
                 yield Fact("file", {"path": path, "action": "created" if created else "modified"})
 
     def _rate_limit(self, info: Mapping[str, Any]) -> Iterator[Fact]:

@@ -174,7 +174,8 @@ class StreamJsonSession(StreamJsonReader, Asking):
         return str(uuid.uuid5(_NAMESPACE, f"{self._run_id}/{number}"))
 
     def _has_heard(self, number: str) -> None:
-        if len(self._heard) < REMEMBERED and number not in self._heard:
+        ours = len(number) <= LONGEST_ID  # they are what we said, but for a stranger's
+        if ours and len(self._heard) < REMEMBERED and number not in self._heard:
             self._heard.add(number)
             self._over = False
 

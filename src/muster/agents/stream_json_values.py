@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 LARGEST = 2**53
+MOST = 10**12
+"""The largest count that is believed; millions of these can be added, and still be kept."""
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
@@ -33,7 +35,7 @@ def money(value: Any) -> float:
 
 def count(value: Any) -> int:
     """A whole number that is not negative, or zero."""
-    return int(money(value))
+    return min(int(money(value)), MOST)
 
 
 def epoch(value: Any) -> float | None:

@@ -74,9 +74,10 @@ class Conversation:
     async def _say(self, line: bytes) -> bool:
         """Write to the program; one that is over cannot be told anything, and need not be."""
         try:
-            await self.follower.runtime.send(self.follower.run_dir, line)
+            heard = await self.follower.tell(line, self.tools.idle_seconds)
         except Conflict:
-            self._is_over = True
+            heard = False
+        self._is_over = self._is_over or not heard
         return not self._is_over
 
     def _has_news(self) -> bool:

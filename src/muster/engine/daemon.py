@@ -9,6 +9,7 @@ from muster.domain.errors import MusterError
 from muster.domain.task import ACTIVE, Stage, Task
 from muster.domain.verdict import OPTIONS, BreakpointKind
 from muster.engine import attempt, conclude, dispatch, janitor, landing, planning
+from muster.engine.abandoned import end_run, ended_for, left_alone
 from muster.engine.aftermath import LookBack
 from muster.engine.damage import mend_damage
 from muster.engine.durable import Durable
@@ -27,7 +28,10 @@ CLEAN_EVERY = 60.0
 
 
 async def hand_over(tools: Tools, task: Task, fault: Exception) -> None:
-    """Ask a person about a task whose stage keeps failing; under `full` it fails."""
+    """Ask a person about a task whose stage keeps failing; under `full` it fails.
+
+    Its agent is ended: nobody follows it any more.
+    """
     now = await tools.store.read(tasks.get_task, task.id)
     job = await job_of(tools, now)
     words = fault.detail if isinstance(fault, MusterError) else f"{type(fault).__name__}: {fault}"
@@ -36,6 +40,7 @@ async def hand_over(tools: Tools, task: Task, fault: Exception) -> None:
     full = job.autonomy == "full"
     kind = BreakpointKind.PROBLEM
     ask = NewBreakpoint(kind, question, tuple(map(str, OPTIONS[kind])), {"hint": hint})
+    agent = await left_alone(tools, now)
     await tools.store.write(
         move,
         Move(
@@ -43,8 +48,11 @@ async def hand_over(tools: Tools, task: Task, fault: Exception) -> None:
             Stage.FAILED if full else Stage.WAITING,
             words if not hint else f"{words}. {hint}",
             ask=None if full else ask,
+            ended=ended_for(agent, f"its stage could not go on: {words}") if agent else None,
         ),
     )
+    if agent is not None:
+        await end_run(tools, agent)
 
 
 class Daemon:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
 from muster.domain.about import about
-from muster.domain.errors import Stale
+from muster.domain.errors import Stale, Unreachable
 from muster.domain.task import ACTIVE, Stage, Task
 from muster.engine.durable import Work
 from muster.store import claims
@@ -23,6 +24,12 @@ log = logging.getLogger("muster.engine")
 FAULTS_ALLOWED = 3
 """How often a stage that raised is tried again before a person is asked."""
 
+FORGIVEN_AFTER = 600.0
+"""Seconds after which a place that is away once more is away for the first time.
+
+A stage may last for days, and such a fault is none of its own.
+"""
+
 
 class RowsEngine:
     """One worker per claim, in this process's event loop."""
@@ -32,11 +39,13 @@ class RowsEngine:
         store: Store,
         on_fault: Callable[[Task, Exception], Awaitable[None]],
         pause_seconds: float = 0.5,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Work for `store`; `on_fault` is told of a stage that kept failing."""
         self._store = store
         self._on_fault = on_fault
         self._pause = pause_seconds
+        self._clock = clock
         self._work: dict[Stage, Work] = {}
         self._workers: dict[str, tuple[str, asyncio.Task[None]]] = {}
 
@@ -87,7 +96,7 @@ class RowsEngine:
             await self._stages(task)
 
     async def _stages(self, task: Task) -> None:
-        faults = 0
+        faults, last = 0, self._clock()
         while task.stage in ACTIVE:
             try:
                 task = await self._work[task.stage](task)
@@ -96,7 +105,9 @@ class RowsEngine:
                 log.info("claim of %s passed on: %s", task.label, stale)
                 return
             except Exception as fault:  # a worker must not take the others with it
-                faults += 1
+                now = self._clock()
+                anew = isinstance(fault, Unreachable) and now - last > FORGIVEN_AFTER
+                faults, last = 1 if anew else faults + 1, now
                 log.warning(
                     "stage %s of %s failed (%d of %d): %s",
                     task.stage,

@@ -37,6 +37,30 @@ class Follower:
             self.stopped = why
             await self.runtime.stop(self.run_dir)
 
+    async def tell(self, data: bytes, patience: float) -> bool:
+        """Write to the run's standard input; False when it is asked to end instead.
+
+        A program that takes nothing in for so many seconds is not waited for any longer, and none
+        that a person wants to end.
+
+        Raises:
+            Conflict: the run is over or takes no input.
+        """
+        told = asyncio.ensure_future(self.runtime.send(self.run_dir, data))
+        wished = asyncio.ensure_future(self.wish.wait())
+        first = asyncio.FIRST_COMPLETED
+        try:
+            await asyncio.wait((told, wished), timeout=patience, return_when=first)
+            if told.done():
+                told.result()
+                return True
+        finally:
+            for one in (told, wished):
+                one.cancel()
+            await asyncio.gather(told, wished, return_exceptions=True)
+        await self.stop("cancelled" if self.wish.is_set() else "deaf")
+        return False
+
     async def pieces(self) -> AsyncIterator[bytes]:
         """Standard output from its first byte, as it grows, until the run is over.
 

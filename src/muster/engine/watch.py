@@ -277,6 +277,7 @@ class Watch:
             "budget": Ending(Outcome.BUDGET, self._too_much),
             "time": Ending(Outcome.TIMEOUT, "worked longer than its time limit"),
             "idle": self._hushed or self._silence(),
+            "deaf": Ending(Outcome.TIMEOUT, "took nothing in of what it was told"),
         }
         closed = self.follower.stopped == "closed" or self._only_waited(exit_)
         own = self.reader.end(exit_.code, "closed" if closed else str(exit_.why))

@@ -168,10 +168,14 @@ class DockerRuntime(Supervised):
         own = await asyncio.to_thread(kit)
         config = configuration(spec, run_dir, own, image, self._network, socket_path())
         container = await _created(config, _name(spec.run_id, run_dir), run_dir)
-        async with engine() as docker:
-            found = docker.containers.container(container)
-            await found.start()
-            state = (await found.show())["State"]
+        try:
+            async with engine() as docker:
+                found = docker.containers.container(container)
+                await found.start()
+                state = (await found.show())["State"]
+        except EngineRefused:  # nobody else would know of it
+            await _removed(container)
+            raise
         return container, await _first_process(int(state["Pid"]))
 
 
