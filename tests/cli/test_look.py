@@ -228,6 +228,9 @@ def test_a_diff_lists_the_files_and_then_their_changes(run: Run, server: Loopbac
     assert "renamed  +1 -1  sums.py (was sums.py)" in shown
     assert "-old sums.py\n+new sums.py" in shown
     assert "old sums.py" not in run("task", "diff", "MU-1", "--stat").out
+    hides = canned.diff(patch='@@ -0,0 +1 @@\n+x = "\x1b]"; evil()  # \u2028-gone\n')
+    server.routes["GET", "/api/tasks/MU-1/diff"] = Answer(body=hides)
+    assert '+x = "␛]"; evil()  # \ufffd-gone\n' in run("task", "diff", "MU-1").out
     server.routes["GET", "/api/tasks/MU-1/diff"] = Answer(
         body=canned.diff(binary=True, truncated=True, patch="", old_path=None)
     )

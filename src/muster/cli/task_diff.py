@@ -9,7 +9,7 @@ from muster.cli.line import Line
 from muster.cli.look import Ink, some, table
 from muster.client.shapes import Diff, FileChange
 from muster.domain.errors import Invalid, Unavailable
-from muster.domain.plain import plain
+from muster.domain.plain import pictured
 
 _HEAD = ("diff ", "index ", "+++ ", "--- ")
 _STYLES = {"+": "green", "-": "red", "@": "blue"}
@@ -65,7 +65,7 @@ def _summary(ink: Ink, diff: Diff) -> str:
 
 
 def _file(ink: Ink, change: FileChange) -> str:
-    patch = plain(change["patch"])
+    patch = pictured(change["patch"])
     lines = [] if patch.startswith("diff ") else [ink.paint("bold", some(change["path"]))]
     for text in patch.splitlines():
         style = "bold" if text.startswith(_HEAD) else _STYLES.get(text[:1], "")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from muster.web.phrases import visible
+from muster.domain.plain import pictured
 
 HUNK = re.compile(r"^@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@ ?(.*)$")
 WORD = re.compile(r"\w+|\s+|.", re.DOTALL)
@@ -100,7 +100,7 @@ def _run(lines: list[Line], at: int, kind: str) -> list[Line]:
 
 def rows(patch: str) -> list[Line]:
     """The rows of one file's patch."""
-    lines = list(_rows(visible(patch)))
+    lines = list(_rows(pictured(patch)))
     _mark_pairs(lines)
     return lines
 

@@ -22,7 +22,7 @@ _MARKS = {
 _NAMES = {"claude": "Claude Code", "codex": "Codex", "gemini": "Gemini", "opencode": "OpenCode"}
 # Terminal escapes, control characters, and the marks that reorder text on a screen.
 _UNSEEN = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]?"
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]?"
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 )
 
