@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from muster.domain.plain import pictured
+from muster.web.phrases import visible
 
 HUNK = re.compile(r"^@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@ ?(.*)$")
 WORD = re.compile(r"\w+|\s+|.", re.DOTALL)
@@ -144,7 +145,7 @@ def files(diff: Mapping[str, Any], asked: str = "") -> list[File]:
             removed=raw["removed"],
             binary=raw["binary"],
             truncated=raw["truncated"],
-            closed="" if raw["path"] == asked else _why_closed(raw, shown),
+            closed="" if visible(raw["path"]) == asked else _why_closed(raw, shown),
         )
         if not file.closed and not file.binary:
             file.lines = rows(raw["patch"] or "")
