@@ -256,6 +256,25 @@ def test_a_patch_that_is_not_whole_is_refused(part: str, run: Run, server: Loopb
     assert (ended.code, ended.out) == (1, "")
 
 
+def test_files_that_are_left_out_of_a_change_are_told_and_never_missing_from_a_patch(
+    run: Run, server: Loopback
+) -> None:
+    body = {**canned.diff(), "files_left_out": 7}
+    server.routes["GET", "/api/tasks/MU-1/diff"] = Answer(body=body)
+    assert "7 more files are not here" in run("task", "diff", "MU-1").err
+    ended = run("task", "diff", "MU-1", "--patch")
+    assert (ended.code, ended.out) == (1, "")
+    assert f"git diff --binary {'a' * 40} {'b' * 40}" in ended.err
+
+
+def test_a_patch_of_bytes_that_no_json_carries_is_refused(run: Run, server: Loopback) -> None:
+    latin = canned.diff(patch="@@ -0,0 +1 @@\n+gr\ufffd\ufffde\n")
+    server.routes["GET", "/api/tasks/MU-1/diff"] = Answer(body=latin)
+    ended = run("task", "diff", "MU-1", "--patch")
+    assert (ended.code, ended.out) == (1, "")
+    assert "not all UTF-8" in ended.err
+
+
 # --- agents ---------------------------------------------------------------------------------------
 
 
