@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from contracts.driver import is_small_and_plain
 from muster.agents import cassette
-from muster.agents.said import Lines, one_line, readable
+from muster.agents.said import Lines, one_line, readable, small
 from muster.agents.stream_json import REMEMBERED, StreamJsonReader
 from muster.domain.agent import Outcome
 
@@ -164,3 +164,9 @@ def test_a_line_beyond_the_limit_is_cut_and_the_next_one_is_whole():
 def test_text_is_cut_where_it_is_too_long():
     assert readable("a" * 5000) == "a" * 3999 + "…"
     assert one_line("a\n\n b\tc") == "a b c"
+    assert readable("a \x1b]b\nc") == "a \nc"
+
+
+def test_nothing_of_what_an_agent_asks_to_do_is_hidden_from_who_decides():
+    shown = small({"command": "echo hi \x1b]; rm -rf ~\nrm \u202e-rf\x07 /\r\n"})
+    assert shown == {"command": "echo hi ␛]; rm -rf ~\nrm \ufffd-rf␇ /"}

@@ -70,6 +70,7 @@ FOREIGN = [
     ({"Host": "127.0.0.1"}, 421),
     ({"Origin": "http://evil.test"}, 403),
     ({"Origin": "null"}, 403),
+    ({"Origin": "http://["}, 403),
     ({"Sec-Fetch-Site": "cross-site"}, 403),
     ({"Sec-Fetch-Site": "same-site"}, 403),
     ({"Content-Type": "text/plain"}, 415),
@@ -98,6 +99,18 @@ async def test_a_web_session_acts_only_with_the_pages_mark(door):
     forged = f"9999999999.x..{'0' * 40}"
     async with visitor(door.url, cookies={session.cookie_name: forged}) as page:
         assert (await page.get("/api/tasks")).status_code == 401
+
+
+async def test_marks_beyond_ascii_are_wrong_marks_and_no_fault_of_the_server(door):
+    session = Session(TOKEN)
+    async with visitor(door.url) as page:
+        strange = f'{session.cookie_name}="a.\xe9"'.encode("latin-1")
+        answer = await page.get("/api/tasks", headers=[(b"Cookie", strange)])
+        assert answer.status_code == 401, answer.text
+        signed_in = f"{session.cookie_name}={session.fresh()}".encode()
+        marked = [(b"Cookie", signed_in), (b"X-CSRF-Token", b"\xe9")]
+        answer = await page.post("/api/tasks", json=BODY, headers=marked)
+        assert answer.status_code == 403, answer.text
 
 
 async def test_a_session_expires():

@@ -273,6 +273,15 @@ async def test_what_a_token_has_open_ends_with_it(here, how: str):
         await here.tab({"Cookie": header})
 
 
+async def test_who_waits_for_a_tokens_end_is_told_to_look_when_all_are_read_anew(here):
+    anna = await here.give("anna")
+    before = await here.place.service._living.known()
+    before.at -= 60
+    assert await here.place.service.person_of_token(anna["token"])
+    assert before.over.is_set()
+    assert not (await here.place.service._living.known()).over.is_set()
+
+
 async def test_tokens_outlive_the_server_and_the_database_holds_none(here):
     anna = await here.give("anna", "lead")
     async with here.as_(anna["token"]) as client:

@@ -228,6 +228,9 @@ def test_a_diff_lists_the_files_and_then_their_changes(run: Run, server: Loopbac
     assert "renamed  +1 -1  sums.py (was sums.py)" in shown
     assert "-old sums.py\n+new sums.py" in shown
     assert "old sums.py" not in run("task", "diff", "MU-1", "--stat").out
+    hides = canned.diff(patch='@@ -0,0 +1 @@\n+x = "\x1b]"; evil()  # \u2028-gone\n')
+    server.routes["GET", "/api/tasks/MU-1/diff"] = Answer(body=hides)
+    assert '+x = "␛]"; evil()  # \ufffd-gone\n' in run("task", "diff", "MU-1").out
     server.routes["GET", "/api/tasks/MU-1/diff"] = Answer(
         body=canned.diff(binary=True, truncated=True, patch="", old_path=None)
     )
@@ -251,6 +254,25 @@ def test_a_patch_that_is_not_whole_is_refused(part: str, run: Run, server: Loopb
     server.routes["GET", "/api/tasks/MU-1/diff"] = Answer(body=canned.diff(**{part: True}))
     ended = run("task", "diff", "MU-1", "--patch")
     assert (ended.code, ended.out) == (1, "")
+
+
+def test_files_that_are_left_out_of_a_change_are_told_and_never_missing_from_a_patch(
+    run: Run, server: Loopback
+) -> None:
+    body = {**canned.diff(), "files_left_out": 7}
+    server.routes["GET", "/api/tasks/MU-1/diff"] = Answer(body=body)
+    assert "7 more files are not here" in run("task", "diff", "MU-1").err
+    ended = run("task", "diff", "MU-1", "--patch")
+    assert (ended.code, ended.out) == (1, "")
+    assert f"git diff --binary {'a' * 40} {'b' * 40}" in ended.err
+
+
+def test_a_patch_of_bytes_that_no_json_carries_is_refused(run: Run, server: Loopback) -> None:
+    latin = canned.diff(patch="@@ -0,0 +1 @@\n+gr\ufffd\ufffde\n")
+    server.routes["GET", "/api/tasks/MU-1/diff"] = Answer(body=latin)
+    ended = run("task", "diff", "MU-1", "--patch")
+    assert (ended.code, ended.out) == (1, "")
+    assert "not all UTF-8" in ended.err
 
 
 # --- agents ---------------------------------------------------------------------------------------

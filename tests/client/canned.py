@@ -217,7 +217,8 @@ def diff(text: str = "sums.py", **changes: Any) -> dict[str, Any]:
         "path": text, "old_path": text, "status": "renamed", "added": 1, "removed": 1,
         "binary": False, "patch": patch, "truncated": False, **changes,
     }  # fmt: skip
-    return {"base": "a" * 40, "head": "b" * 40, "added": 1, "removed": 1, "files": [file]}
+    whole = {"base": "a" * 40, "head": "b" * 40, "added": 1, "removed": 1}
+    return {**whole, "files": [file], "files_left_out": 0}
 
 
 def logs(text: str = "hello\n", offset: int = 0) -> dict[str, Any]:

@@ -37,6 +37,14 @@ def test_with_a_bad_end(ends_badly): pass
 def test_of_many(number):
     assert Path("alone").exists()
 
+@pytest.fixture
+def part():
+    if Path("alone").exists():
+        pytest.skip("the part has gone")
+
+def test_of_a_part(part):
+    assert False
+
 def test_good(): pass
 """
 
@@ -69,6 +77,13 @@ def test_one_that_fails_again_alone_fails_the_run_and_says_how(tmp_path: Path) -
     assert status == 1
     assert "FAILED 0 of 3 passed  test_small.py::test_wrong" in said
     assert "assert 'this' == 'that'" in said
+
+
+def test_one_that_is_skipped_when_it_is_alone_has_not_passed(tmp_path: Path) -> None:
+    status, said = _tried_again(tmp_path, "test_of_a_part")
+    assert status == 1
+    assert "FAILED 0 of 3 passed  test_small.py::test_of_a_part" in said
+    assert "the part has gone" in said
 
 
 def test_one_that_passes_only_at_times_is_a_fault(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 
 import httpx
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from web.fleet import FakeFleet, stamp
 from web.house_of_pages import make_app
 from web.reading import Page
-from web.sample import busy_fleet
+from web.sample import DIFF, busy_fleet
 
 PATHS = [
     "/",
@@ -251,6 +252,18 @@ async def test_only_the_tab_that_was_asked_for_is_open(read):
         "hidden"
         not in (await read("/tasks/tsk_0482?tab=x")).one("div", id="panel-terminal").attributes
     )
+
+
+async def test_a_name_that_is_no_valid_text_breaks_no_page(fleet, read):
+    first, *_ = files = deepcopy(DIFF["files"])
+    (lock,) = (each for each in files if each["path"] == "uv.lock")
+    first["path"], lock["path"] = "na\udcefve.py", "na\udcefve/uv.lock"
+    fleet.diffs["tsk_0482"] = DIFF | {"files": files}
+    page = await read("/tasks/tsk_0482?tab=diff")
+    assert "na\ufffdve.py" in page.one("div", id="t-diff").words
+    (link,) = (e.attributes["href"] for e in page.all("a") if "file=" in e.attributes["href"])
+    opened = await read(f"/tasks/tsk_0482{link.partition('#')[0]}")
+    assert "Not opened" not in opened.one("div", id="t-diff").words
 
 
 async def test_the_diff_is_shown_file_by_file_and_a_lock_file_waits(read):

@@ -38,6 +38,18 @@ def test_a_line_that_begins_like_a_heading_inside_a_hunk_is_still_a_line():
     assert [shown(line) for line in found[1:]] == [("r", 1, "-- a"), ("a", 1, "++ b")]
 
 
+HIDDEN = "@@ -0,0 +1,4 @@\n+# a note \x1b] here\n+evil()\n+# one\rmore\n+# \u202eback\n"
+
+
+def test_no_line_and_no_word_of_a_change_is_hidden_by_an_escape_in_it():
+    assert [shown(line) for line in rows(HIDDEN)[1:]] == [
+        ("a", 1, "# a note ␛] here"),
+        ("a", 2, "evil()"),
+        ("a", 3, "# one␍more"),
+        ("a", 4, "# \ufffdback"),
+    ]
+
+
 def file(**changes):
     return {
         "path": "a.py",

@@ -8,6 +8,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from muster.domain.plain import pictured
+
 LONGEST_LINE = 64 * 1024 * 1024
 """Bytes of one line that are kept; single lines of hundreds of kilobytes are ordinary."""
 
@@ -29,7 +31,7 @@ _COMMANDS = ("command", "cmd")
 _PLACES = ("file_path", "filePath", "absolute_path", "notebook_path", "path", "url", "query")
 
 _ESCAPES = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|[ -/]*[0-~])"
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[ -/]*[0-~])"
 )
 # C0 but for tab and newline, DEL, C1, what changes the direction of text, and lone surrogates.
 _UNFIT = re.compile(
@@ -71,8 +73,11 @@ class Lines:
 def readable(text: str, longest: int = TEXT) -> str:
     """A text without escape sequences and control characters, cut to `longest` characters."""
     # Cut twice, so that a text of megabytes is not searched through for what is thrown away.
-    plain = _UNFIT.sub("", _ESCAPES.sub("", text[: 4 * longest])).strip()
-    return plain if len(plain) <= longest else f"{plain[: longest - 1]}…"
+    return _cut(_UNFIT.sub("", _ESCAPES.sub("", text[: 4 * longest])).strip(), longest)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def one_line(text: str, longest: int = SUMMARY) -> str:
@@ -83,11 +88,12 @@ def one_line(text: str, longest: int = SUMMARY) -> str:
 def small(value: Any, depth: int = 4, longest: int = 2000) -> Any:
     """A stranger's JSON value cut to what a view needs: texts, lists and levels of it.
 
-    Each level is allowed a part of the whole, so that no shape of it grows past some 20 kB.
+    Each level is allowed a part of the whole, so that no shape of it grows past some 20 kB. A
+    person decides by it, so that what would hide or be hidden on a screen is shown by a sign.
     """
     match value:
         case str():
-            return readable(value, longest)
+            return _cut(pictured(value[: 4 * longest]).strip(), longest)
         case bool() | None:
             return value
         case int() | float():

@@ -16,7 +16,7 @@ from muster.cli.reach import reach
 from muster.cli.task_page import finding_lines, question_lines
 from muster.cli.which import breakpoint_named, project_or_here
 from muster.client.shapes import Breakpoint, BreakpointRule
-from muster.domain.plain import plain
+from muster.domain.plain import pictured
 
 
 @command()
@@ -127,7 +127,7 @@ def _evidence(ink: Ink, item: Breakpoint) -> str:
     for path in paths if isinstance(paths, list) else []:
         if isinstance(path, dict):
             lines.append(f"  conflict in {some(path.get('path'))}")
-            lines.append(indented(plain(str(path.get("conflict") or "")), "    "))
+            lines.append(indented(pictured(str(path.get("conflict") or "")), "    "))
         else:
             lines.append(f"  {some(path)}")
     lines += [f"  {some(name)}: {_value(value)}" for name, value in evidence.items()]

@@ -9,7 +9,7 @@ from muster.cli.line import Line
 from muster.cli.look import Ink, some, table
 from muster.client.shapes import Diff, FileChange
 from muster.domain.errors import Invalid, Unavailable
-from muster.domain.plain import plain
+from muster.domain.plain import pictured
 
 _HEAD = ("diff ", "index ", "+++ ", "--- ")
 _STYLES = {"+": "green", "-": "red", "@": "blue"}
@@ -28,6 +28,9 @@ def show_diff(line: Line, name: str, diff: Diff, *, stat: bool, patch: bool) -> 
     if not stat:
         for change in diff["files"]:
             out.say(line, "\n" + _file(ink, change))
+    if diff["files_left_out"]:
+        more = f"{diff['files_left_out']} more files are not here"
+        out.tell(line, f"{more}; in the repository: {_by_git(diff)}")
 
 
 def exact_patch(name: str, diff: Diff) -> str:
@@ -35,20 +38,34 @@ def exact_patch(name: str, diff: Diff) -> str:
 
     Raises:
         Invalid: standard output is a terminal, which would obey what is in them.
-        Unavailable: the server left out part of a patch.
+        Unavailable: the server left out part of a patch, or whole files.
     """
     if sys.stdout.isatty():
         raise Invalid(
             "an exact patch goes into a file or a program, not on a terminal",
             hint=f"muster task diff {name} --patch > change.patch",
         )
+    hint = f"in the repository: {_by_git(diff)} > change.patch"
     for change in diff["files"]:
-        if change["truncated"] or change["binary"]:
-            what = "is binary" if change["binary"] else "is too large to be sent whole"
-            raise Unavailable(
-                f"the patch of {change['path']} {what}", hint=f"muster task diff {name} --stat"
-            )
+        if lacks := _lacks(change):
+            raise Unavailable(f"the patch of {change['path']} {lacks}", hint=hint)
+    if diff["files_left_out"]:
+        raise Unavailable(f"{diff['files_left_out']} more files were not sent", hint=hint)
     return "".join(_ended(change["patch"]) for change in diff["files"])
+
+
+def _lacks(change: FileChange) -> str:
+    """Why what was sent of a file's patch is not all of it, byte for byte; empty if it is."""
+    if change["binary"]:
+        return "is binary"
+    if change["truncated"]:
+        return "is too large to be sent whole"
+    return "is not all UTF-8" if "\ufffd" in change["patch"] else ""
+
+
+def _by_git(diff: Diff) -> str:
+    """What tells the whole change where the work's branch is."""
+    return f"git diff --binary {some(diff['base'])} {some(diff['head'])}"
 
 
 def _ended(patch: str) -> str:
@@ -65,7 +82,7 @@ def _summary(ink: Ink, diff: Diff) -> str:
 
 
 def _file(ink: Ink, change: FileChange) -> str:
-    patch = plain(change["patch"])
+    patch = pictured(change["patch"])
     lines = [] if patch.startswith("diff ") else [ink.paint("bold", some(change["path"]))]
     for text in patch.splitlines():
         style = "bold" if text.startswith(_HEAD) else _STYLES.get(text[:1], "")

@@ -468,6 +468,7 @@ class Diff(TypedDict):
     added: int
     removed: int
     files: list[FileChange]
+    files_left_out: int
 
 
 class Event(TypedDict):

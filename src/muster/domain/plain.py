@@ -28,6 +28,7 @@ _NOT_TYPED = (
     r"\x1b(?!\[[0-9;:]{0,64}m)(?:\[[0-?]*[ -/]*[@-~])?"
     rf"|[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{_INVISIBLE}]"
 )
+_HIDDEN = rf"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff{_INVISIBLE}]"
 _UNFINISHED = rf"(?:{_STRING}[^\x07\x1b\x9c\n]*\x1b?|{_INTRODUCER}[0-?]*[ -/]*|\x1b[ -/]*|\r)\Z"
 _LONGEST_HELD = 8192
 
@@ -69,6 +70,22 @@ def plain_line(text: str, limit: int = 300) -> str:
     """`text` as one harmless line of at most `limit` characters; a cut ends in an ellipsis."""
     line = " ".join(plain(text[: limit * 8]).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def pictured(text: str) -> str:
+    """`text` with a sign in the place of each character that is obeyed or shows as nothing.
+
+    For what a person decides on: unlike in `plain`, nothing that stands behind an escape is taken
+    out with it. Controls become their pictures (␛), all others U+FFFD; tabs and line ends stay.
+    """
+    return re.sub(_HIDDEN, _sign, text.replace("\r\n", "\n"))
+
+
+def _sign(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if code < 0x20:
+        return chr(0x2400 + code)
+    return "␡" if code == 0x7F else "\ufffd"
 
 
 def few(words: Sequence[str], most: int = 3, longest: int = 120) -> str:

@@ -63,15 +63,21 @@ class _Living:
         known = _Known(began, found)
         # What was revoked while this was read may still be in it: then nobody else is told.
         if before == self._forgotten:
-            self._known = known
+            self._renew(known)
+        else:
+            known.over.set()
         return known
 
     def forget(self) -> None:
         """Read them anew, and have those look again who wait for an end."""
         self._forgotten += 1
+        self._renew(None)
+
+    def _renew(self, known: _Known | None) -> None:
+        """Have those look at it who wait on what was known before: nothing is told there now."""
         if self._known is not None:
             self._known.over.set()
-            self._known = None
+        self._known = known
 
 
 class People(Desk):

@@ -14,6 +14,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from muster.domain.plain import pictured
 from muster.web import phrases
 from muster.web.assets import Assets
 from muster.web.states import LOOKS, STEPS
@@ -33,6 +34,7 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     phrases.agent_name,
     phrases.plain,
     phrases.visible,
+    pictured,
     phrases.humane,
     phrases.sparkline,
     phrases.seconds_since,

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from muster.domain.plain import pictured
 from muster.web.phrases import visible
 
 HUNK = re.compile(r"^@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@ ?(.*)$")
@@ -100,7 +101,7 @@ def _run(lines: list[Line], at: int, kind: str) -> list[Line]:
 
 def rows(patch: str) -> list[Line]:
     """The rows of one file's patch."""
-    lines = list(_rows(visible(patch)))
+    lines = list(_rows(pictured(patch)))
     _mark_pairs(lines)
     return lines
 
@@ -144,7 +145,7 @@ def files(diff: Mapping[str, Any], asked: str = "") -> list[File]:
             removed=raw["removed"],
             binary=raw["binary"],
             truncated=raw["truncated"],
-            closed="" if raw["path"] == asked else _why_closed(raw, shown),
+            closed="" if visible(raw["path"]) == asked else _why_closed(raw, shown),
         )
         if not file.closed and not file.binary:
             file.lines = rows(raw["patch"] or "")

@@ -22,9 +22,11 @@ _MARKS = {
 _NAMES = {"claude": "Claude Code", "codex": "Codex", "gemini": "Gemini", "opencode": "OpenCode"}
 # Terminal escapes, control characters, and the marks that reorder text on a screen.
 _UNSEEN = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]?"
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]?"
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 )
+# Half a pair, which no page can carry: it stands for a byte of a name that is no UTF-8.
+_BROKEN = re.compile(r"[\ud800-\udfff]")
 
 
 def moment(text: str | None) -> datetime | None:
@@ -105,7 +107,7 @@ def plain(text: Any) -> str:
 
 def visible(text: Any) -> str:
     """Text of several lines without escapes and control characters; tabs and breaks stay."""
-    return _UNSEEN.sub("", str(text or "").replace("\r\n", "\n"))
+    return _BROKEN.sub("\ufffd", _UNSEEN.sub("", str(text or "").replace("\r\n", "\n")))
 
 
 def humane(key: str) -> str:

@@ -16,8 +16,8 @@ from markupsafe import Markup, escape
 TOKEN = re.compile(
     r"\x1b\[(?P<sgr>[0-9;:]*)m"
     r"|\x1b\[[0-?]*[ -/]*[@-~]"  # other control sequences
-    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\|$)"  # titles, links, the clipboard
-    r"|\x1b[PX^_][^\x1b]*(?:\x1b\\|$)"  # device control, messages
+    r"|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\|$)"  # titles, links, the clipboard
+    r"|\x1b[PX^_][^\x1b\n]*(?:\x1b\\|$)"  # device control, messages
     r"|\x1b[ -/]*[0-~]?"
     r"|(?P<break>\r*\n)|(?P<home>\r)|(?P<back>\x08)"
     r"|[\x00-\x07\x0b-\x1f\x7f-\x9f]"

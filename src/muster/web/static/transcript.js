@@ -6,7 +6,7 @@ const [DIM, GREEN, RED, BLUE, PURPLE, END] = ["2", "32", "31", "34", "35", "0"].
 const RESULT_LINES = 6;
 const TELLING = ["command", "file_path", "notebook_path", "pattern", "url", "query", "path", "description", "prompt", "skill"];
 const UNSEEN =
-  /\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]?|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
+  /\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]?|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
 
 /** @param {any} text */
 const visible = (text) => String(text ?? "").replaceAll("\r\n", "\n").replace(UNSEEN, "");
