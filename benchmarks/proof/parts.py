@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from benchmarks.proof.corpus import FEWEST, Change, functions, key_of, names_all_known
 from benchmarks.proof.execute import Runner
+from benchmarks.proof.imports import without_idle_imports
 from benchmarks.proof.trees import Hunk, Tree, applied, hunks_of, labels, parses, text, without
 from muster.supervision.evidence import PASSED
 
@@ -71,7 +72,7 @@ def _only(change: Change, pieces: list[Piece], name: str) -> dict[str, bytes] | 
             source = applied(text(change.base, path), chosen)
             if not parses(source):
                 return None
-            good[path] = source.encode()
+            good[path] = without_idle_imports(text(change.base, path), source).encode()
     return good
 
 

@@ -16,6 +16,7 @@ from benchmarks.proof.defects import GOOD, KINDS, Variant, planted
 from benchmarks.proof.execute import Runner, lay
 from benchmarks.proof.gates import ALONE, gates, vetoed
 from benchmarks.proof.hardcoding import hard_coded
+from benchmarks.proof.imports import without_idle_imports
 from benchmarks.proof.mutations import mutations, swallowed
 from benchmarks.proof.parts import parts_of
 from benchmarks.proof.plant import outcomes_of
@@ -136,6 +137,44 @@ def test_every_source_is_pinned_by_its_hash_and_every_package_by_its_version() -
         assert len({r.version for r in recipe.releases}) == len(recipe.releases)
         assert all(re.fullmatch("[0-9a-f]{64}", r.sha256) for r in recipe.releases)
         assert all("==" in need for need in recipe.needs), recipe.name
+
+
+# --- imports of a part ---
+
+BEFORE = "from math import sin\nimport os\n\n\ndef a():\n    return sin(os.sep)\n"
+
+
+@pytest.mark.parametrize(
+    ("brings", "keeps"),
+    [
+        ("from math import e, sin\n", "from math import sin\n"),
+        ("from math import (\n    e,\n    sin,\n)\nimport re\n", "from math import sin\n"),
+        ("from math import sin\nimport re as e\n", "from math import sin\n"),
+    ],
+)
+def test_a_part_brings_no_import_that_only_others_use(brings: str, keeps: str) -> None:
+    """A handler's own `e` is not the module's."""
+    rest = (
+        BEFORE.partition("\n")[2]
+        + "\n\ndef b():\n    try:\n        a()\n    except OSError as e:\n"
+    )
+    rest += "        return e.errno\n"
+    assert without_idle_imports(BEFORE, brings + rest) == keeps + rest
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "def b():\n    return e\n",
+        "class B:\n    b = e\n",
+        "b = e\n",
+        "__all__ = ['e']\n",
+        "def b():\n    return lambda: e * 2\n",
+    ],
+)
+def test_a_part_keeps_the_imports_that_it_uses_and_those_that_were_there(use: str) -> None:
+    brings = BEFORE.replace("import sin", "import e, sin").replace("sin(os.sep)", "1") + use
+    assert without_idle_imports(BEFORE, brings) == brings
 
 
 # --- parts of a change ----------------------------------------------------------------------------
