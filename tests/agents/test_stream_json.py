@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from contracts.driver import is_small_and_plain
 from muster.agents import cassette
-from muster.agents.said import Lines, one_line, readable, small
+from muster.agents.said import Lines, one_line, readable, small, use_line
 from muster.agents.stream_json import REMEMBERED, StreamJsonReader
 from muster.domain.agent import Outcome
 
@@ -170,3 +170,4 @@ def test_text_is_cut_where_it_is_too_long():
 def test_nothing_of_what_an_agent_asks_to_do_is_hidden_from_who_decides():
     shown = small({"command": "echo hi \x1b]; rm -rf ~\nrm \u202e-rf\x07 /\r\n"})
     assert shown == {"command": "echo hi ␛]; rm -rf ~\nrm \ufffd-rf␇ /"}
+    assert use_line("Bash echo hi \x1b]0; rm -rf ~\x07\n") == "Bash echo hi ␛]0; rm -rf ~␇"

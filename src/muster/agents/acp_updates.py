@@ -16,7 +16,7 @@ from typing import Any
 
 from muster.agents.base import Fact
 from muster.agents.in_mind import InMind
-from muster.agents.said import one_line, readable, small, subject, used_on
+from muster.agents.said import one_line, readable, small, subject, use_line, used_on
 from muster.agents.stream_json_values import deep, entries, mapping, word
 
 Update = Mapping[str, Any]
@@ -87,7 +87,7 @@ class Updates:
         kind, title = one_line(word(call.get("kind"))) or "tool", word(call.get("title"))
         given = mapping(call.get("rawInput"))
         telling = next((word(given[n]) for n in _TELLING if word(given.get(n))), "")
-        return kind, one_line(f"{kind} {(telling or title).replace(self._root, '')}")
+        return kind, use_line(f"{kind} {(telling or title).replace(self._root, '')}")
 
     def given(self, told: Update) -> tuple[Any, str | None]:
         """What a tool is to be used with, for a person to look at; and its subject, for rules."""

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from muster.agents.base import Fact
-from muster.agents.said import SUBJECT, one_line, readable, used_on
+from muster.agents.said import SUBJECT, one_line, readable, use_line, used_on
 from muster.agents.stream_json_values import count, deep, entries, mapping, word
 
 Item = Mapping[str, Any]
@@ -30,15 +30,15 @@ def summary(item: Item, root: str) -> tuple[str, str]:
     """The tool that an item is a use of, and what it does, on one line; nothing for other items."""
     match item.get("type"):
         case "commandExecution":
-            return "shell", one_line(f"shell {word(item.get('command'))}")
+            return "shell", use_line(f"shell {word(item.get('command'))}")
         case "fileChange":
             paths = [word(c.get("path")).removeprefix(root) for c in entries(item.get("changes"))]
-            return "edit", one_line(f"edit {', '.join(paths)}")
+            return "edit", use_line(f"edit {', '.join(paths)}")
         case "mcpToolCall":
             tool = one_line(f"{word(item.get('server'))}.{word(item.get('tool'))}")
             return tool, tool
         case "webSearch":
-            return "search", one_line(f"search {word(item.get('query'))}")
+            return "search", use_line(f"search {word(item.get('query'))}")
         case _:
             return "", ""
 

@@ -25,7 +25,7 @@ from muster.agents.endings import by_why, status_words
 from muster.agents.in_mind import InMind
 from muster.agents.json_rpc import JsonRpc
 from muster.agents.outbox import line
-from muster.agents.said import one_line, readable, small, subject
+from muster.agents.said import one_line, readable, small, subject, use_line
 from muster.agents.stream_json_values import count, deep, epoch, mapping, word
 from muster.domain.agent import Outcome, Usage
 from muster.domain.errors import Conflict, Invalid
@@ -223,7 +223,7 @@ class CodexSession(JsonRpc):
         if item.get("changes"):
             given["changes"] = item["changes"]
         words = codex_items.summary(item, self._root)[1]
-        words = words or one_line(f"{tool} {word(params.get('command'))}")
+        words = words or use_line(f"{tool} {word(params.get('command'))}")
         data = {"id": number, "tool": tool, "summary": words, "input": small(given)}
         # Elsewhere the same words do something else: no rule was meant for that.
         cwd = word(params.get("cwd"))

@@ -85,6 +85,11 @@ def one_line(text: str, longest: int = SUMMARY) -> str:
     return readable(" ".join(readable(text, 4 * longest).split()), longest)
 
 
+def use_line(text: str) -> str:
+    """What a tool is used for, on one line; a person decides by it, so that nothing in it hides."""
+    return one_line(pictured(text[: 16 * SUMMARY]))
+
+
 def small(value: Any, depth: int = 4, longest: int = 2000) -> Any:
     """A stranger's JSON value cut to what a view needs: texts, lists and levels of it.
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from muster.agents.base import Ending, Fact
 from muster.agents.endings import by_why, status_words
-from muster.agents.said import Lines, one_line, readable, used_on
+from muster.agents.said import Lines, one_line, readable, use_line, used_on
 from muster.agents.stream_json_end import End
 from muster.agents.stream_json_values import count, deep, entries, mapping, money, word
 from muster.domain.agent import Outcome, Usage
@@ -203,7 +203,7 @@ class StreamJsonReader:
         return Fact("usage", {**data, "cost_usd": total.cost_usd})
 
     def _summary(self, tool: str, given: Mapping[str, Any]) -> str:
-        return one_line(f"{tool} {self._telling(given)}")
+        return use_line(f"{tool} {self._telling(given)}")
 
     def _telling(self, given: Mapping[str, Any]) -> str:
         for name in _TELLING:
