@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import tarfile
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -34,6 +35,7 @@ SECRETS = {
     "jwt": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dBjftJeZ4CVP-mB92K27uhbUJU1p1r",
     "provider": "gh" + "p_16C7e42F292c6912E7710c838347Ae178B4a",
     "key": "MIIEpAIBAAKCAQEA7f3q",
+    "address of a notifier": "T024Vq/B9Wd3kRzx/p7LmNc5TyHs",
 }
 PEM = f"-----BEGIN RSA PRIVATE KEY-----\n{SECRETS['key']}\n-----END RSA PRIVATE KEY-----"
 SAID = [
@@ -42,6 +44,7 @@ SAID = [
     f'{{"api_key": "{SECRETS["assignment"]}"}} PASSWORD={SECRETS["assignment"]}',
     f"a {SECRETS['jwt']} b {SECRETS['provider']} {SECRETS['login']} {SECRETS['environment']}",
     f"{SECRETS['url in the environment']} {SECRETS['own agent']}",
+    f"POST https://hooks.example/services/{SECRETS['address of a notifier']}",
     PEM,
 ]
 
@@ -81,6 +84,9 @@ async def place(tmp_path, monkeypatch):
     async with town(tmp_path, {"leaky": shell(script, env=env)}, test_command="true") as made:
         (made.home / "token").write_text("t0ken-of-the-home-" + "x" * 30)
         (made.home / "agents.key").write_text("the-key-of-all-agents-" + "y" * 30)
+        url = f"https://hooks.example/services/{SECRETS['address of a notifier']}"
+        own = replace(made.settings, notify={"team": {"driver": "webhook", "url": url}})
+        made.service._own = replace(made.service._own, settings=own)
         (made.home / "server.log").write_text("\n".join(SAID))
         yield made
 
@@ -123,6 +129,8 @@ async def test_a_bundle_has_what_is_known_of_the_task(place):
     assert b"remote: https" in parts[f"runs/{agent}/out"]
     assert any(re.fullmatch(rf"runs/{agent}/checks/[^/]+/spec.json", name) for name in parts)
     assert json.loads(parts["settings.json"])["environment"]["DEPLOY_KEY"] == "***"
+    notify = {"team": {"driver": "webhook", "url": "***"}}
+    assert json.loads(parts["settings.json"])["notify"] == notify
     assert json.loads(parts["versions.json"])["python"] == sys.version
     assert {"git", "home"} <= {check["name"] for check in json.loads(parts["doctor.json"])}
     manifest = json.loads(parts["manifest.json"])

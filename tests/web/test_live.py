@@ -151,6 +151,19 @@ async def test_a_hello_that_makes_no_sense_ends_the_socket(server, hello):
         assert ws.close_code == 4400
 
 
+@pytest.mark.parametrize(
+    "said", ['{"page": 1}', '{"logack": []}', '{"log": {"agent": 1}}', '{"log": 7}', "[]"]
+)
+async def test_a_message_that_makes_no_sense_ends_the_socket(server, said):
+    async with await server.browse() as ws:
+        await ws.send(json.dumps({"page": {"have": {}}}))
+        await ws.send(json.dumps({"log": {"agent": "agt_none", "offset": 0}}))
+        await ws.send(said)
+        async with asyncio.timeout(PATIENCE):
+            await ws.wait_closed()
+        assert ws.close_code == 4400
+
+
 async def test_a_tab_that_has_nothing_is_sent_everything_in_order(browser, fleet):
     frame = await whole(browser)
     assert frame["id"] == fleet.rev

@@ -200,7 +200,8 @@ class Overseer:
             return quiet
         runtime = self.tools.runtime(self.agent.runtime)
         used = runtime.cpu_seconds(self.tools.run_dir(self.agent.id))
-        if used > self._cpu + _SMALL_CPU:
+        # Where only living processes can be counted, it falls as one of them ends.
+        if abs(used - self._cpu) > _SMALL_CPU:
             self._cpu, self._heard_at = used, now
             return 0.0
         return quiet

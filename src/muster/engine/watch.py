@@ -256,7 +256,8 @@ class Watch:
         if self._open_tools or time.monotonic() - self._heard_at < self.tools.idle_seconds:
             return False
         used = self.follower.runtime.cpu_seconds(self.follower.run_dir)
-        if used > self._cpu + 0.5:
+        # Where only living processes can be counted, it falls as one of them ends.
+        if abs(used - self._cpu) > 0.5:
             self._cpu, self._heard_at = used, time.monotonic()
             return False
         return True

@@ -16,12 +16,14 @@ from dataclasses import dataclass, fields
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from muster.agents.options import environments
 from muster.domain.agent import Agent
 from muster.domain.redact import Redactor
 from muster.domain.secret_names import secrets_in
 from muster.domain.task import Task
+from muster.notify.base import OWN_OPTIONS
 from muster.runtimes.rundir import RunDir
 from muster.service import shapes
 from muster.service.projects import Projects
@@ -45,7 +47,7 @@ MOST_AGENTS = 40
 MOST_CHECKS = 40
 _PAGE = 1000
 _RECORDS = ("spec.json", "exit.json", "shim.json", "place.json", "refused")
-_UNSAID = frozenset({"environ", "agents", "project_defaults", "project_environment"})
+_UNSAID = frozenset({"environ", "agents", "notify", "project_defaults", "project_environment"})
 _SHOWN_VALUES = frozenset({"PATH", "LANG", "LC_ALL", "TZ", "TERM", "SHELL", "PYTHONPATH"})
 
 
@@ -130,6 +132,8 @@ class Bundles(Tasks, Projects, Watching):
         for name in ("token", "agents.key"):
             path = own.home / name
             found |= {path.read_text("utf-8").strip()} if path.is_file() else set()
+        addresses = (str(given.get("url", "")) for given in own.notify.values())
+        found |= {urlsplit(address).path for address in addresses}
         ids = {agent.id for agent in known.agents} | set(known.others)
         found |= {self._own.agent_token(agent_id) for agent_id in ids}
         return Redactor.of(found)
@@ -203,6 +207,7 @@ def _settings_shape(own: Settings) -> dict[str, Any]:
         "project_defaults": dict(own.project_defaults),
         "project_environment": dict(own.project_environment),
         "agents": {name: _without_values(options) for name, options in own.agents.items()},
+        "notify": {name: _of_notifier(options) for name, options in own.notify.items()},
         "environment": {
             name: value if name in _SHOWN_VALUES else "***"
             for name, value in sorted(own.environ.items())
@@ -214,6 +219,11 @@ def _without_values(options: Mapping[str, Any]) -> dict[str, Any]:
     env = options.get("env")
     hidden = {"env": dict.fromkeys(map(str, env), "***")} if isinstance(env, Mapping) else {}
     return {**options, **hidden}
+
+
+def _of_notifier(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Its options without what they say, which is a plugin's: the path of an address is a key."""
+    return {name: value if name in OWN_OPTIONS else "***" for name, value in options.items()}
 
 
 def _versions(own: str) -> dict[str, Any]:

@@ -144,8 +144,10 @@ class Tab:
         try:
             while True:
                 self._hear(await self._receive())
-        except (WebSocketDisconnect, ValueError):
+        except WebSocketDisconnect:
             return
+        except (ValueError, KeyError, TypeError):  # no message that a page sends
+            await self._socket.close(BAD_HELLO)
         finally:
             await _ended(frames)
             await _ended(self._outputs)
@@ -178,6 +180,8 @@ class Tab:
             self._visible = bool(message["visible"])
             self._stirred.set()
         if "page" in message:
+            if not isinstance(message["page"], dict):
+                raise ValueError("a page is an object")
             self._page = message["page"]
             self._stirred.set()
         if "logack" in message and self._output is not None:
