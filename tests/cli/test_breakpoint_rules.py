@@ -39,6 +39,19 @@ def test_a_file_is_checked_without_a_server(run: Run, tmp_path: Path) -> None:
     assert all(fault["what"] and fault["remedy"] for fault in told)
 
 
+def test_a_file_is_checked_as_the_homes_before_it_is_there(run: Run, tmp_path: Path) -> None:
+    """A project's file may leave out a rule of the home's, which the home's own does not know."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "breakpoints.yaml").write_text(GOOD)
+    draft = tmp_path / "draft.yaml"
+    draft.write_text("rules:\n- {name: mine, active: false}\n")
+    line = ("--home", str(home), "breakpoint", "rules", "--check", str(draft))
+    assert run(*line).code == 0
+    assert run(*line, "--as-home").code == 1
+    assert run("breakpoint", "rules", "--as-home").code == 2
+
+
 def test_a_file_that_is_not_there_is_said_to_be(run: Run, tmp_path: Path) -> None:
     ended = run("breakpoint", "rules", "--check", str(tmp_path / "none.yaml"))
     assert ended.code == 2

@@ -168,10 +168,13 @@ def resolve(line: Line, name: str, answer: str, note: str) -> None:
     "--check", "file", type=click.Path(path_type=Path), metavar="FILE",
     help="Tell every fault of a rules file instead; needs no server.",
 )  # fmt: skip
-def rules(line: Line, project: str | None, file: Path | None) -> int:
+@click.option("--as-home", "of_home", is_flag=True, help="Check it as the home's, not a project's.")
+def rules(line: Line, project: str | None, file: Path | None, of_home: bool) -> int:
     """List the rules that raise questions by themselves, and where each comes from."""
     if file is not None:
-        return _check(line, file)
+        return _check(line, file, of_home)
+    if of_home:
+        raise click.UsageError("--as-home goes with --check FILE")
     with reach(line) as muster:
         found = muster.breakpoint_rules(project_or_here(muster, project))
     if line.json:
@@ -199,8 +202,9 @@ def _fault(fault: dict[str, Any]) -> str:
     return some(f"line {fault['line']}: {fault['what']}; {fault['remedy']}")
 
 
-def _check(line: Line, file: Path) -> int:
-    faults: list[dict[str, Any]] = late("muster.wiring.rules").check(line.home, file)
+def _check(line: Line, file: Path, of_home: bool) -> int:
+    check = late("muster.wiring.rules").check
+    faults: list[dict[str, Any]] = check(line.home, file, of_home=of_home)
     if line.json:
         out.document({"items": faults, "next": None})
         return int(bool(faults))

@@ -34,7 +34,7 @@ def rules_to_try(
     below = None
     if home is not None:
         below, faults = book.tried_home(_bytes(home))
-        _refuse("the home's rules have", faults, _CHECK)
+        _refuse("the home's rules have", faults, _CHECK.replace("FILE", "FILE --as-home"))
     text, trusted = own if rules is None else (_bytes(rules), True)
     found, faults = book.tried(text, below, trusted=trusted)
     if rules is None:

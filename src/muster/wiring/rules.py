@@ -10,8 +10,8 @@ from muster.supervision.rulebook import HOME_FILE, RuleBook
 from muster.wiring.plugins import working
 
 
-def check(home: Path, file: Path) -> list[dict[str, Any]]:
-    """Every fault of a file, as a project's or, where it is that, as the home's.
+def check(home: Path, file: Path, *, of_home: bool = False) -> list[dict[str, Any]]:
+    """Every fault of a file, as a project's or, where it is that or is to be, as the home's.
 
     Raises:
         Invalid: it cannot be read.
@@ -23,7 +23,7 @@ def check(home: Path, file: Path) -> list[dict[str, Any]]:
             f"{file} cannot be read: {error.strerror}", hint="name a file that you may read"
         ) from error
     book = RuleBook(working("conditions", home), home)
-    of_project = file.absolute() != (home / HOME_FILE).absolute()
+    of_project = not of_home and file.absolute() != (home / HOME_FILE).absolute()
     return [
         {"file": str(file), "line": fault.line, "what": fault.what, "remedy": fault.remedy}
         for fault in book.check(text, project=of_project)
