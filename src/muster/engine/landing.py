@@ -96,6 +96,8 @@ async def _verify_again(tools: Tools, job: Job, target: str, merged: Merged) -> 
     """
     job = await job_at(tools, job.task, target)
     changes = await in_thread(tools.workspaces.changes, job.repo, target, merged.commit)
+    if not changes:  # the branch has all of it already
+        return None
     changed = as_changes(changes)
     where = tools.run_dir(f"merge-{job.task.id}-{job.task.attempt}") / "checks"
     found = await evidence(tools, job, None, target, merged.commit, changed, where)
