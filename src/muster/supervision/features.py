@@ -51,7 +51,7 @@ FEATURES: Mapping[str, Feature] = {
     "coverage": Feature("coverage", 1),
     "coverage_high": Feature("coverage", 1),
     "coverage_full": Feature("coverage", 1),
-    "coverage_unknown": Feature("coverage", 0),
+    "coverage_unknown": Feature("coverage", -1),
     "mutants_killed": Feature("mutants", 1),
     "mutants_unknown": Feature("mutants", 0),
     "lint_clean": Feature("lint", 1),
