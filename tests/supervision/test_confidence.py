@@ -35,6 +35,7 @@ def found(code: str, severity: Severity = OK, **evidence: Any) -> Finding:
 
 GREEN = found("tests.green")
 PASSED = found("acceptance.passed", tests=["a", "b"], visible=1, hidden=1, author="agt_1")
+REACHES = found("acceptance.passed", tests=["a", "b"], share=1.0, covered=1, lines=1)
 
 
 def covered(share: float) -> Finding:
@@ -120,7 +121,7 @@ def test_a_judging_model_has_a_say_only_by_its_answers():
 
 def test_the_shipped_weights_say_about_what_the_planted_defects_showed():
     assert 0.65 < value_of(GREEN, PASSED) < 0.9
-    assert 0.9 < value_of(GREEN, PASSED, covered(1.0)) < 0.98
+    assert 0.9 < value_of(GREEN, REACHES, covered(1.0)) < 0.98
     assert value_of(GREEN, found("acceptance.failed", VETO)) < 0.02
     assert value_of(found("tests.broken", VETO)) < 0.05
 
@@ -150,14 +151,14 @@ def test_enough_outcomes_of_the_project_let_it_speak_without_acceptance_tests():
 
 def test_it_tells_the_three_strongest_reasons_for_and_against_with_what_each_moved():
     sure = sure_of(
-        *(GREEN, PASSED, covered(1.0), found("lint.clean"), found("review.rubric", yes=9, no=0)),
+        *(GREEN, REACHES, covered(1.0), found("lint.clean"), found("review.rubric", yes=9, no=0)),
         *(found("tests.skipped", ASK), found("change.stub", ASK), found("plan.outside", ASK)),
     )
 
     assert [r.text for r in sure.for_] == [
-        "Acceptance tests of another agent pass.",
-        "The tests run 100 % of the changed lines.",
+        "Acceptance tests of another agent pass, and run 100 % of the changed lines.",
         "The existing tests pass.",
+        "The reviewing model says yes to 100 % of the rubric.",
     ]
     assert len(sure.against) == 3
     assert [r.share for r in sure.for_] == sorted((r.share for r in sure.for_), reverse=True)
@@ -168,6 +169,8 @@ BETTER: tuple[tuple[Finding | None, Finding | None], ...] = (
     (found("acceptance.failed", VETO), PASSED),
     (None, PASSED),
     (found("acceptance.passed", tests=["a"]), PASSED),
+    (found("acceptance.passed", tests=["a"], share=0.5), REACHES),
+    (None, covered(0.1)),
     (found("tests.broken", VETO), GREEN),
     (found("lint.new", VETO), found("lint.clean")),
     (None, found("lint.clean")),

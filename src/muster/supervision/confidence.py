@@ -93,6 +93,7 @@ def _reasons(features: Mapping[str, float], prior: Prior, task_type: TaskType) -
 def _sentence(group: str, features: Mapping[str, float], task_type: TaskType) -> str:
     """What is known of one kind of evidence."""
     told = {
+        "acceptance": lambda: _accepted(features),
         "coverage": lambda: _share("The tests run {} of the changed lines.", features["coverage"]),
         "mutants": lambda: _share(
             "The tests notice {} of the faults planted in the changed lines.",
@@ -107,6 +108,14 @@ def _sentence(group: str, features: Mapping[str, float], task_type: TaskType) ->
         if features[name]:
             return sentence
     return told[group]()
+
+
+def _accepted(features: Mapping[str, float]) -> str:
+    passed = "Acceptance tests of another agent pass"
+    if features["acceptance_reach_unknown"]:
+        return f"{passed}."
+    reach = features["acceptance_reach"]
+    return _share(passed + ", and run {} of the changed lines.", reach)
 
 
 def _share(sentence: str, share: float) -> str:
@@ -125,10 +134,7 @@ _SENTENCES: Mapping[str, Mapping[str, str]] = {
         "tests_none_new": "It comes without new tests.",
     },
     "weakened": {"tests_weakened": "Tests were deleted, skipped or weakened."},
-    "acceptance": {
-        "acceptance_failed": "Acceptance tests of another agent fail.",
-        "acceptance_passed": "Acceptance tests of another agent pass.",
-    },
+    "acceptance": {"acceptance_failed": "Acceptance tests of another agent fail."},
     "lint": {
         "lint_new": "The linter has new complaints.",
         "lint_clean": "The linter has no new complaints.",
