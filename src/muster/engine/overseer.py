@@ -13,6 +13,7 @@ from muster.domain.agent import Agent
 from muster.domain.event import NewEvent
 from muster.domain.permission import Permissions
 from muster.domain.task import Task
+from muster.engine.pulse import Pulse
 from muster.engine.tools import Job, Tools, in_thread, program_name
 from muster.store import breakpoint_rules as rule_verbs
 from muster.store import events
@@ -25,7 +26,6 @@ _CALLS = 200
 _LOOK_EVERY = 1.0
 _QUIET_FROM = 30.0
 """Seconds of silence from which it is asked whether the processes do anything."""
-_SMALL_CPU = 0.5
 
 
 async def rules_of(tools: Tools, job: Job) -> InForce:
@@ -72,7 +72,7 @@ class Overseer:
     _news: int = -1
     _began_at: float = 0.0
     _heard_at: float = field(default_factory=time.monotonic)
-    _cpu: float = 0.0
+    _pulse: Pulse = field(default_factory=Pulse)
     _stamp: bytes | None = None
     _stamped_cost: float = 0.0
     _probed_cost: float = 0.0
@@ -199,10 +199,8 @@ class Overseer:
         if quiet < _QUIET_FROM:
             return quiet
         runtime = self.tools.runtime(self.agent.runtime)
-        used = runtime.cpu_seconds(self.tools.run_dir(self.agent.id))
-        # Where only living processes can be counted, it falls as one of them ends.
-        if abs(used - self._cpu) > _SMALL_CPU:
-            self._cpu, self._heard_at = used, now
+        if self._pulse.beats(runtime, self.tools.run_dir(self.agent.id)):
+            self._heard_at = now
             return 0.0
         return quiet
 

@@ -16,6 +16,7 @@ from muster.engine.converse import Conversation
 from muster.engine.follow import Follower
 from muster.engine.overseer import Overseer
 from muster.engine.permit import Permits
+from muster.engine.pulse import Pulse
 from muster.engine.ran_into import LIMIT, MOST_REFUSALS, Told, limits_reached, refused
 from muster.engine.tools import Tools
 from muster.engine.tried import Tries
@@ -58,7 +59,7 @@ class Watch:
     _trouble: tuple[Mapping[str, Any], float] | None = None
     _hushed: Ending | None = None
     _heard_at: float = field(default_factory=time.monotonic)
-    _cpu: float = 0.0
+    _pulse: Pulse = field(default_factory=Pulse)
     _told: tuple[str, float] = ("", 0.0)
     _told_at: float = 0.0
     _counted: tuple[float, float] = (0.0, -_COUNT_EVERY)
@@ -255,10 +256,8 @@ class Watch:
             self._heard_at = time.monotonic()
         if self._open_tools or time.monotonic() - self._heard_at < self.tools.idle_seconds:
             return False
-        used = self.follower.runtime.cpu_seconds(self.follower.run_dir)
-        # Where only living processes can be counted, it falls as one of them ends.
-        if abs(used - self._cpu) > 0.5:
-            self._cpu, self._heard_at = used, time.monotonic()
+        if self._pulse.beats(self.follower.runtime, self.follower.run_dir):
+            self._heard_at = time.monotonic()
             return False
         return True
 
