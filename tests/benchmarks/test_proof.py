@@ -154,11 +154,8 @@ BEFORE = "from math import sin\nimport os\n\n\ndef a():\n    return sin(os.sep)\
 )
 def test_a_part_brings_no_import_that_only_others_use(brings: str, keeps: str) -> None:
     """A handler's own `e` is not the module's."""
-    rest = (
-        BEFORE.partition("\n")[2]
-        + "\n\ndef b():\n    try:\n        a()\n    except OSError as e:\n"
-    )
-    rest += "        return e.errno\n"
+    own = "def b():\n    try:\n        a()\n    except OSError as e:\n        return e.errno\n"
+    rest = BEFORE.partition("\n")[2] + own
     assert without_idle_imports(BEFORE, brings + rest) == keeps + rest
 
 

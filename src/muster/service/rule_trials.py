@@ -17,7 +17,7 @@ from muster.supervision.rulebook import RuleBook
 from muster.supervision.rules import Ruleset
 from muster.supervision.trial import Again, Tried, tried_as, try_rules
 
-_CHECK = "muster breakpoint rules --check FILE tells every fault with its remedy"
+_CHECK = "muster breakpoint rules --check FILE{} tells every fault with its remedy"
 
 
 def rules_to_try(
@@ -34,13 +34,13 @@ def rules_to_try(
     below = None
     if home is not None:
         below, faults = book.tried_home(_bytes(home))
-        _refuse("the home's rules have", faults, _CHECK.replace("FILE", "FILE --as-home"))
+        _refuse("the home's rules have", faults, _CHECK.format(" --as-home"))
     text, trusted = own if rules is None else (_bytes(rules), True)
     found, faults = book.tried(text, below, trusted=trusted)
     if rules is None:
         _refuse("above these rules the project's own have", faults, "try them with --rules FILE")
     else:
-        _refuse("the rules have", faults, _CHECK)
+        _refuse("the rules have", faults, _CHECK.format(""))
     return found
 
 
