@@ -54,6 +54,7 @@ class Stage(StrEnum):
     PREPARING = "preparing"
     RUNNING = "running"
     VALIDATING = "validating"
+    HANDED_ON = "handed_on"
     MERGING = "merging"
     WAITING = "waiting"
     COMPLETED = "completed"
@@ -69,6 +70,7 @@ STATUS_OF: Mapping[Stage, Status] = {
     Stage.PREPARING: Status.EXECUTING,
     Stage.RUNNING: Status.EXECUTING,
     Stage.VALIDATING: Status.MONITORING,
+    Stage.HANDED_ON: Status.MONITORING,
     Stage.MERGING: Status.MONITORING,
     Stage.WAITING: Status.WAITING,
     Stage.COMPLETED: Status.COMPLETED,
@@ -84,8 +86,8 @@ ACTIVE = frozenset(
 HOLDS_A_SLOT = frozenset({Stage.PREPARING, Stage.RUNNING})
 """Stages that count against `max_concurrent`: a slot is held only while an agent runs."""
 
-GOES_ON = frozenset({Stage.QUEUED, *ACTIVE})
-"""Stages that a task leaves without anybody's doing."""
+GOES_ON = frozenset({Stage.QUEUED, Stage.HANDED_ON, *ACTIVE})
+"""Stages that a task leaves without anybody's doing, or by an event."""
 
 TERMINAL = frozenset({Stage.COMPLETED, Stage.FAILED, Stage.CANCELLED})
 
@@ -93,23 +95,33 @@ _END = {Stage.FAILED, Stage.CANCELLED}
 MOVES: Mapping[Stage, frozenset[Stage]] = {
     Stage.PROPOSED: frozenset({Stage.QUEUED, Stage.BLOCKED, *_END}),
     Stage.BLOCKED: frozenset({Stage.QUEUED, *_END}),
-    Stage.QUEUED: frozenset({Stage.PREPARING, Stage.PLANNING, Stage.BLOCKED, Stage.WAITING, *_END}),
+    Stage.QUEUED: frozenset(
+        {Stage.PREPARING, Stage.PLANNING, Stage.BLOCKED, Stage.HANDED_ON, Stage.WAITING, *_END}
+    ),
     Stage.PLANNING: frozenset(
         {Stage.PROPOSED, Stage.BLOCKED, Stage.QUEUED, Stage.WAITING, Stage.COMPLETED, *_END}
     ),
     Stage.PREPARING: frozenset({Stage.RUNNING, Stage.QUEUED, Stage.WAITING, *_END}),
     Stage.RUNNING: frozenset({Stage.VALIDATING, Stage.QUEUED, Stage.WAITING, *_END}),
     Stage.VALIDATING: frozenset(
-        {Stage.MERGING, Stage.COMPLETED, Stage.QUEUED, Stage.WAITING, *_END}
+        {Stage.MERGING, Stage.HANDED_ON, Stage.COMPLETED, Stage.QUEUED, Stage.WAITING, *_END}
     ),
-    Stage.MERGING: frozenset({Stage.COMPLETED, Stage.QUEUED, Stage.WAITING, *_END}),
-    Stage.WAITING: frozenset({Stage.MERGING, Stage.QUEUED, Stage.COMPLETED, *_END}),
+    Stage.HANDED_ON: frozenset(
+        {Stage.QUEUED, Stage.BLOCKED, Stage.MERGING, Stage.COMPLETED, Stage.WAITING, *_END}
+    ),
+    Stage.MERGING: frozenset(
+        {Stage.COMPLETED, Stage.HANDED_ON, Stage.QUEUED, Stage.WAITING, *_END}
+    ),
+    Stage.WAITING: frozenset(
+        {Stage.MERGING, Stage.HANDED_ON, Stage.QUEUED, Stage.COMPLETED, *_END}
+    ),
     Stage.COMPLETED: frozenset(),
     Stage.FAILED: frozenset({Stage.QUEUED, Stage.BLOCKED}),
     Stage.CANCELLED: frozenset({Stage.QUEUED, Stage.BLOCKED}),
 }
 """Which stage may follow which; a retry by a person leads back from an ended task.
 
+Between two roles of a playbook a task is handed on: an event is on its way, or awaited.
 A manager's task has nothing to merge, nor has one that writes acceptance tests: they are completed
 by their verdicts. A plan waits for the tasks that it made like any task for those it needs, and is
 completed with them.
@@ -148,7 +160,9 @@ class Task:
     `rev` is the number of the event that last changed the row. A worker's task names the manager's
     by `parent_id`, and `errand` is the name that the manager gave it; so do those of a plan. A fork
     began as another task (`fork_of`) was at its checkpoint `fork_point`. `acceptance_id` is the
-    task that writes the acceptance tests which this one is judged by.
+    task that writes the acceptance tests which this one is judged by. `step` is where in its
+    playbook it stands, which the event `came_by` led to; `rounds` counts how often a reviewer asked
+    for changes. `cause_id` is the task because of which it was made.
     """
 
     id: str
@@ -189,6 +203,10 @@ class Task:
     fork_of: str | None = None
     fork_point: int | None = None
     acceptance_id: str | None = None
+    step: str | None = None
+    came_by: int | None = None
+    rounds: int = 0
+    cause_id: str | None = None
     needs: tuple[str, ...] = field(default=())
 
     @property

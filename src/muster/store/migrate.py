@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from muster.domain.errors import Unavailable
 
-HEAD = "0011"
+HEAD = "0012"
 KNOWN = tuple(f"{n:04}" for n in range(1, int(HEAD)))
 
 

@@ -96,6 +96,10 @@ tasks = Table(
     Column("fork_of", Text),
     Column("fork_point", Integer),
     Column("acceptance_id", Text),
+    Column("step", Text),
+    Column("came_by", BigInteger),
+    Column("rounds", Integer, nullable=False, server_default="0"),
+    Column("cause_id", Text),
     CheckConstraint(_one_of("stage", Stage), name="tasks_stage"),
     CheckConstraint(_one_of("type", TaskType), name="tasks_type"),
     CheckConstraint("priority BETWEEN 0 AND 9", name="tasks_priority"),
@@ -105,6 +109,7 @@ tasks = Table(
     Index("tasks_errands", "parent_id", "errand", unique=True),
     Index("tasks_by_playbook", "playbook", "stage"),
     Index("tasks_by_acceptance", "acceptance_id"),
+    Index("tasks_by_cause", "cause_id"),
 )
 
 task_needs = Table(
@@ -256,6 +261,63 @@ papers = Table(
     Column("kind", Text, primary_key=True),
     Column("content", JSON, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+)
+
+routes = Table(
+    "routes",
+    metadata,
+    Column("rev", BigInteger, primary_key=True, autoincrement=False),
+    Column("type", Text, nullable=False),
+    Column("task_id", Text),
+    Column("state", Text, nullable=False),
+    Column("led_to", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    CheckConstraint("state IN ('pending', 'done', 'past', 'refused')", name="routes_state"),
+    Index("routes_by_state", "state", "rev"),
+    Index("routes_by_task", "task_id", "type", "state"),
+)
+
+pulls = Table(
+    "pulls",
+    metadata,
+    Column("task_id", Text, ForeignKey("tasks.id"), primary_key=True),
+    Column("project_id", Text, nullable=False),
+    Column("forge", Text, nullable=False),
+    Column("repo", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("branch", Text, nullable=False),
+    Column("base", Text, nullable=False),
+    Column("head", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("merged_commit", Text),
+    Column("heard", JSON, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("looked_at", BigInteger, nullable=False),
+    CheckConstraint("state IN ('open', 'closed', 'merged')", name="pulls_state"),
+    UniqueConstraint("forge", "repo", "number", name="pulls_one_per_number"),
+    Index("pulls_by_state", "state", "looked_at"),
+)
+
+foreseen = Table(
+    "foreseen",
+    metadata,
+    Column("task_id", Text, ForeignKey("tasks.id"), primary_key=True),
+    Column("other_id", Text, ForeignKey("tasks.id"), primary_key=True),
+    Column("paths", JSON, nullable=False),
+    Column("commit", Text, nullable=False),
+    Column("other_commit", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("foreseen_by_other", "other_id"),
+)
+
+drops = Table(
+    "drops",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("rev", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
 )
 
 agent_tokens = Table(

@@ -1,0 +1,1 @@
+"""Where people see work: pull requests, reviews and merges at a forge."""
