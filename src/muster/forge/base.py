@@ -141,7 +141,7 @@ class Forge(Protocol):
     """A forge. Every verb may take seconds; `repo` is the name that the forge knows.
 
     Raises (all verbs): the errors of `muster.domain.errors`: `Unavailable` where the forge does not
-    answer or a rate limit lasts longer than is waited for, `Forbidden` and `Unauthenticated` where
+    answer or a rate limit lasts longer than is waited for, `NotAllowed` and `NotSignedIn` where
     the token does not do, `NotFound`, `Conflict` where the state of things does not allow it.
     """
 
