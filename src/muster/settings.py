@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from muster.domain.casting import named_roles
 from muster.domain.errand import MOST_WORKERS
 from muster.domain.errors import Invalid
 from muster.domain.model_name import split_model
@@ -147,6 +148,20 @@ def _permissions(name: str, value: Any) -> Permissions:
     return Permissions(_choice(*map(str, Permissions))(name, value))
 
 
+def _name(name: str, value: Any) -> str:
+    """A name as files have it; which there are is for the project to say."""
+    text = _text(name, value)
+    if not _STAGE.fullmatch(text):
+        raise Invalid(f"{name} must be a name", hint="small letters, digits and dashes")
+    return text
+
+
+def _roles(name: str, value: Any) -> tuple[str, ...]:
+    words = _globs(name, value)
+    named_roles(words)
+    return words
+
+
 def _autonomy(name: str, value: Any) -> Autonomy:
     return Autonomy(_choice(*map(str, Autonomy))(name, value))
 
@@ -162,7 +177,11 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "image": _text,
     "permissions": _permissions,
     "permission_rules": _rules,
-    "playbook": _choice("solo"),
+    "playbook": _name,
+    "role_agents": _roles,
+    "same_program": _choice(ON, OFF),
+    "deploy_command": _text,
+    "verify_command": _text,
     "test_command": _text,
     "setup_command": _text,
     "lint_command": _text,
@@ -203,6 +222,7 @@ NEEDS_TRUST = frozenset(
     {
         *("test_command", "setup_command", "lint_command", "type_command", "agent"),
         *("fallback_agents", "split_after"),
+        *("playbook", "role_agents", "same_program", "deploy_command", "verify_command"),
         *("runtime", "network", "setup_network", "readable", "image"),
         *("permissions", "permission_rules"),
         *("autonomy", "accept_at", "test_paths", "budget_usd"),

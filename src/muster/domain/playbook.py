@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from muster.domain.agent import Role
-from muster.domain.task import MANAGER, SOLO
+from muster.domain.task import MANAGER, SOLO, Task
 
 ASSIGNED = "task.assigned"
 PLANNED = "task.plan.created"
@@ -153,6 +153,17 @@ PART_BOOK = Playbook(
 It is none that can be asked for.
 """
 
+BEGIN = "begin"
+"""The step of a task that events will lead on, before the first of them."""
+
+
+def role_of(task: Task) -> Role:
+    """The role of a task's next or present agent; to what was to be merged a coder comes back."""
+    if task.manages:
+        return Role.MANAGER
+    return Role(task.step) if task.step in list(Role) else Role.CODING
+
+
 BUILT_IN: Mapping[str, Playbook] = {
     book.name: book for book in (SOLO_BOOK, MANAGER_BOOK, CREW_BOOK, PART_BOOK)
 }
@@ -167,17 +178,24 @@ def faults_of(book: Playbook) -> Iterator[tuple[str, str]]:
     if ASSIGNED not in book.on:
         yield "", f"nothing follows {ASSIGNED}, so that no task can begin"
         return
-    for event, step in book.on.items():
-        for said in SAYS[step]:
-            if said not in book.on and said not in book.waits_for and said != REVIEWED:
-                yield event, f"the {step} may say {said}, and nothing follows that"
+    if not book.routed:
+        return
+    lost = list(_lost(book))
+    yield from lost
     circle = _circle(book)
     if circle:
         named = " → ".join(circle)
         yield circle[0], f"these events lead to each other for ever: {named}; give one a limit"
     for event in book.on:
-        if book.routed and not _ends(book, event):
+        if not lost and not _ends(book, event):
             yield event, f"from {event} no way leads to an end"
+
+
+def _lost(book: Playbook) -> Iterator[tuple[str, str]]:
+    for event, step in book.on.items():
+        for said in SAYS[step]:
+            if said not in book.on and said not in book.waits_for and said != REVIEWED:
+                yield event, f"the {step} may say {said}, and nothing follows that"
 
 
 def _next(book: Playbook, event: str) -> Iterable[str]:

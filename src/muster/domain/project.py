@@ -34,6 +34,10 @@ class ProjectSettings:
     permissions: Permissions = Permissions.BYPASS
     permission_rules: tuple[str, ...] | None = None
     playbook: str = "solo"
+    role_agents: tuple[str, ...] | None = None
+    same_program: str = OFF
+    deploy_command: str | None = None
+    verify_command: str | None = None
     test_command: str | None = None
     setup_command: str | None = None
     lint_command: str | None = None

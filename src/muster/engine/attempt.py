@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from pathlib import Path
 
 from muster.agents.base import Ending
-from muster.domain.agent import Agent, AgentStatus, Outcome, Role, Usage
+from muster.domain.agent import Agent, AgentStatus, Outcome, Usage
 from muster.domain.errors import Invalid
 from muster.domain.event import NewEvent
 from muster.domain.ids import new_agent_id
+from muster.domain.playbook import role_of
 from muster.domain.task import Stage, Task
 from muster.engine.acceptance import prompt_of
+from muster.engine.casting import cast
 from muster.engine.closing import close_aside
 from muster.engine.follow import Follower
+from muster.engine.ground import Ground, ground_of
 from muster.engine.kept_out import kept_out
 from muster.engine.logins import bring_home
 from muster.engine.managed import place_to_manage, told_of_workers
@@ -30,7 +32,7 @@ from muster.engine.order import (
 )
 from muster.engine.outdated import outdated
 from muster.engine.overseer import Overseer
-from muster.engine.own_settings import follow_branch, untrusted
+from muster.engine.own_settings import untrusted
 from muster.engine.post import delivered
 from muster.engine.resume import Past, catch_up, copy_home, gone_before, make_home, make_way
 from muster.engine.review import prepare_review
@@ -41,7 +43,6 @@ from muster.engine.tools import (
     in_thread,
     job_and_agent,
     job_by,
-    own_file_at,
     place_of,
     program_of,
     project_and_purse,
@@ -50,7 +51,6 @@ from muster.engine.tried import Tries, own_of
 from muster.engine.watch import Watch
 from muster.failpoint import failpoint
 from muster.knowledge.brief import Brief
-from muster.own_file import OwnFile
 from muster.runtimes.base import Exit
 from muster.runtimes.rundir import RunDir
 from muster.store import agent_tokens, words
@@ -59,15 +59,15 @@ from muster.store.agents import EndedAgent, NewAgent
 from muster.store.base import Tx
 from muster.store.checkpoints import NewCheckpoint
 from muster.store.moves import Fence, Move, move
-from muster.store.projects import ProjectRow
 from muster.workspace.base import Workspace
 
 
 async def prepare(tools: Tools, task: Task) -> Task:
     """Give the attempt its agent, its workspace and its prompt; then it is running."""
     project, purse = await tools.store.read(project_and_purse, task)
-    base, own = await _base(tools, task, project)
-    job = job_by(tools, task, project, own, purse)
+    ground = await ground_of(tools, task, project)
+    base, own = ground.base, ground.own
+    job = await cast(tools, job_by(tools, task, project, own, purse))
     driver, options = program_of(tools, job)
     runtime = await (place_to_manage if task.manages else place_of)(tools, job)
     if task.listens and not driver.capabilities.two_way:
@@ -75,7 +75,7 @@ async def prepare(tools: Tools, task: Task) -> Task:
             f"'{driver.name}' is given its prompt and hears nothing after it",
             hint="give the manager a wish, or another agent: muster manager --agent claude",
         )
-    role = Role.MANAGER if task.manages else Role.CODING
+    role = role_of(task)
     new = NewAgent(
         new_agent_id(role),
         role,
@@ -90,7 +90,7 @@ async def prepare(tools: Tools, task: Task) -> Task:
     past = await gone_before(tools, task, driver, runtime.name)
     prompt = await prompt_of(tools, job)
     workspace, _ = await asyncio.gather(
-        _open(tools, job, agent, base, past, prompt.text), prepare_review(tools, job)
+        _open(tools, job, agent, ground, past, prompt.text), prepare_review(tools, job)
     )
     driver.launch(agent_job(tools, job, agent, workspace, options, prompt.text, past))
     failpoint("attempt.prepared")
@@ -99,8 +99,8 @@ async def prepare(tools: Tools, task: Task) -> Task:
         Move(
             Fence.of(task),
             Stage.RUNNING,
-            columns={"base_commit": base},
-            payload={"agent": agent.id, "base": base},
+            columns={"base_commit": ground.kept},
+            payload={"agent": agent.id, "base": base, "role": str(role)},
             checkpoint=NewCheckpoint(f"before attempt {task.attempt}", workspace.commit),
             events=(
                 NewEvent(
@@ -137,6 +137,7 @@ def _begin(tx: Tx, task: Task, new: NewAgent) -> Agent:
 async def run(tools: Tools, task: Task) -> Task:
     """Start the attempt's program, or find it running, and stay with it until it has ended."""
     job, agent = await job_and_agent(tools, task)
+    job = await cast(tools, job)
     driver, options = program_of(tools, job)
     runtime = tools.runtime(agent.runtime)
     run_dir = tools.run_dir(agent.id)
@@ -260,28 +261,14 @@ async def _cancelled(tools: Tools, task: Task, agent: Agent) -> Task:
     )
 
 
-async def _base(tools: Tools, task: Task, project: ProjectRow) -> tuple[str, OwnFile]:
-    """The target branch's head, and the repository's own settings there.
-
-    A repeated attempt stays on the base its work stands on.
-    """
-    if task.result_commit and task.base_commit:
-        return task.base_commit, await own_file_at(tools, project.id, task.base_commit)
-    mirror = tools.workspaces.mirror(project.id)
-    head = await in_thread(mirror.fetch, Path(project.git_dir), project.branch)
-    own = await own_file_at(tools, project.id, head)
-    await follow_branch(tools, project, own)
-    return head, own
-
-
 async def _open(
-    tools: Tools, job: Job, agent: Agent, base: str, past: Past | None, prompt: str
+    tools: Tools, job: Job, agent: Agent, ground: Ground, past: Past | None, prompt: str
 ) -> Workspace:
-    layer = await ensure_layer(tools, job, base, tools.run_dir(agent.id), of_agent=False)
+    layer = await ensure_layer(tools, job, ground.base, tools.run_dir(agent.id), of_agent=False)
     mailbox = mailbox_of(tools, job, agent.id)
     at = await make_way(tools, job.task, past)
     workspace, _ = await asyncio.gather(
-        in_thread(_furnish, tools, job, agent, base, layer, prompt, past, at),
+        in_thread(_furnish, tools, job, agent, ground, layer, prompt, past, at),
         in_thread(mailbox.furnish, prompt, travels=tools.runtime(agent.runtime).distance.carried),
     )
     return workspace
@@ -291,14 +278,14 @@ def _furnish(
     tools: Tools,
     job: Job,
     agent: Agent,
-    base: str,
+    ground: Ground,
     layer: str | None,
     prompt: str,
     past: Past | None,
     at: str | None,
 ) -> Workspace:
     """The workspace, and beside it the agent's home with the prompt."""
-    commit = job.task.result_commit or base
+    commit = ground.commit
     if tools.workspaces.exists(agent.id):
         # Left by a crash before the agent began: the branch may have moved on since.
         left = tools.workspaces.get(agent.id)
@@ -308,7 +295,7 @@ def _furnish(
         agent.id,
         job.repo,
         commit,
-        near=base,
+        near=ground.base,
         ports=job.settings.ports,
         branch=job.task.branch,
         layer=layer,

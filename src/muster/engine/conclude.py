@@ -16,6 +16,7 @@ from muster.domain.verdict import Finding, Verdict, vetoed
 from muster.engine import route
 from muster.engine.acceptance import fitness
 from muster.engine.assurance import sure_of
+from muster.engine.casting import cast
 from muster.engine.checks import LOST_ALLOWED
 from muster.engine.closing import close_aside
 from muster.engine.deciding import about, is_chosen, may_split, past_of, policy_of, verdict_of
@@ -25,6 +26,7 @@ from muster.engine.hidden import without_secrets
 from muster.engine.holding import Work, overseen
 from muster.engine.managed import examine_workers
 from muster.engine.points import point_of, snapshot
+from muster.engine.reporting import hand_on, judge
 from muster.engine.review import review
 from muster.engine.tools import Job, Tools, in_thread, job_and_agent, program_name
 from muster.failpoint import failpoint
@@ -32,9 +34,11 @@ from muster.store import papers
 from muster.store.base import Tx
 from muster.store.checkpoints import after
 from muster.store.moves import Fence, Move, move
+from muster.store.reports import REPORTING
 from muster.supervision.case import Case, tried_of
 from muster.supervision.evidence import Changes
 from muster.supervision.licences import judge_licences
+from muster.supervision.reports import Report
 from muster.supervision.scope import judge_scope
 from muster.supervision.validate import promised, validate
 
@@ -45,14 +49,19 @@ async def conclude(tools: Tools, task: Task) -> Task:
     """Judge the work of an attempt whose agent has ended, and move the task by the decision."""
     await tools.turns.after_starts(task.rev)
     job, agent = await job_and_agent(tools, task)
+    job = await cast(tools, job)
     if agent.outcome is Outcome.LOST and task.attempt < LOST_ALLOWED:
         return await _again(tools, task, agent)
-    work, findings = await (_of_workers if task.manages else examine)(tools, job, agent)
+    report = None
+    if agent.role in REPORTING:
+        work, findings, report = await _of_report(tools, job, agent)
+    else:
+        work, findings = await (_of_workers if task.manages else examine)(tools, job, agent)
     commit = work.commit
     if tools.wish(task.id).is_set():
         return await _cancelled(tools, task, agent, commit)
     past = await tools.store.read(past_of, task) if task.attempt > 1 else []
-    sure = await sure_of(tools, job, findings)
+    sure = None if agent.role in REPORTING else await sure_of(tools, job, findings)
     case = _case(tools, job, agent, work, findings, past, sure)
     seen = await overseen(tools, job, agent, case, work, past)
     verdict = verdict_of(tools, job, seen.case, agent.id)
@@ -62,7 +71,10 @@ async def conclude(tools: Tools, task: Task) -> Task:
     if commit and not task.writes_tests and step.to not in {Stage.QUEUED, Stage.MERGING}:
         await show_branch(tools, job, commit)
     failpoint("verdict.before_move")
-    moved = await tools.store.write(move, step)
+    if report is not None and step.to is Stage.HANDED_ON:
+        moved = await hand_on(tools, step, agent, case.agent, report)
+    else:
+        moved = await tools.store.write(move, step)
     failpoint("verdict.moved")
     close_aside(tools, task, agent.id)
     return moved
@@ -90,6 +102,15 @@ async def _of_workers(tools: Tools, job: Job, agent: Agent) -> tuple[Work, list[
     summary = result if isinstance(result, dict) else None
     found = await examine_workers(tools, job.task, agent, summary)
     return Work(None, (), _claims(agent, result)), found
+
+
+async def _of_report(
+    tools: Tools, job: Job, agent: Agent
+) -> tuple[Work, list[Finding], Report | None]:
+    """What a role reported; what it changed is thrown away, and no work of the task's."""
+    result = await in_thread(_result, tools, agent)
+    report, found = judge(job, agent, result)
+    return Work(None, (), _claims(agent, result)), found, report
 
 
 def _planned_files(tx: Tx, task: Task) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from muster.engine.abandoned import end_run, ended_for, left_alone
 from muster.engine.aftermath import LookBack
 from muster.engine.damage import mend_damage
 from muster.engine.durable import Durable
+from muster.engine.router import lead_on
 from muster.engine.tools import Tools, in_thread, job_of
 from muster.store import claims, tasks
 from muster.store.judgements import NewBreakpoint
@@ -113,7 +114,7 @@ class Daemon:
 
     async def _land(self, task: Task) -> Task:
         moved = await landing.land(self._tools, task)
-        if moved.stage is Stage.COMPLETED:
+        if moved.stage in {Stage.COMPLETED, Stage.HANDED_ON} and moved.merged_commit:
             self._back.merged(task.project_id)
         return moved
 
@@ -144,6 +145,7 @@ class Daemon:
 
         `seen` is the number of an event that is known to the store by now.
         """
+        await lead_on(self._tools)
         outlook = await self._tools.store.read(claims.outlook)
         for task_id in outlook.wished:
             self._tools.wish(task_id).set()
@@ -154,8 +156,9 @@ class Daemon:
         away = None if outlook.due is None else outlook.due / 1000 - self._tools.clock()
         some_wait = away is not None and away <= 0 and self._tools.settings.queue_processor
         admitted = await dispatch.admit(self._tools) if some_wait else []
-        self._tools.turns.looked(seen, some_wait, [task.id for task in admitted])
-        for task in admitted:
+        starting = [task for task in admitted if task.stage in ACTIVE]
+        self._tools.turns.looked(seen, some_wait, [task.id for task in starting])
+        for task in starting:
             self._tools.wishes.pop(task.id, None)
             self._durable.enqueue(task)
         return LOOK_AGAIN if away is None or away <= 0 else min(LOOK_AGAIN, max(0.02, away))

@@ -24,6 +24,8 @@ def about(task: Task) -> About:
     """What is decided about when an attempt of the task has ended."""
     if task.manages:
         return About.WORKERS
+    if task.step:
+        return About.STEP
     return About.TESTS if task.writes_tests else About.WORK
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from muster.domain.agent import Outcome
+from muster.domain.agent import Outcome, Role
 from muster.domain.errors import Conflict, GitFailed, Stale
 from muster.domain.event import NewEvent
+from muster.domain.playbook import MERGED as MERGED_PULL
 from muster.domain.task import Stage, Task
 from muster.domain.verdict import OPTIONS, BreakpointKind, Finding, Verdict, vetoed
 from muster.engine import route
 from muster.engine.conclude import show_branch
 from muster.engine.deciding import policy_of, verdict_of
 from muster.engine.evidence import as_changes, evidence
+from muster.engine.offering import offer
 from muster.engine.own_settings import complete
 from muster.engine.tools import Job, Tools, in_thread, job_at, program_name
 from muster.failpoint import failpoint
@@ -28,6 +30,8 @@ _RACES_ALLOWED = 5
 
 async def land(tools: Tools, task: Task) -> Task:
     """Merge accepted work and complete the task, or ask a person what stands in the way."""
+    if task.step == Role.CODING:
+        return await offer(tools, task)
     if task.writes_tests:  # a person chose merge: the tests are kept, and that is all there is
         kept = Move(Fence.of(task), Stage.COMPLETED, "its tests are kept, and merged nowhere")
         return await tools.store.write(move, kept)
@@ -202,24 +206,28 @@ async def _checkout_in_the_way(tools: Tools, job: Job, error: Conflict) -> Task:
 
 
 async def _landed(tools: Tools, job: Job, merged: str) -> Task:
+    """Complete the task, or hand it on where its playbook goes on from a merge."""
+    task = job.task
     return await complete(
         tools,
         Move(
-            Fence.of(job.task),
-            Stage.COMPLETED,
+            Fence.of(task),
+            Stage.HANDED_ON if task.step else Stage.COMPLETED,
             f"merged into {job.project.branch}",
             columns={"merged_commit": merged},
-            events=(
-                NewEvent(
-                    "merge.landed",
-                    job.task.id,
-                    {"branch": job.project.branch, "commit": merged},
-                    job.task.project_id,
-                    job.task.id,
-                ),
-            ),
+            events=_told(job, merged),
+            cause=task.came_by,
             checkpoint=NewCheckpoint(MERGED, merged),
         ),
         job.repo,
         merged,
     )
+
+
+def _told(job: Job, merged: str) -> tuple[NewEvent, ...]:
+    task = job.task
+    said = {"branch": job.project.branch, "commit": merged}
+    landed = NewEvent("merge.landed", task.id, said, task.project_id, task.id, task.came_by)
+    if not task.step:
+        return (landed,)
+    return (landed, NewEvent(MERGED_PULL, task.id, said, task.project_id, task.id, task.came_by))

@@ -9,10 +9,11 @@ from typing import Any
 from muster.agents.base import Driver
 from muster.agents.base import Job as AgentJob
 from muster.agents.options import words as texts
-from muster.domain.agent import Agent
+from muster.domain.agent import Agent, Role
 from muster.domain.errors import Invalid
 from muster.domain.ids import token_of
 from muster.domain.permission import Permissions
+from muster.domain.playbook import role_of
 from muster.domain.secret_names import secrets_in
 from muster.engine.logins import lend
 from muster.engine.mailbox import Mailbox
@@ -95,7 +96,7 @@ def agent_job(
         result_file=folder / "result.json",
         environ=tools.settings.environ,
         options=options,
-        model=job.task.model or options.get("model") or job.settings.model,
+        model=_model(job, options),
         budget_usd=_may_spend(job, options),
         resume_session=past.agent.session_id if past else None,
         resume_usage=past.agent.usage if past else None,
@@ -110,6 +111,12 @@ def agent_job(
         ask=agent.permissions is not Permissions.BYPASS,
         contained=tools.runtime(agent.runtime).distance.contains,
     )
+
+
+def _model(job: Job, options: Mapping[str, Any]) -> str | None:
+    """The model that the program is to ask: one that was chosen for a task is its coder's."""
+    chosen = job.task.model if job.player is None else None
+    return chosen or options.get("model") or (job.settings.model if job.player is None else None)
 
 
 def budget_of(job: Job, options: Mapping[str, Any]) -> float | None:
@@ -128,6 +135,17 @@ def _may_spend(job: Job, options: Mapping[str, Any]) -> float | None:
     purse = [] if job.purse is None else [max(_LEAST, job.purse.left)]
     own = budget_of(job, options)
     return min([*purse, *([] if own is None else [own])], default=None)
+
+
+def _role_words(job: Job) -> dict[str, str]:
+    """What a program that reads no prompt needs to know of its role."""
+    role, own = role_of(job.task), job.settings
+    words = {"MUSTER_ROLE": str(role)}
+    if role is Role.DEPLOYER:
+        words["MUSTER_DEPLOY_COMMAND"] = own.deploy_command or ""
+    if role is Role.VERIFIER:
+        words["MUSTER_VERIFY_COMMAND"] = own.verify_command or ""
+    return words
 
 
 def seconds_of(job: Job, options: Mapping[str, Any]) -> float:
@@ -167,6 +185,7 @@ def order_of(
         {
             "MUSTER_TASK": job.task.label,
             "MUSTER_ATTEMPT": str(job.task.attempt),
+            **_role_words(job),
             "MUSTER_MAILBOX": str(mailbox_of(tools, job, wanted.run_id).folder),
             "MUSTER_PORT_BASE": str(first),
             "MUSTER_PORT_COUNT": str(count),

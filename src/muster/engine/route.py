@@ -12,6 +12,7 @@ from muster.engine.tools import Job
 from muster.store.checkpoints import NewCheckpoint
 from muster.store.judgements import NewBreakpoint
 from muster.store.moves import Fence, Move
+from muster.store.reports import REPORTING
 
 RESTART = {"base_commit": None, "result_commit": None, "merged_commit": None}
 """Columns of a task whose next attempt starts from the target branch as it is then."""
@@ -61,6 +62,7 @@ def after_verdict(
         verdict=verdict,
         ask=_question(decision, verdict, rules) if stage is Stage.WAITING else None,
         checkpoint=point,
+        cause=task.came_by,
     )
 
 
@@ -82,6 +84,8 @@ def _as_plan(task: Task, verdict: Verdict) -> dict[str, Any]:
 def _stage(decision: Decision, job: Job) -> Stage:
     match decision.step:
         case Step.ACCEPT:
+            if job.task.step in REPORTING:
+                return Stage.HANDED_ON
             unmerged = job.task.manages or job.task.writes_tests
             return Stage.COMPLETED if unmerged else Stage.MERGING
         case Step.RETRY | Step.OTHER_AGENT | Step.ROLL_BACK | Step.SPLIT | Step.PARK:

@@ -180,7 +180,8 @@ class Job:
 
     `agents` are the project's own agents, those of its trusted `.muster/config.toml`; `purse` is
     what a manager's or a worker's task is paid from, as it was then; `trusted_rules` is the digest
-    of its trusted rules file.
+    of its trusted rules file. `player` is the agent that plays the task's role, where that is not
+    the one that does the task.
     """
 
     task: Task
@@ -189,6 +190,7 @@ class Job:
     agents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     purse: Purse | None = None
     trusted_rules: str = ""
+    player: str | None = None
 
     @property
     def settings(self) -> ProjectSettings:
@@ -287,7 +289,7 @@ def program_of(tools: Tools, job: Job) -> tuple[Driver, dict[str, Any]]:
 
 def program_name(tools: Tools, job: Job) -> str:
     """The agent that does the task, as people name it."""
-    return job.task.agent or job.settings.agent or tools.default_agent()
+    return job.player or job.task.agent or job.settings.agent or tools.default_agent()
 
 
 def limits_of(job: Job, wall_seconds: float) -> Limits:

@@ -43,6 +43,7 @@ def create_with_author(tx: Tx, new: NewTask, agent: str | None) -> Task:
             paths=(),
             errand=None,
             fork=None,
+            step=None,
         ),
     )
     tx.conn.execute(update(tasks).where(tasks.c.id == coder.id).values(acceptance_id=author.id))

@@ -9,6 +9,8 @@ from typing import Any
 
 from sqlalchemy import Select, bindparam, func, select
 
+from muster.domain.event import NewEvent
+from muster.domain.playbook import ASSIGNED, BEGIN, role_of
 from muster.domain.project import ProjectSettings
 from muster.domain.task import HOLDS_A_SLOT, MANAGER, PLAN, SOLO, Autonomy, Stage, Task
 from muster.domain.verdict import OPTIONS, BreakpointKind
@@ -147,6 +149,9 @@ def _ready(tx: Tx, query: Select[Any], listed_too: bool) -> Sequence[Task]:
 
 def _claim(tx: Tx, task: Task) -> Task:
     failpoint("claim.before_commit")
+    if task.step == BEGIN:
+        return _assign(tx, task)
+    step = {"step": str(role_of(task))} if task.step else {}
     return move(
         tx,
         Move(
@@ -157,7 +162,15 @@ def _claim(tx: Tx, task: Task) -> Task:
                 "tries": task.tries + 1,
                 "started_at": task.started_at or tx.now,
                 "due_at": None,
+                **step,
             },
             payload={"attempt": task.attempt + 1},
+            cause=task.came_by,
         ),
     )
+
+
+def _assign(tx: Tx, task: Task) -> Task:
+    """Let a task begin its playbook; it holds no slot until an event has led it to a role."""
+    told = NewEvent(ASSIGNED, task.id, {"title": task.title}, task.project_id, task.id)
+    return move(tx, Move(Fence.of(task), Stage.HANDED_ON, ASSIGNED, events=(told,)))

@@ -102,6 +102,7 @@ class Move:
     answer: str | None = None
     note: str = ""
     by: str | None = None
+    cause: int | None = None
 
 
 def move(tx: Tx, step: Move) -> Task:
@@ -175,6 +176,7 @@ def _event(step: Move) -> NewEvent:
         },
         fence.project_id,
         fence.task_id,
+        step.cause,
     )
 
 

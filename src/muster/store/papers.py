@@ -14,6 +14,10 @@ PLAN, RUBRIC, REVIEW, TESTS = "plan", "rubric", "review", "tests"
 """The kinds: how the task was planned, what its work is asked, what was answered to that, and
 whether a person wants acceptance tests for what comes of it."""
 
+BOOK, ANALYSIS, REVIEWS, DEPLOYMENT, ABOUT = "book", "analysis", "reviews", "deployment", "about"
+"""Those of a playbook: its table where it is none that comes along, what the starter found, what
+reviewers said (`items`), what was deployed, and what an audit is about."""
+
 _ONE = select(papers.c.content).where(
     papers.c.task_id == bindparam("task"), papers.c.kind == bindparam("of_kind")
 )

@@ -40,7 +40,10 @@ _COSTS = (
 
 @dataclass(frozen=True, slots=True)
 class NewTask:
-    """What a task needs to be accepted; `needs` are ids of tasks that must complete first."""
+    """What a task needs to be accepted; `needs` are ids of tasks that must complete first.
+
+    `step` is where in a playbook of events it begins; `cause` the event that it was made by.
+    """
 
     project_id: str
     title: str
@@ -62,6 +65,9 @@ class NewTask:
     image: str | None = None
     fork: Checkpoint | None = None
     acceptance_id: str | None = None
+    step: str | None = None
+    cause_id: str | None = None
+    cause: int | None = None
 
 
 def create_task(tx: Tx, new: NewTask) -> Task:
@@ -81,6 +87,7 @@ def create_task(tx: Tx, new: NewTask) -> Task:
             {"number": number, "title": new.title, "stage": str(stage), "needs": list(new.needs)},
             new.project_id,
             task_id,
+            new.cause,
         )
     )
     tx.conn.execute(
@@ -113,6 +120,9 @@ def create_task(tx: Tx, new: NewTask) -> Task:
             "errand": new.errand,
             "image": new.image,
             "acceptance_id": new.acceptance_id,
+            "step": new.step,
+            "rounds": 0,
+            "cause_id": new.cause_id,
             **_began_as(new.fork),
         },
     )

@@ -29,6 +29,7 @@ class About(StrEnum):
     WORKERS = "workers"
     TESTS = "tests"
     MERGE = "merge"
+    STEP = "step"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

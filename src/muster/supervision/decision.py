@@ -9,6 +9,7 @@ from muster.supervision.acceptance import decide_written
 from muster.supervision.bar import over_the_bar
 from muster.supervision.case import About, Case
 from muster.supervision.decide import decide_merge, decide_work, held_back
+from muster.supervision.reported import decide_step
 from muster.supervision.workers import decide_managed
 
 _BY: Mapping[About, Callable[[Case], Decision]] = {
@@ -16,6 +17,7 @@ _BY: Mapping[About, Callable[[Case], Decision]] = {
     About.WORKERS: decide_managed,
     About.TESTS: decide_written,
     About.MERGE: decide_merge,
+    About.STEP: decide_step,
 }
 
 

@@ -1,0 +1,233 @@
+"""Verbs of the router: each event that may lead a task on does so once, or never.
+
+An event is taken in when it is first seen, and leads on when its task has come to rest. Both are
+one transaction with what follows from them, so that whatever dies in between, nothing is lost and
+nothing happens twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, func, insert, or_, select, update
+
+from muster.domain.event import KINDS, Event, NewEvent
+from muster.domain.playbook import (
+    APPROVED,
+    ASSIGNED,
+    BEGIN,
+    BUILT_IN,
+    CHANGES,
+    ORDERS,
+    ROUTED,
+    Playbook,
+)
+from muster.domain.project import ProjectSettings
+from muster.domain.task import TERMINAL, Stage, Task
+from muster.failpoint import failpoint
+from muster.store.base import Tx
+from muster.store.events import get_event
+from muster.store.onward import led_on
+from muster.store.orders import ordered
+from muster.store.papers import BOOK, paper_of
+from muster.store.pulls import pull_of
+from muster.store.schema import counters, events, routes, tasks
+from muster.store.tasks import get_task
+
+_AT_ONCE = 500
+_FAR = 5000
+"""Events after which the cursor moves on, though nothing among them leads anywhere."""
+_CURSOR = select(counters.c.value).where(counters.c.name == "routed")
+_NEWEST = select(counters.c.value).where(counters.c.name == "rev")
+_SEEN = (
+    select(events.c.rev, events.c.type, events.c.task_id)
+    .join(tasks, tasks.c.id == events.c.task_id, isouter=True)
+    .where(
+        events.c.rev > bindparam("cursor"),
+        or_(tasks.c.step.is_not(None), events.c.type.in_(sorted(ORDERS))),
+    )
+    .order_by(events.c.rev)
+    .limit(_AT_ONCE)
+)
+_READY = (
+    select(routes.c.rev)
+    .join(tasks, tasks.c.id == routes.c.task_id, isouter=True)
+    .where(
+        routes.c.state == "pending",
+        or_(
+            routes.c.task_id.is_(None),
+            tasks.c.stage.in_(
+                [str(s) for s in (Stage.HANDED_ON, Stage.WAITING, Stage.QUEUED, *TERMINAL)]
+            ),
+        ),
+    )
+    .order_by(routes.c.rev)
+    .limit(_AT_ONCE)
+)
+_TIMES = (
+    select(func.count())
+    .where(routes.c.task_id == bindparam("task"), routes.c.state == "done")
+    .where(routes.c.type == bindparam("kind"))
+)
+
+Settings = Callable[[str], ProjectSettings]
+"""The settings of a project by its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """What became of an event: `state` done, refused or pending, and what it led to or why not."""
+
+    state: str
+    led_to: str = ""
+    task_id: str | None = None
+
+
+def book_of(tx: Tx, task: Task) -> Playbook | None:
+    """The table that leads a task on: its own as it was when it was accepted, else a built-in."""
+    kept = paper_of(tx, task.id, BOOK)
+    if kept is not None:
+        values = {**kept, "waits_for": frozenset(kept["waits_for"])}
+        return Playbook(**values)
+    return BUILT_IN.get(task.playbook or "")
+
+
+def is_due(tx: Tx) -> bool:
+    """Whether an event waits to be taken in, or to lead on."""
+    cursor = int(tx.conn.execute(_CURSOR).scalar_one())
+    ahead = int(tx.conn.execute(_NEWEST).scalar_one()) - cursor
+    if ahead > _FAR or (ahead and _taken(tx, cursor)[0]):
+        return True
+    return any(_may_lead(tx, rev) for rev in tx.conn.execute(_READY).scalars().all())
+
+
+def _taken(tx: Tx, cursor: int) -> tuple[list[Any], int]:
+    """The events above the cursor that may lead on, and where the cursor is to stand then."""
+    rows = tx.conn.execute(_SEEN, {"cursor": cursor}).all()
+    whole = len(rows) < _AT_ONCE
+    until = int(tx.conn.execute(_NEWEST).scalar_one()) if whole else rows[-1].rev
+    return [row for row in rows if row.type in ROUTED or row.type not in KINDS], until
+
+
+def _may_lead(tx: Tx, rev: int) -> bool:
+    """Whether a pending event would do something now: not what rests until a person decides."""
+    route = tx.conn.execute(select(routes).where(routes.c.rev == rev)).one()
+    if route.task_id is None:
+        return True
+    task = get_task(tx, route.task_id)
+    return _is_its_turn(task, route.type)
+
+
+def _is_its_turn(task: Task, kind: str) -> bool:
+    if task.stage in TERMINAL or task.stage is Stage.HANDED_ON:
+        return True
+    # A person at the forge may decide what a person is asked here.
+    return task.stage is Stage.WAITING and kind in {"pr.merged", CHANGES}
+
+
+def route(tx: Tx, settings: Settings) -> list[Routed]:
+    """Take in what is new, and let what is due lead on, in the order in which it happened."""
+    cursor = int(tx.conn.execute(_CURSOR).scalar_one())
+    found, until = _taken(tx, cursor)
+    for row in found:
+        kept = {"rev": row.rev, "type": row.type, "task_id": row.task_id, "at": tx.now}
+        tx.conn.execute(insert(routes), {**kept, "state": "pending", "led_to": ""})
+    tx.conn.execute(update(counters).where(counters.c.name == "routed").values(value=until))
+    failpoint("route.taken_in")
+    pending = tx.conn.execute(_READY).scalars().all()
+    done = [_lead(tx, get_event(tx, rev), settings) for rev in pending if _may_lead(tx, rev)]
+    failpoint("route.before_commit")
+    return done
+
+
+def _lead(tx: Tx, event: Event, settings: Settings) -> Routed:
+    """Let one event lead on, and keep what became of it."""
+    became = _became(tx, event, settings)
+    tx.conn.execute(
+        update(routes)
+        .where(routes.c.rev == event.rev)
+        .values(state=became.state, led_to=became.led_to[:500], at=tx.now)
+    )
+    if became.state == "refused":
+        said = {"event": event.rev, "type": event.type, "why": became.led_to}
+        told = NewEvent(
+            "event.refused", event.subject, said, event.project_id, event.task_id, event.rev
+        )
+        tx.emit(told)
+    return became
+
+
+def _became(tx: Tx, event: Event, settings: Settings) -> Routed:
+    task = get_task(tx, event.task_id) if event.task_id else None
+    if event.type in ORDERS and (task is None or _is_anew(event, task)):
+        return _ordered(tx, event, task, settings)
+    if task is None:
+        return Routed("refused", "it names no task")
+    book = book_of(tx, task)
+    target = book.follows(event.type) if book else None
+    why = _why_not(tx, event, task, target)
+    if why or book is None or target is None:
+        return Routed("refused", why)
+    limit = book.limit(event.type)
+    times = int(tx.conn.execute(_TIMES, {"task": task.id, "kind": event.type}).scalar_one())
+    spent = limit is not None and times >= limit
+    return Routed("done", led_on(tx, task, event, target, settings(task.project_id), spent=spent))
+
+
+def _is_anew(event: Event, task: Task) -> bool:
+    """Whether an order about a task is for another one: this one has ended, or did not say it."""
+    return task.stage in TERMINAL or (event.cause is None and event.type != ASSIGNED)
+
+
+def _why_not(tx: Tx, event: Event, task: Task, target: str | None) -> str:
+    """Why an event leads its task nowhere; empty where it leads on."""
+    if task.stage in TERMINAL:
+        return f"{task.label} has {task.stage} already"
+    if target is None:
+        return f"nothing in the playbook '{task.playbook}' follows {event.type}"
+    return _is_of_the_past(tx, event, task)
+
+
+def _ordered(tx: Tx, event: Event, ended: Task | None, settings: Settings) -> Routed:
+    """Make the task that an order from outside wants, and let the order lead it on."""
+    made = ordered(tx, event, ended)
+    if isinstance(made, str):
+        return Routed("refused", made)
+    book = book_of(tx, made)
+    step = book.follows(event.type) if book else None
+    if step is None:
+        return Routed("refused", f"nothing follows {event.type}")
+    led = led_on(tx, made, event, step, settings(made.project_id), spent=False)
+    return Routed("done", f"{made.label}: {led}", made.id)
+
+
+def _is_of_the_past(tx: Tx, event: Event, task: Task) -> str:
+    """Why an event does not count: it is about a state that its task has left."""
+    if event.type == ASSIGNED:
+        return "" if task.step == BEGIN else f"{task.label} has begun already"
+    if event.type not in {APPROVED, CHANGES}:
+        return ""
+    pull = pull_of(tx, task.id)
+    head = event.payload.get("head")
+    if pull is None:
+        return f"{task.label} has no pull request"
+    if head is not None and head != pull.head:
+        return "the pull request has changed since"
+    return ""
+
+
+def forgive(tx: Tx, task_id: str) -> None:
+    """Let what led a task on so far count towards no limit any more: a person said try again."""
+    tx.conn.execute(
+        update(routes)
+        .where(routes.c.task_id == task_id, routes.c.state == "done")
+        .values(state="past")
+    )
+
+
+def story(tx: Tx, task_id: str) -> Sequence[Mapping[str, Any]]:
+    """What has led a task on so far, in order, with what each event led to."""
+    rows = tx.conn.execute(select(routes).where(routes.c.task_id == task_id).order_by(routes.c.rev))
+    return [dict(row._mapping) for row in rows]
