@@ -135,6 +135,7 @@ def test_an_issue_may_be_of_any_type_that_a_task_has() -> None:
         (Role.VERIFIER, {"passed": True}, "the check 'totals' has not passed; wanted: false"),
         (Role.VERIFIER, {"checks": [CHECK]}, "all 'checks' have passed; name what failed"),
         (Role.VERIFIER, {"checks": {"health": True}}, "'checks' is an object; wanted: a list"),
+        (Role.AUDITOR, {"issues": [{}] * 60_000}, "'issues' has 60000 entries; no list may be as"),
         (Role.AUDITOR, {"issues": [ISSUE] * 21}, "'issues' is a list of 21; wanted: a list of"),
         (
             Role.AUDITOR,

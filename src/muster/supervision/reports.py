@@ -26,7 +26,7 @@ from muster.domain.errors import Invalid
 from muster.supervision.report_faults import faults_in, small_schema
 
 MOST_STEPS, MOST_COMMENTS, MOST_CHECKS, MOST_ISSUES = 30, 100, 100, 20
-_MOST_PATHS = 40
+_MOST_PATHS, _LONGEST_LIST = 40, 500
 _ALIKE, _LONGEST_NAME, _MOST_UNKNOWN = 0.8, 40, 20
 _SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 
@@ -65,11 +65,15 @@ class Part(BaseModel):
         """Leave out what is null; name what is likely a field's name misspelt.
 
         Raises:
-            ValueError: a field that is not there is there under a name much like it.
+            ValueError: a field that is not there is there under a name much like it, or a list is
+                so long that looking at all of it would take seconds.
         """
         if not isinstance(given, Mapping):
             return given
         told = {name: value for name, value in given.items() if value is not None}
+        for name, value in told.items():
+            if isinstance(value, list | tuple) and len(value) > _LONGEST_LIST:
+                raise ValueError(f"'{name}' has {len(value)} entries; no list may be as long")
         unknown = [name for name in told if name not in cls.model_fields][:_MOST_UNKNOWN]
         missing = [name for name in cls.model_fields if name not in told]
         meant = [(u, m) for u in unknown for m in missing if _alike(str(u), m)]
