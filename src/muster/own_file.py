@@ -23,7 +23,10 @@ from muster.settings import (
 )
 
 OWN_FILE = ".muster/config.toml"
+OWN_PLAYBOOKS = (".muster/playbooks", ".yaml", 50)
+"""The folder of a repository's own playbooks, how their names end, and how many are read."""
 _AGENTS = "agents"
+_PLAYBOOKS = "playbooks"
 _BESIDE = ("trusted_rules",)
 """What is kept with the settings and is none of this file: the trust in the file of rules."""
 _MOST_VERSIONS = 50
@@ -55,8 +58,13 @@ class OwnFile:
         return {**self.free, **(self.guarded if known else guarded_of(counts)), **beside}
 
 
-def parse_own_file(data: bytes) -> OwnFile:
-    """What a settings file says; no file says nothing.
+_NO_TEXTS: Mapping[str, str] = {}
+
+
+def parse_own_file(data: bytes, playbooks: Mapping[str, str] = _NO_TEXTS) -> OwnFile:
+    """What a settings file says; no file says nothing. `playbooks` are texts by their files.
+
+    What is wrong with a playbook is said when a task asks for it.
 
     Raises:
         Invalid: it is too large, not TOML, or names what no project has; the message names it.
@@ -72,12 +80,17 @@ def parse_own_file(data: bytes) -> OwnFile:
     parsed = {name: plain_value(value) for name, value in checked.items()}
     free = {name: value for name, value in parsed.items() if name not in NEEDS_TRUST}
     guarded = {name: value for name, value in parsed.items() if name in NEEDS_TRUST}
-    return OwnFile(free, guarded | ({_AGENTS: agents} if agents else {}))
+    beside = {_AGENTS: agents, _PLAYBOOKS: _by_name(playbooks)}
+    return OwnFile(free, guarded | {name: value for name, value in beside.items() if value})
+
+
+def _by_name(files: Mapping[str, str]) -> dict[str, str]:
+    return {name.removesuffix(OWN_PLAYBOOKS[1]): text for name, text in sorted(files.items())}
 
 
 def guarded_of(counts: Mapping[str, Any]) -> dict[str, Any]:
     """The part of what counts that only a trusted version may say."""
-    return {k: v for k, v in counts.items() if k in NEEDS_TRUST or k == _AGENTS}
+    return {k: v for k, v in counts.items() if k in NEEDS_TRUST or k in {_AGENTS, _PLAYBOOKS}}
 
 
 def trusting_also(trusted: str, digest: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from muster.domain.agent import Role
 from muster.domain.task import MANAGER, SOLO, Task
@@ -106,6 +107,16 @@ class Playbook:
     def offers(self) -> bool:
         """Whether passed work becomes a pull request before it is merged."""
         return OFFERED in self.on or OFFERED in self.waits_for
+
+    def as_json(self) -> dict[str, Any]:
+        """As it is kept with a task."""
+        return {
+            "name": self.name,
+            "on": dict(self.on),
+            "limits": dict(self.limits),
+            "reviewers": self.reviewers,
+            "waits_for": sorted(self.waits_for),
+        }
 
     def limit(self, event: str) -> int | None:
         """How often an event may lead on; None for as often as it comes."""

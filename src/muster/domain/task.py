@@ -128,9 +128,8 @@ completed with them.
 """
 
 SOLO, MANAGER, PLAN, ACCEPTANCE = "solo", "manager", "plan", "acceptance"
-PLAYBOOKS = (SOLO, MANAGER, PLAN)
-"""Which roles a task goes through: one agent under supervision, a manager with its workers, or no
-agent at all: a plan that muster makes of it, whose tasks are proposed.
+"""Playbooks that events lead nowhere: one agent under supervision, a manager with its workers, or
+no agent at all: a plan that muster makes of it, whose tasks are proposed.
 
 `acceptance` is none that can be asked for: the task of who writes acceptance tests for another one.
 """

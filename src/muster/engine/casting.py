@@ -27,7 +27,7 @@ async def cast(tools: Tools, job: Job) -> Job:
     role, named = role_of(job.task), named_roles(job.settings.role_agents or ())
     if role in _DO_THE_TASK:
         return replace(job, player=None if job.task.agent else named.get(role))
-    used = await tools.store.read(_judged_before, job)
+    used = await tools.store.read(_judged_before, job) if role is Role.REVIEWER else ()
     bare = replace(job, player=None if job.task.agent else named.get(Role.CODING))
     coder = _player(tools, job, program_name(tools, bare))
     same = job.settings.same_program == "on"

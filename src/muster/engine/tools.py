@@ -19,7 +19,7 @@ from muster.domain.errors import Invalid
 from muster.domain.project import DEFAULT_TEST_PATHS, Project, ProjectSettings
 from muster.domain.task import Autonomy, Task
 from muster.engine.turns import Turns
-from muster.own_file import OWN_FILE, OwnFile, parse_own_file
+from muster.own_file import OWN_FILE, OWN_PLAYBOOKS, OwnFile, parse_own_file
 from muster.runtimes.base import Limits, Runtime
 from muster.runtimes.choice import Usual, choose
 from muster.runtimes.hints import Hints
@@ -240,7 +240,10 @@ def read_own_file(workspaces: Workspaces, project_id: str, commit: str) -> OwnFi
     Raises:
         Invalid: it is none.
     """
-    return parse_own_file(workspaces.small_file(project_id, commit, OWN_FILE))
+    return parse_own_file(
+        workspaces.small_file(project_id, commit, OWN_FILE),
+        workspaces.small_folder(project_id, commit, *OWN_PLAYBOOKS),
+    )
 
 
 async def job_and_agent(tools: Tools, task: Task) -> tuple[Job, Agent]:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from muster.domain.errors import Invalid, NoRoom, NotFound
+from muster.domain.playbook import BEGIN, BUILT_IN, CREW
 from muster.domain.project import ProjectSettings
-from muster.domain.task import MANAGER, PLAN, PLAYBOOKS, Autonomy, Stage
+from muster.domain.task import MANAGER, PLAN, SOLO, Autonomy, Stage
 from muster.domain.verdict import Checkpoint
+from muster.service import books
 from muster.service.desk import Desk
 from muster.service.requests import TaskRequest, refuse_acceptance, task_request
 from muster.settings import resolve
 from muster.store import judgements, keys, projects, tasks
 from muster.store.acceptance import create_with_author, note_wanted
 from muster.store.base import Tx
+from muster.store.papers import BOOK, put_paper
 from muster.store.projects import ProjectRow
 from muster.store.tasks import NewTask
 
@@ -49,9 +53,6 @@ class Submitting(Desk):
         if wanted.runtime is not None and wanted.runtime not in own.runtime_names:
             known = ", ".join(sorted(own.runtime_names))
             raise Invalid(f"there is no runtime '{wanted.runtime}'", hint=f"runtimes: {known}")
-        if wanted.playbook not in {None, *PLAYBOOKS}:
-            known = ", ".join(PLAYBOOKS)
-            raise Invalid(f"there is no playbook '{wanted.playbook}'", hint=f"playbooks: {known}")
 
     def _create(
         self,
@@ -68,7 +69,10 @@ class Submitting(Desk):
         if wanted.agent is not None and wanted.agent not in known:
             names = ", ".join(sorted(known))
             raise Invalid(f"there is no agent '{wanted.agent}'", hint=f"agents: {names}")
-        settings, _ = resolve(self._own.settings, project.overrides, project.file_settings)
+        settings, sources = resolve(self._own.settings, project.overrides, project.file_settings)
+        name = wanted.playbook or self._usual_playbook(settings, sources)
+        book = None if name == PLAN else books.book_named(name, self._own.settings, project)
+        wanted = replace(wanted, playbook=wanted.playbook or (None if name == SOLO else name))
         # A plan starts no agent: its tasks are what a person is asked about.
         manual = (wanted.autonomy or settings.autonomy) is Autonomy.MANUAL
         manual = proposed or (manual and wanted.playbook != PLAN)
@@ -91,14 +95,22 @@ class Submitting(Desk):
             image=wanted.image,
             fork=fork,
             acceptance_id=tasks.get_task(tx, fork.task_id).acceptance_id if fork else None,
+            step=BEGIN if book and book.routed else None,
         )
         task = create_with_author(
             tx, new, None if fork else self._author(wanted, settings, project)
         )
         note_wanted(tx, task.id, wanted.acceptance)
+        if book and book.name not in BUILT_IN:
+            put_paper(tx, task.id, BOOK, book.as_json())
         if manual:
             judgements.ask_to_start(tx, task)
         return self._task_shape(tx, task)
+
+    def _usual_playbook(self, settings: ProjectSettings, sources: Mapping[str, str]) -> str:
+        """The playbook of a task that names none."""
+        events = self._own.settings.multi_agent_events
+        return CREW if events and sources["playbook"] == "default" else settings.playbook
 
     def _author(
         self, wanted: TaskRequest, settings: ProjectSettings, project: ProjectRow

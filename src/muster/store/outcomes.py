@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from muster.domain.aftermath import Aftermath, Shown, Sign
+from muster.domain.agent import Role
 from muster.domain.confidence import Confidence
 from muster.domain.event import NewEvent
 from muster.domain.task import Stage, Task
@@ -16,7 +17,7 @@ from muster.failpoint import failpoint
 from muster.store import judgements
 from muster.store.base import Tx
 from muster.store.rows import aftermath_of
-from muster.store.schema import outcomes, tasks, verdicts
+from muster.store.schema import agents, outcomes, tasks, verdicts
 from muster.store.tasks import with_needs
 
 MOST_KNOWN = 300
@@ -44,7 +45,9 @@ _SETTLED = (
 
 _JUDGED = (
     select(verdicts.c.id, verdicts.c.attempt, verdicts.c.confidence)
-    .where(verdicts.c.task_id == bindparam("of_task"), verdicts.c.agent_id.is_not(None))
+    .join(agents, agents.c.id == verdicts.c.agent_id)
+    .where(verdicts.c.task_id == bindparam("of_task"))
+    .where(agents.c.role.in_([str(Role.CODING), str(Role.MANAGER)]))
     .order_by(verdicts.c.rev.desc())
     .limit(1)
 )

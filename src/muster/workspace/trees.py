@@ -12,6 +12,7 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from muster.domain.errors import GitFailed
@@ -138,6 +139,18 @@ def _write(mirror: Mirror, base: str | None, change: _Folder) -> str | None:
         return None
     lines = (b"%s %s\0%s" % (mode, name, id) for name, (mode, id) in _sorted(entries))
     return store_object(mirror, "tree", b"".join(lines))
+
+
+def files_in(mirror: Mirror, commit: str, folder: str, most: int) -> tuple[str, ...]:
+    """The names of the ordinary files right in a folder of a commit; none where it has none."""
+    found = mirror.objects.info(f"{commit}:{folder}")
+    if found is None or found.kind != "tree":
+        mirror.tree_of(commit)
+        return ()
+    names = (
+        name for name, (mode, _) in _entries(mirror, found.id) if mode in {_REGULAR, _EXECUTABLE}
+    )
+    return tuple(os.fsdecode(name) for name in islice(names, most))
 
 
 def _sorted(entries: dict[bytes, tuple[bytes, bytes]]) -> list[tuple[bytes, tuple[bytes, bytes]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from muster.workspace.publish import publish
 from muster.workspace.snapshot import Snapshots, Taken
 from muster.workspace.spaces import Spaces, Wish
 from muster.workspace.stamp import stamp
+from muster.workspace.trees import files_in
 
 __all__ = ["Change", "Conflicted", "ConflictedPath", "Landed", "Merged", "Taken", "Workspaces"]
 
@@ -326,6 +328,25 @@ class Workspaces:
             return self.find_file(repo_id, commit, path) or b""
 
         return self.mirror(repo_id).kept.get(("file", commit, path), read)
+
+    def small_folder(
+        self, repo_id: str, commit: str, folder: str, ending: str, most: int
+    ) -> Mapping[str, str]:
+        """The texts of the files right in a folder of a commit, by name; as `small_file`.
+
+        Raises:
+            GitFailed: the commit is not in the mirror.
+        """
+        mirror = self.mirror(repo_id)
+
+        def read() -> str:
+            names = [n for n in files_in(mirror, commit, folder, most) if n.endswith(ending)]
+            files = {n: self.find_file(repo_id, commit, f"{folder}/{n}") or b"" for n in names}
+            return json.dumps({n: data.decode("utf-8", "replace") for n, data in files.items()})
+
+        kept = mirror.kept.get(("folder", commit, folder), lambda: read().encode())
+        texts: dict[str, str] = json.loads(kept)
+        return texts
 
     def tree(self, repo_id: str, commit: str) -> str:
         """The id of a commit's tree: two commits of one tree hold the same files."""
