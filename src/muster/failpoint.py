@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterable
 
 _armed: dict[str, int] = {}
 
@@ -13,6 +14,13 @@ def arm(spec: str) -> None:
     for part in filter(None, spec.split(",")):
         name, _, count = part.partition("=")
         _armed[name.strip()] = int(count or 1)
+
+
+def failpoint_after(events: Iterable[str]) -> None:
+    """Die here if a test armed `event.KIND` for the kind of an event that is durable by now."""
+    if _armed:
+        for kind in events:
+            failpoint(f"event.{kind}")
 
 
 def failpoint(name: str) -> None:

@@ -31,7 +31,7 @@ def task(text: str = "Add a retry", **changes: Any) -> dict[str, Any]:
         "base_commit": "a" * 40, "result_commit": "b" * 40, "merged_commit": None,
         "cost_usd": 0.12, "input_tokens": 12300, "output_tokens": 4100, "paths": [text],
         "wish": None, "parent_id": None, "errand": None, "image": None, "list_position": None,
-        "acceptance_id": None, "fork_of": None, "fork_point": None,
+        "acceptance_id": None, "step": None, "rounds": 0, "cause_id": None, "fork_of": None, "fork_point": None,
         "added": 10, "removed": 2, "files_changed": 3,
         "live_agent": None, "breakpoint_id": "bp_1", "created_at": MORNING,
         "updated_at": MORNING, "started_at": MORNING, "finished_at": None, "rev": 9, **changes,
@@ -175,6 +175,12 @@ def detail(text: str = "Add a retry", **changes: Any) -> dict[str, Any]:
         "acceptance": {
             "task_id": "tsk_9", "label": text, "status": "completed", "tests": 3,
             "visible": [text], "hidden": [text], "judges": ["MU-1"],
+        },
+        "crew": {
+            "step": "reviewer", "rounds": 1, "pull": {"number": 1, "url": text}, "analysis": None,
+            "reviews": [{"by": text, "summary": text}], "deployment": None,
+            "events": [{"event": 4, "type": "pr.created", "state": "done", "led_to": text}],
+            "cause": None, "caused": [],
         },
     }  # fmt: skip
     return {**task(text), **more, **changes}

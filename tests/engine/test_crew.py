@@ -26,7 +26,6 @@ async def test_a_task_walks_from_its_assignment_to_its_verification(tmp_path):
     async with town(tmp_path, agents, deploy_command="true") as place:
         made = await place.submit(None, "write it", playbook="crew")
         task = await place.until(made["id"])
-        print(task["reason"], ran(tmp_path))
         assert task["status"] == "completed", task["reason"]
         assert await story(place, made["id"]) == list(STORY)
         assert ran(tmp_path) == [
@@ -34,3 +33,80 @@ async def test_a_task_walks_from_its_assignment_to_its_verification(tmp_path):
             *("deployer coder", "verifier judge"),
         ]
         assert task["merged_commit"] == place.main()
+
+
+async def test_a_verification_that_fails_makes_a_bug_that_names_its_cause(tmp_path):
+    agents = crew(tmp_path, verifier_1=BROKEN)
+    async with town(tmp_path, agents, deploy_command="true") as place:
+        made = await place.submit(None, "write it", playbook="crew")
+        task = await place.until(made["id"])
+        assert task["status"] == "failed"
+        found = (await place.service.list_tasks())["items"]
+        bug = next(t for t in found if t["id"] != made["id"])
+        assert (bug["type"], bug["cause_id"]) == ("bug", made["id"])
+        assert [c["label"] for c in task["crew"]["caused"]] == [bug["label"]]
+        bug = await place.until(bug["id"])
+        assert bug["status"] == "completed", bug["reason"]
+
+
+async def test_what_an_audit_finds_is_proposed(tmp_path):
+    asks = {"decision": "audit", "analysis": "Odd.", "audit_about": "the totals"}
+    agents = crew(tmp_path, starter=asks, auditor=ISSUES)
+    async with town(tmp_path, agents) as place:
+        made = await place.submit(None, "look at it", playbook="crew")
+        task = await place.until(made["id"])
+        assert task["status"] == "completed", task["reason"]
+        found = [t for t in (await place.service.list_tasks())["items"] if t["id"] != made["id"]]
+        assert sorted(t["title"] for t in found) == ["Issue 1", "Issue 2"]
+        assert {t["status"] for t in found} == {"proposed"}
+        assert ran(tmp_path) == ["starter coder", "auditor coder"]
+
+
+async def test_changes_without_end_ask_a_person_with_the_history(tmp_path):
+    agents = crew(tmp_path, reviewer=CHANGES)
+    async with town(tmp_path, agents) as place:
+        made = await place.submit(None, "write it", playbook="crew")
+        task = await place.until(made["id"])
+        assert task["status"] == "waiting"
+        asked = (await place.service.list_breakpoints())["items"][0]
+        kinds = [one["type"] for one in asked["evidence"]["history"]]
+        assert kinds.count("pr.changes.requested") == 4
+        assert "merge" in asked["options"]
+        await place.service.resolve_breakpoint(asked["id"], "merge")
+        task = await place.until(made["id"])
+        assert task["status"] == "completed", task["reason"]
+
+
+async def test_reviewers_that_disagree_are_put_to_a_person(tmp_path):
+    agents = crew(tmp_path, reviewer_1=CHANGES)
+    books = tmp_path / "home" / "playbooks"
+    async with town(tmp_path, agents, same_program="on") as place:
+        books.mkdir()
+        (books / "two.yaml").write_text(TWO)
+        made = await place.submit(None, "write it", playbook="two")
+        task = await place.until(made["id"])
+        assert (task["status"], task["reason"]) == ("waiting", "its reviewers disagree")
+
+
+async def test_a_reviewer_that_says_nothing_is_tried_again_and_then_put_to_a_person(tmp_path):
+    agents = crew(tmp_path, reviewer=None)
+    async with town(tmp_path, agents, autonomy="confirm", max_attempts=2) as place:
+        made = await place.submit(None, "write it", playbook="crew")
+        task = await place.until(made["id"])
+        assert task["status"] == "waiting"
+        assert "without handing in its report" in task["reason"]
+        assert ran(tmp_path).count("reviewer judge") == 2
+
+
+TWO = """
+on:
+  task.assigned: coding
+  pr.created: reviewer
+  pr.updated: reviewer
+  pr.reviewed: reviewer
+  pr.changes.requested: coding
+  pr.approved: merge
+  pr.merged: complete
+limits: {pr.changes.requested: 2}
+reviewers: 2
+"""

@@ -137,6 +137,9 @@ class FakeFleet:
             "parent_id": None,
             "errand": None,
             "acceptance_id": None,
+            "step": None,
+            "rounds": 0,
+            "cause_id": None,
             "list_position": None,
             "added": None,
             "removed": None,
@@ -343,6 +346,7 @@ class FakeFleet:
         return {
             "workers": [t for t in team if t["playbook"] != "acceptance"],
             "authors": [t for t in team if t["playbook"] == "acceptance"],
+            "crew": None,
         }
 
     async def task_diff(self, ref: str) -> dict[str, Any]:

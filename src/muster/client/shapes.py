@@ -140,6 +140,9 @@ class Task(TypedDict):
     parent_id: str | None
     errand: str | None
     acceptance_id: str | None
+    step: str | None
+    rounds: int
+    cause_id: str | None
     fork_of: str | None
     fork_point: int | None
     image: str | None
@@ -429,6 +432,20 @@ class Acceptance(TypedDict):
     judges: list[str]
 
 
+class Crew(TypedDict):
+    """Where a task stands in its playbook; `events` are those that led it there, oldest first."""
+
+    step: str
+    rounds: int
+    pull: dict[str, Any] | None
+    analysis: dict[str, Any] | None
+    reviews: list[dict[str, Any]]
+    deployment: dict[str, Any] | None
+    events: list[dict[str, Any]]
+    cause: dict[str, Any] | None
+    caused: list[dict[str, Any]]
+
+
 class TaskDetail(Task):
     """A task with all that is known about it."""
 
@@ -445,6 +462,7 @@ class TaskDetail(Task):
     workers: list[Task]
     authors: list[Task]
     acceptance: Acceptance | None
+    crew: Crew | None
 
 
 class FileChange(TypedDict):

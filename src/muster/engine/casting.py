@@ -9,6 +9,7 @@ from muster.agents.presets import NAMED
 from muster.agents.program import find_program
 from muster.domain.agent import Role
 from muster.domain.casting import Player, named_roles, player_of
+from muster.domain.errors import Invalid
 from muster.domain.playbook import role_of
 from muster.engine.tools import Job, Tools, in_thread, program_name
 from muster.store.base import Tx
@@ -33,8 +34,12 @@ async def cast(tools: Tools, job: Job) -> Job:
     same = job.settings.same_program == "on"
 
     def choose() -> str:
-        others = _others(tools, job)
-        return player_of(role, named, coder, others, same_program=same, used=used)
+        own = (_player(tools, job, n) for n in dict.fromkeys((*tools.settings.agents, *job.agents)))
+        try:
+            return player_of(role, named, coder, own, used=used)
+        except Invalid:
+            others = _installed(tools, job)
+            return player_of(role, named, coder, others, same_program=same, used=used)
 
     chosen = await in_thread(choose)
     return bare if chosen == coder.name else replace(job, player=chosen)
@@ -53,10 +58,8 @@ def _player(tools: Tools, job: Job, name: str) -> Player:
     return Player(name, (driver.name, *map(str, words)))
 
 
-def _others(tools: Tools, job: Job) -> Iterator[Player]:
-    """Who might judge: the own agents in their order, then the programs that are installed."""
-    for name in dict.fromkeys((*tools.settings.agents, *job.agents)):
-        yield _player(tools, job, name)
+def _installed(tools: Tools, job: Job) -> Iterator[Player]:
+    """Who might judge where no own agent may: the known programs that are on this machine."""
     environ = tools.settings.environ
     for name in _INSTALLED:
         if name in tools.drivers and find_program(name, environ):

@@ -9,6 +9,7 @@ from muster.domain.acceptance import written_of
 from muster.domain.errors import GitFailed, Invalid
 from muster.domain.task import STATUS_OF, Stage, Status, Task
 from muster.service import shapes
+from muster.service.crew_pages import crew_of
 from muster.service.desk import Desk
 from muster.store import (
     agents,
@@ -113,6 +114,7 @@ class TaskPages(Desk):
             "workers": self._task_shapes(tx, workers.workers_of(tx, task_id)),
             "authors": self._task_shapes(tx, workers.authors_of(tx, task_id)),
             "acceptance": _acceptance(tx, task),
+            "crew": crew_of(tx, task),
         }
 
     def _parent(self, tx: Tx, task: Task) -> dict[str, Any] | None:

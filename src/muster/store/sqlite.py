@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from muster.domain.errors import NoRoom, Unavailable
+from muster.failpoint import failpoint_after
 from muster.store import events, migrate
 from muster.store.base import Tx
 from muster.store.feed import Feed
@@ -193,6 +194,7 @@ class SqliteStore:
                     job.done.set_exception(_mended(error))
             return
         if written:
+            failpoint_after(event.type for tx in written for event in tx.written)
             told = [event for tx in written for event in tx.written]
             self.feed.advance(max(tx.rev for tx in written), max(tx.moved for tx in written), told)
         for future, answer in done:
@@ -211,6 +213,7 @@ class SqliteStore:
         except Exception as error:  # noqa: BLE001  # a verb's own error belongs to its caller
             job.done.set_exception(error)
         else:
+            failpoint_after(event.type for event in tx.written)
             self.feed.advance(tx.rev, tx.moved, tx.written)
             job.done.set_result(answer)
 
