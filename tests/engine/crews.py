@@ -37,12 +37,16 @@ ISSUES = {
     ],
 }
 
+FILES = {"README.md": "A sample.\n", "test_sample.sh": "grep -q sample README.md\n"}
+TESTS = 'for t in test_*.sh; do sh "$t" || exit 1; done'
+"""A project whose tests are shell scripts, so that its test runs take milliseconds."""
+
 _PLAY = """
 echo "$MUSTER_ROLE $MUSTER_TASK $MUSTER_ATTEMPT $NAME" >> "$LOG"
 if [ "$MUSTER_ROLE" = coding ]; then
-  n=$(ls made*.py 2>/dev/null | wc -l)
-  printf 'def f():\\n    return %s\\n' "$n" > "made$n.py"
-  printf 'import unittest, made%s\\n\\n\\nclass T(unittest.TestCase):\\n    def test_f(self):\\n        self.assertEqual(made%s.f(), %s)\\n' "$n" "$n" "$n" > "test_made$n.py"
+  n=$(ls made-* 2>/dev/null | wc -l)
+  echo "$MUSTER_TASK $n" > "made-$MUSTER_TASK-$n.txt"
+  echo "grep -q '$MUSTER_TASK $n' made-$MUSTER_TASK-$n.txt" > "test_$MUSTER_TASK-$n.sh"
   exit 0
 fi
 said="$SAYS/$MUSTER_ROLE-$(grep -c "^$MUSTER_ROLE " "$LOG").json"

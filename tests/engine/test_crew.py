@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engine.crews import BROKEN, CHANGES, ISSUES, crew, ran
-from engine.houses import git, town
+from engine.crews import BROKEN, CHANGES, FILES, ISSUES, TESTS, crew, ran
+from engine.houses import town
 
 STORY = (
     "task.assigned",
@@ -23,7 +23,7 @@ async def story(place, ref: str) -> list[str]:
 
 async def test_a_task_walks_from_its_assignment_to_its_verification(tmp_path):
     agents = crew(tmp_path, reviewer_1=CHANGES)
-    async with town(tmp_path, agents, deploy_command="true") as place:
+    async with town(tmp_path, agents, FILES, test_command=TESTS, deploy_command="true") as place:
         made = await place.submit(None, "write it", playbook="crew")
         task = await place.until(made["id"])
         assert task["status"] == "completed", task["reason"]
@@ -37,7 +37,7 @@ async def test_a_task_walks_from_its_assignment_to_its_verification(tmp_path):
 
 async def test_a_verification_that_fails_makes_a_bug_that_names_its_cause(tmp_path):
     agents = crew(tmp_path, verifier_1=BROKEN)
-    async with town(tmp_path, agents, deploy_command="true") as place:
+    async with town(tmp_path, agents, FILES, test_command=TESTS, deploy_command="true") as place:
         made = await place.submit(None, "write it", playbook="crew")
         task = await place.until(made["id"])
         assert task["status"] == "failed"
@@ -52,7 +52,7 @@ async def test_a_verification_that_fails_makes_a_bug_that_names_its_cause(tmp_pa
 async def test_what_an_audit_finds_is_proposed(tmp_path):
     asks = {"decision": "audit", "analysis": "Odd.", "audit_about": "the totals"}
     agents = crew(tmp_path, starter=asks, auditor=ISSUES)
-    async with town(tmp_path, agents) as place:
+    async with town(tmp_path, agents, FILES, test_command=TESTS) as place:
         made = await place.submit(None, "look at it", playbook="crew")
         task = await place.until(made["id"])
         assert task["status"] == "completed", task["reason"]
@@ -64,7 +64,7 @@ async def test_what_an_audit_finds_is_proposed(tmp_path):
 
 async def test_changes_without_end_ask_a_person_with_the_history(tmp_path):
     agents = crew(tmp_path, reviewer=CHANGES)
-    async with town(tmp_path, agents) as place:
+    async with town(tmp_path, agents, FILES, test_command=TESTS) as place:
         made = await place.submit(None, "write it", playbook="crew")
         task = await place.until(made["id"])
         assert task["status"] == "waiting"
@@ -80,7 +80,9 @@ async def test_changes_without_end_ask_a_person_with_the_history(tmp_path):
 async def test_reviewers_that_disagree_are_put_to_a_person(tmp_path):
     agents = crew(tmp_path, reviewer_1=CHANGES)
     books = tmp_path / "home" / "playbooks"
-    async with town(tmp_path, agents, same_program="on") as place:
+    async with town(
+        tmp_path, agents, FILES, test_command=TESTS, role_agents="reviewer=judge"
+    ) as place:
         books.mkdir()
         (books / "two.yaml").write_text(TWO)
         made = await place.submit(None, "write it", playbook="two")
@@ -90,7 +92,9 @@ async def test_reviewers_that_disagree_are_put_to_a_person(tmp_path):
 
 async def test_a_reviewer_that_says_nothing_is_tried_again_and_then_put_to_a_person(tmp_path):
     agents = crew(tmp_path, reviewer=None)
-    async with town(tmp_path, agents, autonomy="confirm", max_attempts=2) as place:
+    async with town(
+        tmp_path, agents, FILES, test_command=TESTS, autonomy="confirm", max_attempts=2
+    ) as place:
         made = await place.submit(None, "write it", playbook="crew")
         task = await place.until(made["id"])
         assert task["status"] == "waiting"

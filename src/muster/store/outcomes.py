@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import asdict, dataclass
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from muster.domain.aftermath import Aftermath, Shown, Sign
 from muster.domain.agent import Role
@@ -43,11 +43,13 @@ _SETTLED = (
 )
 
 
+_WORKED = [str(Role.CODING), str(Role.MANAGER)]
+"""Roles that leave work; what is said of the others' reports is no verdict on work."""
 _JUDGED = (
     select(verdicts.c.id, verdicts.c.attempt, verdicts.c.confidence)
-    .join(agents, agents.c.id == verdicts.c.agent_id)
-    .where(verdicts.c.task_id == bindparam("of_task"))
-    .where(agents.c.role.in_([str(Role.CODING), str(Role.MANAGER)]))
+    .join(agents, agents.c.id == verdicts.c.agent_id, isouter=True)
+    .where(verdicts.c.task_id == bindparam("of_task"), verdicts.c.agent_id.is_not(None))
+    .where(func.coalesce(agents.c.role, str(Role.CODING)).in_(_WORKED))
     .order_by(verdicts.c.rev.desc())
     .limit(1)
 )
