@@ -65,6 +65,7 @@ class Fault:
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
+    raw: bytes | None = None
     cut: int | None = None
     hold: bool = False
     heard: bool = False
@@ -252,6 +253,7 @@ class Handler(BaseHTTPRequestHandler):
             status, told = fault.status, list(fault.headers.items())
             usual = shapes.problem(status, f"a fault: {status}")
             data = as_bytes(usual if fault.body is None else fault.body)
+            data = data if fault.raw is None else fault.raw
         self._keep(path, parts.query, headers, body, status)
         if fault and fault.hold:
             self.server.let_go.wait(PATIENCE)
