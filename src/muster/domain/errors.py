@@ -135,6 +135,12 @@ class Unavailable(MusterError):
     code, title, status, exit_code = "unavailable", "Not available here", 501, 1
 
 
+class Away(Unavailable):
+    """A service that muster depends on does not answer now; `retry_after` is in seconds."""
+
+    code, title, status = "away", "No answer for now", 503
+
+
 class Silence(StrEnum):
     """Why a model gave no answer; the first three may pass by themselves."""
 

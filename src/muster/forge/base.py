@@ -10,7 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What the settings say of a forge: where its API is, the token, and whose `name` alone is."""
+
+    api_url: str
+    token: str = field(default="", repr=False)
+    owner: str = ""
 
 
 class PullState(StrEnum):
@@ -137,8 +146,11 @@ class Review:
     comments: Sequence[LineComment] = ()
 
 
+@runtime_checkable
 class Forge(Protocol):
-    """A forge. Every verb may take seconds; `repo` is the name that the forge knows.
+    """A forge, made by calling its class with `Access`.
+
+    Every verb may take seconds; `repo` is the name that the forge knows.
 
     Raises (all verbs): the errors of `muster.domain.errors`: `Unavailable` where the forge does not
     answer or a rate limit lasts longer than is waited for, `NotAllowed` and `NotSignedIn` where
@@ -146,6 +158,18 @@ class Forge(Protocol):
     """
 
     name: str
+
+    def full_name(self, repo: str) -> str:
+        """`repo` as `owner/name`; a name alone is that of the owner in the settings.
+
+        Raises:
+            Invalid: it cannot be a repository's name, or no owner is known.
+        """
+        ...
+
+    def named_by(self, url: str) -> str | None:
+        """The repository that a git remote's URL names at this forge; None when it is elsewhere."""
+        ...
 
     async def account(self) -> Account:
         """Who we are there, and whether the token does; no exception for a missing one."""
@@ -202,4 +226,21 @@ class Forge(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+        ...
+
+
+class Forges(Protocol):
+    """The forges of this server, each made when it is first asked for."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Those that there are."""
+        ...
+
+    async def of(self, name: str) -> Forge:
+        """The forge of a name.
+
+        Raises:
+            Invalid: there is none, or its settings cannot be.
+        """
         ...

@@ -36,6 +36,7 @@ KINDS = {
     "evidence": "stage",
     "notifiers": "notifier",
     "runners": "runner",
+    "forges": "forge",
 }
 """What is registered under `muster.<group>`, in the words of people."""
 

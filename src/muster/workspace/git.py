@@ -44,6 +44,7 @@ _SETTINGS = {
     "core.fsyncMethod": "batch",
 }
 _FIXED = [word for key, value in _SETTINGS.items() for word in ("-c", f"{key}={value}")]
+_MOST_SAID = 64 * 1024
 _USERINFO = re.compile(r"(\w+://)[^/\s@]+@")
 
 
@@ -283,15 +284,26 @@ def _read(
         out, err = process.communicate(stdin or None, timeout=seconds)
         return out, err, False
     clock = threading.Timer(seconds, _kill, [process])
+    last = bytearray()
+    listener = threading.Thread(target=_listen, args=(process.stderr, last), daemon=True)
     clock.start()
+    listener.start()
     try:
         out = process.stdout.read(limit + 1) if process.stdout else b""
         if len(out) > limit:
             _kill(process)
-        _, err = process.communicate()
+        process.wait()
+        listener.join()
     finally:
         clock.cancel()
-    return out[:limit], err, len(out) > limit
+    return out[:limit], bytes(last), len(out) > limit
+
+
+def _listen(stderr: IO[bytes] | None, last: bytearray) -> None:
+    """Keep the end of what is said: how much that is may be a server's to decide."""
+    while stderr and (part := os.read(stderr.fileno(), _MOST_SAID)):
+        last += part
+        del last[:-_MOST_SAID]
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 from muster.domain.errors import NotFound
 from muster.domain.guard import folder_name, ref_name
 from muster.domain.task import HIDDEN
-from muster.workspace import branches, compare, history, layers, merge, mix, rescue
+from muster.workspace import branches, compare, history, layers, merge, mix, remote, remotes, rescue
 from muster.workspace.agentgit import FOLDER as AGENT_GIT
 from muster.workspace.base import Backend, Source, Workspace
 from muster.workspace.choice import Choice
@@ -27,6 +27,7 @@ from muster.workspace.merge import Conflicted, ConflictedPath, Merged
 from muster.workspace.mirror import Mirror
 from muster.workspace.ports import Ports
 from muster.workspace.publish import publish
+from muster.workspace.remote import Server
 from muster.workspace.snapshot import Snapshots, Taken
 from muster.workspace.spaces import Spaces, Wish
 from muster.workspace.stamp import stamp
@@ -438,6 +439,59 @@ class Workspaces:
         if landed:
             mirror.has_fetched(ref_name(branch), new)
         return landed
+
+    # --- servers ---
+
+    def push(
+        self,
+        repo_id: str,
+        remote_url: str,
+        headers: Mapping[str, str],
+        commit: str,
+        branch: str,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """Let a branch below `muster/` of a server's repository be at a commit of the mirror.
+
+        `headers` open the server, `environ` says how to get out to it. Again is fine.
+
+        Raises:
+            Invalid: the branch is not muster's own, or the URL holds a credential or is no https.
+            Conflict: another has moved the branch.
+            NotAllowed, NotFound, GitFailed: the server or git said no.
+        """
+        server = Server(remote_url, headers, environ or {})
+        with self._locked(f"server of {repo_id}"):
+            remote.push(self.mirror(repo_id), server, commit, branch)
+
+    def fetch_remote(
+        self,
+        repo_id: str,
+        remote_url: str,
+        headers: Mapping[str, str],
+        branch: str,
+        environ: Mapping[str, str] | None = None,
+    ) -> str:
+        """Bring a branch of a server's repository into the mirror; its commit.
+
+        Raises:
+            Invalid, NotAllowed, NotFound, GitFailed: as `push`.
+        """
+        server = Server(remote_url, headers, environ or {})
+        with self._locked(f"server of {repo_id}"):
+            return remote.fetch(self.mirror(repo_id), server, branch)
+
+    def remotes(self, git_dir: Path) -> dict[str, str]:
+        """The remotes that the user's repository names, with their URLs."""
+        return remotes.remotes(self.git, git_dir)
+
+    def add_remote(self, git_dir: Path, name: str, url: str) -> None:
+        """Have the user's repository name a remote; nothing happens where it does.
+
+        Raises:
+            Conflict: the name is another's.
+        """
+        remotes.add_remote(self.git, git_dir, name, url)
 
     # --- inside ---
 
