@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 from mcp.shared.exceptions import MCPError
+from sqlalchemy import update
 
 from house.patience import PATIENCE
 from mcp_door.streets import TOKEN, call, refused, street
+from muster.store.schema import agents
 
 AGENTS = {
     "claim_work", "report_progress", "ask_person", "finish", "search_context", "take_locks",
@@ -66,6 +69,29 @@ async def test_an_agent_gets_its_work_reports_and_hands_in(here, way):
     }  # fmt: skip
     kinds = [e["type"] for e in (await here.place.service.list_events(task=task["id"]))["items"]]
     assert "agent.result" in kinds
+
+
+async def test_an_agent_that_owes_a_report_is_told_its_schema_and_what_is_wrong_with_it(here):
+    task, token = await here.hire()
+    reviewing = update(agents).where(agents.c.task_id == task["id"]).values(role="reviewer")
+    async with here.client(token) as agent:
+        before = {t.name: t for t in (await agent.list_tools()).tools}["finish"]
+        assert "enum" not in str(before.input_schema["properties"]["data"])
+        await here.place.house.store.write(lambda tx: tx.conn.execute(reviewing) and None)
+        offered = {t.name: t for t in (await agent.list_tools()).tools}["finish"]
+        data = offered.input_schema["properties"]["data"]
+        assert data["properties"]["verdict"]["enum"] == ["approve", "request_changes"]
+        assert offered.input_schema["required"] == ["status", "summary"]
+        problem = await refused(agent, "finish", status="completed", summary="read it")
+        assert "'verdict' is missing; wanted: one of approve, request_changes" in problem["detail"]
+        wrong = {"verdict": "approve", "comments": [{"path": "a.py", "text": "x"}]}
+        problem = await refused(agent, "finish", status="completed", summary="read", data=wrong)
+        assert "'comments[0].severity' is missing; wanted: one of must" in problem["detail"]
+        example = json.loads(problem["hint"].partition('"data": ')[2])
+        await call(agent, "finish", status="completed", summary="read it", data=example)
+        shown = await here.place.service.get_task(task["id"])
+        assert shown["agents"][0]["result"]["data"] == example
+        await call(agent, "finish", status="blocked", summary="there is no diff")
 
 
 async def test_the_word_of_an_agent_that_it_is_done_ends_nothing(here):

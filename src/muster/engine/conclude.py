@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from muster.domain.agent import Agent, Outcome
 from muster.domain.confidence import Confidence
@@ -21,8 +18,7 @@ from muster.engine.checks import LOST_ALLOWED
 from muster.engine.closing import close_aside
 from muster.engine.deciding import about, is_chosen, may_split, past_of, policy_of, verdict_of
 from muster.engine.evidence import as_changes, evidence
-from muster.engine.foreign import read_small
-from muster.engine.hidden import without_secrets
+from muster.engine.handed_in import result_of
 from muster.engine.holding import Work, overseen
 from muster.engine.managed import examine_workers
 from muster.engine.points import point_of, snapshot
@@ -41,8 +37,6 @@ from muster.supervision.licences import judge_licences
 from muster.supervision.reports import Report
 from muster.supervision.scope import judge_scope
 from muster.supervision.validate import promised, validate
-
-_LARGEST_RESULT = 1_000_000
 
 
 async def conclude(tools: Tools, task: Task) -> Task:
@@ -98,7 +92,7 @@ async def examine(tools: Tools, job: Job, agent: Agent) -> tuple[Work, list[Find
 
 
 async def _of_workers(tools: Tools, job: Job, agent: Agent) -> tuple[Work, list[Finding]]:
-    result = await in_thread(_result, tools, agent)
+    result = await in_thread(result_of, tools, agent)
     summary = result if isinstance(result, dict) else None
     found = await examine_workers(tools, job.task, agent, summary)
     return Work(None, (), _claims(agent, result)), found
@@ -124,7 +118,7 @@ def _look(
 ) -> tuple[Work, list[Finding]]:
     """What the agent left, and what can be said of it without a run."""
     taken = snapshot(tools, job, agent, base)
-    result = _result(tools, agent)
+    result = result_of(tools, agent)
     changed: Changes = ()
     added: Mapping[str, str] = {}
     files = None
@@ -154,36 +148,6 @@ def _look(
 
 def _stands_in(tools: Tools, repo: str, commit: str, words: str) -> bool:
     return bool(tools.workspaces.grep(repo, commit, words, "", 1).hits)
-
-
-def _result(tools: Tools, agent: Agent) -> object:
-    """The agent's own result, which is a stranger's and may be anything; None where there is none.
-
-    One that it handed in counts where its file is none.
-    """
-    left = _result_file(tools.run_dir(agent.id) / "agent" / "result.json")
-    if isinstance(left, dict) and isinstance(left.get("output"), str):
-        left["output"] = without_secrets(tools, agent.id, left["output"])
-    return left if isinstance(left, dict) and left else _handed_in(agent) or left
-
-
-def _result_file(path: Path) -> object:
-    """What the agent left at MUSTER_RESULT; False for what is no small file of JSON."""
-    data = read_small(path, _LARGEST_RESULT)
-    if data is None:
-        return False if os.path.lexists(path) else None
-    try:
-        return json.loads(data.decode("utf-8", "replace"))
-    except (ValueError, RecursionError):
-        return False
-
-
-def _handed_in(agent: Agent) -> Mapping[str, Any] | None:
-    """What the agent said of its outcome by its tools or its mailbox, as a result file says it."""
-    said = agent.result
-    if said is None:
-        return None
-    return {"status": said["status"], "output": said["summary"], "data": said.get("data")}
 
 
 def _claims(agent: Agent, result: object) -> str:

@@ -22,6 +22,7 @@ from muster.engine.tools import Tools, in_thread
 from muster.settings import resolve
 from muster.store import agents, events, keys, projects, workers
 from muster.store.base import Tx
+from muster.supervision.reports import REPORTING, with_report
 
 _PAUSE = 0.2
 _MOST_TOLD = 20
@@ -89,7 +90,7 @@ class _Post:
             why = letter.refused
             if not why:
                 try:
-                    await self.tools.store.write(self._act(letter))
+                    await self.tools.store.write(await in_thread(self._act, letter))
                     self.mailbox.done(letter)
                 except Stale:
                     raise
@@ -138,10 +139,13 @@ class _Post:
     def _result(self, said: Mapping[str, Any]) -> Act:
         status, output = said.get("status"), said.get("output")
         words = output if isinstance(output, str) and output.strip() else str(status)
-        data = {k: v for k, v in said.items() if k not in {"task_id", "status"}}
-        result = self._telling.result(
+        reports = self.agent.role in REPORTING
+        rest = {k: v for k, v in said.items() if k not in {"task_id", "status"}}
+        data = said.get("data") if reports else rest
+        told = self._telling.result(
             {"status": status, "summary": words[: SUMMARY_BYTES // 4], "data": data}
         )
+        result = with_report(self.agent.role, told)
         return lambda tx: agents.hand_in(tx, self.task, self.agent.id, result)
 
     def _errand(self, said: Mapping[str, Any]) -> Act:

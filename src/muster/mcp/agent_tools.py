@@ -12,6 +12,9 @@ from muster.service.counter import Service
 WAIT = 50.0
 """Seconds that `ask_person` waits unless told: below the limit of usual clients, 60 s."""
 
+FINISH = "finish"
+REPORT = "your report, which is owed with the status completed"
+
 
 class Progress(Arguments):
     """What the agent does now."""
@@ -162,7 +165,7 @@ TOOLS = (
         _ask,
     ),
     Tool(
-        "finish",
+        FINISH,
         "Hand in a result",
         "Hand in your structured result, then end your program. It is your word only: the change"
         " itself is checked afterwards. A later call replaces an earlier one.",

@@ -55,7 +55,9 @@ class _Desk:
         self._rates = rates
 
     async def list_tools(self, context: Context, _params: Any) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=[_shown(tool) for tool in _tools(_caller(context))])
+        caller = _caller(context)
+        report = await self._service.report_schema(caller.agent) if caller.agent else None
+        return types.ListToolsResult(tools=[_shown(tool, report) for tool in _tools(caller)])
 
     async def call_tool(
         self, context: Context, params: types.CallToolRequestParams
@@ -157,12 +159,17 @@ def _prompts(caller: Caller) -> Sequence[material.Prompt]:
     return material.PROMPTS_OF_PEOPLE if caller.agent is None else material.PROMPTS_OF_AGENTS
 
 
-def _shown(tool: Tool) -> types.Tool:
+def _shown(tool: Tool, report: dict[str, Any] | None) -> types.Tool:
+    """A tool as it is offered; with the schema of the `report` where its caller owes one."""
+    takes = tool.takes.model_json_schema()
+    if report is not None and tool.name == agent_tools.FINISH:
+        own = {name: value for name, value in report.items() if name != "$schema"}
+        takes["properties"]["data"] = {**own, "description": agent_tools.REPORT}
     return types.Tool(
         name=tool.name,
         title=tool.title,
         description=tool.says,
-        input_schema=tool.takes.model_json_schema(),
+        input_schema=takes,
         annotations=types.ToolAnnotations(read_only_hint=tool.reads, open_world_hint=False),
     )
 

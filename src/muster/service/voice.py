@@ -26,8 +26,10 @@ from muster.service import shapes
 from muster.service.requests import TaskRequest, task_request
 from muster.service.tasks import Tasks
 from muster.store import acceptance, agent_tokens, agents, events, judgements, keys
+from muster.store.agents import get_agent
 from muster.store.base import Tx
 from muster.store.judgements import NewBreakpoint
+from muster.supervision.reports import schema_of, with_report
 
 QUESTION_BYTES = 8_000
 MOST_QUESTIONS = 5
@@ -101,8 +103,13 @@ class Voice(Tasks):
         """Keep the agent's structured result; a later one replaces it.
 
         It is the agent's word: the work is judged all the same, once its program has ended.
+
+        Raises:
+            Invalid: it is none, or `data` is not the report that the agent's role owes.
         """
-        result = self._telling.result(body)
+        agent = await self._store.read(get_agent, agent_id)
+        told = self._telling.result(body)
+        result = await asyncio.to_thread(with_report, agent.role, told)
 
         def write(tx: Tx, agent: Agent, task: Task) -> dict[str, Any]:
             self._refuse_early(tx, agent, task)
@@ -110,6 +117,11 @@ class Voice(Tasks):
             return {"kept": True, "next": "end your program now; then the work is checked"}
 
         return await self._said(agent_id, "result", key, body, write)
+
+    async def report_schema(self, agent_id: str) -> dict[str, Any] | None:
+        """What the `data` of this agent's result has to be; None where it may be anything."""
+        agent = await self._store.read(get_agent, agent_id)
+        return await asyncio.to_thread(schema_of, agent.role)
 
     def _refuse_early(self, tx: Tx, agent: Agent, task: Task) -> None:
         """Raise `Conflict` while a result of this agent cannot be taken."""

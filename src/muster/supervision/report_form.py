@@ -295,8 +295,8 @@ def read(role: Role, data: object) -> reports.Report:
         report: reports.Report = _FORMS[role].model_validate(data).plain()
     except ValidationError as error:
         raise Invalid(
-            f"the report cannot be taken: {faults_in(error, schema(role))}",
-            hint=f"hand it in again whole, for example {json.dumps(EXAMPLES[role])}",
+            f"the report in 'data' cannot be taken: {faults_in(error, schema(role))}",
+            hint=f'hand it in again whole, for example "data": {json.dumps(EXAMPLES[role])}',
         ) from error
     return report
 

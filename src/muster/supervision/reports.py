@@ -146,6 +146,19 @@ def report_of(role: Role, data: object) -> Report:
     return report
 
 
+def with_report(role: Role, result: Mapping[str, Any]) -> dict[str, Any]:
+    """An agent's result (`Telling.result`) with its report as it was read.
+
+    Who could not do its work (`failed`, `blocked`) owes none.
+
+    Raises:
+        Invalid: as `report_of`.
+    """
+    if role not in REPORTING or result["status"] != "completed":
+        return dict(result)
+    return {**result, "data": report_of(role, result["data"]).as_json()}
+
+
 @cache
 def schema_of(role: Role) -> dict[str, Any] | None:
     """The JSON Schema (2020-12) of the role's report; None for a role that has none."""
