@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chaos.driver import unmount_below
 from engine.crews import FILES, TESTS, crew
 from engine.houses import make_repo
 from house.databases import put_database
@@ -190,6 +191,7 @@ def ground(root: Path, walk: Walk) -> Iterator[Ground]:
         yield made
     finally:
         made.down()
+        unmount_below(root)
 
 
 def go(root: Path, walk: Walk, first: str = "", dying: list[str] | None = None) -> Came:

@@ -102,7 +102,7 @@ async def _of_report(
     tools: Tools, job: Job, agent: Agent
 ) -> tuple[Work, list[Finding], Report | None]:
     """What a role reported; what it changed is thrown away, and no work of the task's."""
-    result = await in_thread(_result, tools, agent)
+    result = await in_thread(result_of, tools, agent)
     report, found = judge(job, agent, result)
     return Work(None, (), _claims(agent, result)), found, report
 
