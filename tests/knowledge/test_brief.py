@@ -19,6 +19,7 @@ from muster.domain.task import Stage, Task, TaskType
 from muster.knowledge.brief import brief
 from muster.knowledge.prompts import FOLDER, environment, render
 from muster.knowledge.room import CHARACTERS_PER_TOKEN, Piece, Room, end_of
+from muster.supervision.reports import REPORTING
 
 TASK = Task(
     "tsk_1",
@@ -195,7 +196,8 @@ def test_each_template_can_be_read_and_is_used(path: Path) -> None:
     sources = [*FOLDER.parent.glob("*.py"), *(FOLDER.parents[1] / "engine").glob("*.py")]
     code = "".join(source.read_text("utf-8") for source in sources)
     kinds = {f"type.{kind}" for kind in TaskType}
-    assert path.stem in kinds or f'"{path.stem}"' in code
+    roles = {f"{role}.{part}" for role in REPORTING for part in ("head", "rules")}
+    assert path.stem in kinds | roles or f'"{path.stem}"' in code
 
 
 def test_every_type_of_task_has_a_template() -> None:

@@ -7,18 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from muster.domain.acceptance import Shown
-from muster.domain.plain import plain, plain_line
 from muster.domain.project import Project
 from muster.domain.task import Task
 from muster.knowledge.acceptance import judged_by, writing_tests
+from muster.knowledge.again import refused
 from muster.knowledge.managing import managing
-from muster.knowledge.prompts import render
-from muster.knowledge.room import Piece, Room, end_of, whole_lines
+from muster.knowledge.planned import plan_piece
+from muster.knowledge.prompts import BUILT_IN, Templates
+from muster.knowledge.room import Room
 
 BUDGET_TOKENS = 16_000
-_EVIDENCE = 0.5
-"""The share of the budget that evidence has at most; what it leaves is for what comes after it."""
-_MOST_FINDINGS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,99 +34,54 @@ def brief(
     *,
     budget_tokens: int = BUDGET_TOKENS,
     acceptance: Shown | None = None,
+    analysis: Mapping[str, Any] | None = None,
+    words: Templates = BUILT_IN,
 ) -> Brief:
     """The prompt for the next attempt at `task`, in Markdown.
 
     The person's own words (description, note) and the rules are never cut, whatever their length.
-    The rest has about `budget_tokens` together, and the prompt says where it is cut: first what
-    supervision said of the last attempt (`feedback`: `{findings, failing, tails, instructions,
-    note}`), then what may be told of the tests by which it is judged (`acceptance`).
+    The rest has about `budget_tokens` together, and the prompt says where it is cut: first what was
+    said of the last attempt (`feedback`: `{reviews, findings, failing, tails, instructions,
+    note}`), then the plan of a starter (`analysis`, its report), then what may be told of the tests
+    by which it is judged (`acceptance`).
     """
     room = Room.of_tokens(budget_tokens)
-    again = _refused(feedback, room) if feedback else []
-    parts = [*_parts(task, project, acceptance, room), *again]
+    again = refused(feedback, room, words) if feedback else []
+    plan = _plan(analysis, room, words) if analysis else []
+    return finished([*_parts(task, project, acceptance, room, words, plan), *again], room)
+
+
+def finished(parts: Sequence[str], room: Room) -> Brief:
+    """The prompt of these parts, in what UTF-8 can carry."""
     text = "\n\n".join(part for part in parts if part.strip()) + "\n"
     return Brief(text.encode("utf-8", "replace").decode("utf-8"), room.left_out)
 
 
-def _parts(task: Task, project: Project, acceptance: Shown | None, room: Room) -> list[str]:
+def _plan(analysis: Mapping[str, Any], room: Room, words: Templates) -> list[str]:
+    pieces = [plan_piece(analysis, "The analysis and plan:")]
+    return [words.render("coding.plan"), *room.take(pieces, share=0.5)]
+
+
+def _parts(
+    task: Task,
+    project: Project,
+    acceptance: Shown | None,
+    room: Room,
+    words: Templates,
+    plan: list[str],
+) -> list[str]:
     if task.manages:
-        return managing(task, project)
+        return managing(task, project, words)
     facts = {"task": task, "settings": project.settings}
-    working, reach = render("coding.working", **facts), render("coding.reach", **facts)
+    working, reach = (words.render(name, **facts) for name in ("coding.working", "coding.reach"))
     if task.writes_tests:
-        return [*writing_tests(task, project), working, reach]
+        return [*writing_tests(task, project, words), working, reach]
     return [
-        render("coding.head", **facts),
+        words.render("coding.head", **facts),
         task.description.strip("\n"),
+        *plan,
         working,
-        render("coding.judged", **facts),
-        judged_by(acceptance, room) if acceptance else "",
+        words.render("coding.judged", owes=words.render(f"type.{task.type}"), **facts),
+        judged_by(acceptance, room, words) if acceptance else "",
         reach,
     ]
-
-
-# --- the last attempt -----------------------------------------------------------------------------
-
-
-def _refused(feedback: Mapping[str, Any], room: Room) -> list[str]:
-    parts = []
-    if note := str(feedback.get("note") or "").strip():
-        parts.append(f"## What the person says about the last attempt\n\n{note}")
-    found = [
-        *_findings(feedback.get("findings"), room),
-        *_instructions(feedback.get("instructions")),
-        *_evidence(feedback, room),
-    ]
-    if found:
-        parts += ["## The last attempt was not accepted", *found]
-        parts.append("Look at the files first: they may hold changes of that attempt.")
-    return parts
-
-
-def _findings(found: object, room: Room) -> list[str]:
-    texts = [plain_line(str(item.get("text", "")), 600) for item in _mappings(found)]
-    texts = [f"- {text}" for text in texts if text]
-    if not texts:
-        return []
-    left_out = texts[_MOST_FINDINGS:]
-    if left_out:
-        room.left_out["findings"] = len("\n".join(left_out))
-    more = [f"- [{len(left_out)} more findings left out]"] if left_out else []
-    return [render("again.findings", findings="\n".join([*texts[:_MOST_FINDINGS], *more]))]
-
-
-def _instructions(said: object) -> list[str]:
-    text = plain_line(str(said or ""), 4000)
-    return [text] if text else []
-
-
-def _evidence(feedback: Mapping[str, Any], room: Room) -> list[str]:
-    """What failed and the ends of outputs: data of strangers, in fences, within the room."""
-    names = [plain_line(str(name), 300) for name in _sequence(feedback.get("failing"))]
-    own = Room(int(room.left * _EVIDENCE), room.left_out)
-    before = own.left
-    parts = []
-    if names:
-        piece = Piece("failing tests", "Failing tests:", "\n".join(names), whole_lines)
-        parts += own.take([piece], share=1 / 3)
-    tails = [
-        (plain_line(str(item.get("name", "")), 60), plain(str(item.get("tail", ""))).strip("\n"))
-        for item in _mappings(feedback.get("tails"))
-    ]
-    parts += own.take(
-        [
-            Piece(f"output of {name}", f"The end of the output of the run '{name}':", tail, end_of)
-            for name, tail in tails
-        ]
-    )
-    room.left -= before - own.left
-    return [render("again.data"), *parts] if parts else []
-
-
-def _sequence(value: object) -> Sequence[Any]:
-    return value if isinstance(value, Sequence) and not isinstance(value, str | bytes) else ()
-
-
-def _mappings(value: object) -> list[Mapping[str, Any]]:
-    return [item for item in _sequence(value) if isinstance(item, Mapping)]

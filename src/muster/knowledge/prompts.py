@@ -7,7 +7,8 @@ fact, never a template: `data` and the filters `fenced`, `line` and `named` mark
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -44,6 +45,16 @@ def render(name: str, **facts: object) -> str:
     """
     text: str = environment().get_template(f"{name}.j2").render(facts)
     return text.strip("\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Templates:
+    """Where the words of a prompt are taken from; `render` is called as the one above."""
+
+    render: Callable[..., str]
+
+
+BUILT_IN = Templates(render)
 
 
 def named(paths: Iterable[str]) -> str:
