@@ -18,7 +18,10 @@ from muster.domain.event import Event, NewEvent
 from muster.store import schema
 from muster.store.feed import Feed
 
-MOVING = ("task.", "queue.", "project.", "breakpoint.resolved", "agent.told")
+MOVING = (
+    *("task.", "queue.", "project.", "breakpoint.resolved", "agent.told"),
+    *("pr.", "deploy.", "verify.", "audit."),
+)
 """Kinds of events that may let some task go on; the engine looks when there was one."""
 
 P = ParamSpec("P")
