@@ -1,4 +1,4 @@
-"""Files in the folder of events: good ones are events once, all others are laid aside with a reason."""
+"""Files in the folder of events: good ones are events once, others are laid aside with a reason."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ SERVERS_DIE = ("drop.claimed=2", "drop.kept=2", "drop.clearing=130", "")
 
 
 class Mortals:
-    """A program started again and again, each time to die where it is told, the last time nowhere."""
+    """A program that is started again and again, to die where it is told, at last nowhere."""
 
     def __init__(self, deaths: tuple[str, ...], *argv: str) -> None:
         self._deaths, self._argv = list(deaths), argv

@@ -105,8 +105,17 @@ class Watching(Desk):
         return await self._store.read(read)
 
     async def get_event(self, rev: int) -> dict[str, Any]:
-        """One event."""
-        return shapes.event_shape(await self._store.read(events.get_event, rev))
+        """One event, with the chain of causes that led to it, and what it led to."""
+
+        def read(tx: Tx) -> dict[str, Any]:
+            event = events.get_event(tx, rev)
+            return {
+                **shapes.event_shape(event),
+                "chain": [shapes.event_shape(e) for e in events.causes_of(tx, event)],
+                "led_to": [shapes.event_shape(e) for e in events.led_to(tx, rev)],
+            }
+
+        return await self._store.read(read)
 
     async def emit_event(self, body: Mapping[str, Any], key: str | None = None) -> dict[str, Any]:
         """Append a fact from outside.
