@@ -23,10 +23,12 @@ from muster.settings import (
 )
 
 OWN_FILE = ".muster/config.toml"
-OWN_PLAYBOOKS = (".muster/playbooks", ".yaml", 50)
-"""The folder of a repository's own playbooks, how their names end, and how many are read."""
+OWN_FOLDERS: Mapping[str, tuple[str, str, int]] = {
+    "playbooks": (".muster/playbooks", ".yaml", 50),
+    "prompts": (".muster/prompts", ".j2", 100),
+}
+"""A repository's folders of small files: where, how their names end, and how many are read."""
 _AGENTS = "agents"
-_PLAYBOOKS = "playbooks"
 _BESIDE = ("trusted_rules",)
 """What is kept with the settings and is none of this file: the trust in the file of rules."""
 _MOST_VERSIONS = 50
@@ -58,13 +60,14 @@ class OwnFile:
         return {**self.free, **(self.guarded if known else guarded_of(counts)), **beside}
 
 
-_NO_TEXTS: Mapping[str, str] = {}
+_NO_FOLDERS: Mapping[str, Mapping[str, str]] = {}
 
 
-def parse_own_file(data: bytes, playbooks: Mapping[str, str] = _NO_TEXTS) -> OwnFile:
-    """What a settings file says; no file says nothing. `playbooks` are texts by their files.
+def parse_own_file(data: bytes, folders: Mapping[str, Mapping[str, str]] = _NO_FOLDERS) -> OwnFile:
+    """What a settings file says; no file says nothing.
 
-    What is wrong with a playbook is said when a task asks for it.
+    `folders` are the files of `OWN_FOLDERS` as texts. What is wrong with one is said when it is
+    used.
 
     Raises:
         Invalid: it is too large, not TOML, or names what no project has; the message names it.
@@ -80,17 +83,13 @@ def parse_own_file(data: bytes, playbooks: Mapping[str, str] = _NO_TEXTS) -> Own
     parsed = {name: plain_value(value) for name, value in checked.items()}
     free = {name: value for name, value in parsed.items() if name not in NEEDS_TRUST}
     guarded = {name: value for name, value in parsed.items() if name in NEEDS_TRUST}
-    beside = {_AGENTS: agents, _PLAYBOOKS: _by_name(playbooks)}
+    beside = {_AGENTS: agents, **{name: dict(sorted(f.items())) for name, f in folders.items()}}
     return OwnFile(free, guarded | {name: value for name, value in beside.items() if value})
-
-
-def _by_name(files: Mapping[str, str]) -> dict[str, str]:
-    return {name.removesuffix(OWN_PLAYBOOKS[1]): text for name, text in sorted(files.items())}
 
 
 def guarded_of(counts: Mapping[str, Any]) -> dict[str, Any]:
     """The part of what counts that only a trusted version may say."""
-    return {k: v for k, v in counts.items() if k in NEEDS_TRUST or k in {_AGENTS, _PLAYBOOKS}}
+    return {k: v for k, v in counts.items() if k in NEEDS_TRUST or k in {_AGENTS, *OWN_FOLDERS}}
 
 
 def trusting_also(trusted: str, digest: str) -> str:

@@ -297,6 +297,11 @@ class Settings:
         return self.workspaces_dir or self.home / "workspaces"
 
     @property
+    def events(self) -> Path:
+        """Where event files are dropped."""
+        return self.event_dir or self.home / "events"
+
+    @property
     def runs(self) -> Path:
         """Where run directories lie."""
         return self.home / "runs"

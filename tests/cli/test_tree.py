@@ -66,7 +66,9 @@ LINES: dict[str, list[str]] = {
     "queue set": ["max_concurrent", "4"],
     "queue clear": [],
     "metrics": ["--since", "7d"],
-    "event list": [],
+    "event list": ["--pending", "--type", "task.queued"],
+    "event show": ["4"],
+    "event done": ["4"],
     "event tail": ["--after", "0", "-n", "1"],
     "event emit": ["ci.done", "build"],
 }

@@ -195,6 +195,12 @@ def event(rev: int = 4, text: str = "hello", **changes: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def event_story(rev: int = 4, text: str = "hello") -> dict[str, Any]:
+    led_to = [event(rev + n, text, cause=rev) for n in (1, 2)]
+    chain = [event(rev - 2, text), event(rev - 1, text, cause=rev - 2)]
+    return {**event(rev, text, cause=rev - 1), "chain": chain, "led_to": led_to}
+
+
 def settings(**changes: Any) -> dict[str, Any]:
     return {
         "paused": False, "stop_on_failure": True, "max_concurrent": 1, "stopped_by": None, **changes

@@ -59,6 +59,8 @@ ROUTES: dict[str, Callable[[Muster], Any]] = {
     f"GET /api/agents/{AGENT}/logs": lambda m: m.agent_logs(AGENT, offset=0, limit=5),
     f"GET /api/agents/{AGENT}/cassette": lambda m: m.cassette(AGENT),
     "GET /api/events": lambda m: m.list_events(after=3, type="x.y"),
+    "GET /api/events/pending": lambda m: m.list_events(processed=False, task="MU-1"),
+    "GET /api/events/processed": lambda m: m.list_events(processed=True),
     "GET /api/events/4": lambda m: m.get_event(4),
     "POST /api/events": lambda m: m.emit_event("ci.done", "build", {"n": 1}),
     "POST /api/events/4/processed": lambda m: m.mark_processed(4),

@@ -140,6 +140,33 @@ class StoreContract:
         assert list(store.feed.since(0, 100) or found) == found
         assert len(await store.read(tasks.list_tasks)) == 2
 
+    async def test_an_event_knows_what_led_to_it_and_what_it_led_to(self, store):
+        def write(tx: Tx) -> list[int]:
+            revs = [tx.emit(NewEvent("own.kind", "first"))]
+            for _ in range(120):
+                revs.append(tx.emit(NewEvent("own.kind", "next", cause=revs[-1])))
+                tx.emit(NewEvent("own.kind", "aside", cause=revs[0]))
+            return revs
+
+        revs = await store.write(write)
+        last = await store.read(events.get_event, revs[-1])
+        chain = await store.read(events.causes_of, last)
+        assert [event.rev for event in chain] == revs[-101:-1]
+        led_to = await store.read(events.led_to, revs[0])
+        assert [event.subject for event in led_to] == ["next", *["aside"] * 99]
+        assert [e.rev for e in await store.read(events.led_to, revs[3])] == [revs[4]]
+
+    async def test_a_cause_that_comes_after_its_event_ends_the_chain(self, store):
+        def write(tx: Tx) -> int:
+            rev = tx.emit(NewEvent("own.kind", "first", cause=tx.rev + 2))
+            tx.emit(NewEvent("own.kind", "second", cause=rev))
+            return tx.emit(NewEvent("own.kind", "itself", cause=rev + 2))
+
+        own = await store.write(write)
+        for rev, chain in ((own - 2, []), (own - 1, ["first"]), (own, [])):
+            event = await store.read(events.get_event, rev)
+            assert [e.subject for e in await store.read(events.causes_of, event)] == chain
+
     async def test_each_claim_has_a_fresh_token_and_the_next_attempt_number(self, store, project):
         await add_task(store, project)
         first = await admit_one(store)

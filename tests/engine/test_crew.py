@@ -98,7 +98,7 @@ async def test_a_reviewer_that_says_nothing_is_tried_again_and_then_put_to_a_per
         made = await place.submit(None, "write it", playbook="crew")
         task = await place.until(made["id"])
         assert task["status"] == "waiting"
-        assert "without handing in its report" in task["reason"]
+        assert "handed in no report" in task["reason"]
         assert ran(tmp_path).count("reviewer judge") == 2
 
 
@@ -114,3 +114,47 @@ on:
 limits: {pr.changes.requested: 2}
 reviewers: 2
 """
+
+
+async def test_each_role_is_told_what_those_before_it_have_left(tmp_path):
+    agents = crew(tmp_path, reviewer_1=CHANGES)
+    async with town(
+        tmp_path, agents, FILES, test_command=TESTS, deploy_command="./ship", verify_command="./ask"
+    ) as place:
+        made = await place.submit(None, "write it well", playbook="crew")
+        task = await place.until(made["id"])
+        told = {
+            f"{a['role']} {a['attempt']}": (place.run_dir(a["id"]) / "brief.md").read_text()
+            for a in task["agents"]
+        }
+        assert len(told) == 7
+        assert all("write it well" in words for words in told.values())
+        assert "Write it with a test" in told["coding 2"]  # the starter's plan
+        assert "made-MU-1-0.txt" in told["reviewer 3"]  # the change
+        assert "Say why." in told["coding 4"]  # the reviewer's remark
+        assert "./ship" in told["deployer 6"]
+        assert task["merged_commit"] in told["deployer 6"]
+        assert "./ask" in told["verifier 7"]
+
+
+async def test_an_order_from_outside_makes_the_task_that_it_wants(tmp_path):
+    agents = crew(tmp_path, auditor=ISSUES)
+    async with town(tmp_path, agents, FILES, test_command=TESTS, deploy_command="true") as place:
+        project = (await place.service.list_projects())["items"][0]["id"]
+
+        async def order(kind: str, **payload: str) -> dict:
+            body = {"type": kind, "project_id": project, "payload": payload}
+            known = {t["id"] for t in (await place.service.list_tasks())["items"]}
+            await place.service.emit_event(body)
+            while True:
+                seen = place.service.current_rev()
+                for task in (await place.service.list_tasks())["items"]:
+                    if task["id"] not in known:
+                        return await place.until(task["id"])
+                await place.service.wait_change(seen, 5)
+
+        assert (await order("task.assigned", description="write it"))["status"] == "completed"
+        deployed = await order("deploy.requested")
+        assert deployed["status"] == "completed", deployed["reason"]
+        assert deployed["crew"]["deployment"]["commit"] == place.main()
+        assert (await order("audit.requested", about="the totals"))["status"] == "completed"

@@ -9,6 +9,7 @@ import pytest
 
 from engine.houses import Town, git, shell, town
 from house.patience import PATIENCE
+from muster.engine.mailbox import Mailbox
 
 PUT = """
 put() {{
@@ -97,6 +98,21 @@ async def test_an_event_is_kept_once_though_the_server_is_another_one_meanwhile(
         task = await place.until(made["id"])
         assert task["status"] == "completed", task["reason"]
         assert len(await events(place, "own.kind")) == 1
+
+
+def test_a_file_that_took_the_place_of_another_is_not_taken_away_for_it(tmp_path):
+    box = Mailbox(tmp_path, "MU-1")
+    box.furnish("do it")
+    for said, end in (("{}", box.done), ("[]", lambda letter: box.reject(letter, "no object"))):
+        (tmp_path / "events" / "1.json").write_text(said)
+        (letter,) = box.look(last=True)
+        (tmp_path / "later").write_text('{"type": "later"}')
+        (tmp_path / "later").rename(tmp_path / "events" / "1.json")
+        end(letter)
+        (later,) = box.look(last=True)
+        assert later.document == {"type": "later"}
+        box.done(later)
+        assert box.empty()
 
 
 NOT_GOOD = {

@@ -28,14 +28,24 @@ def events_routes(service: Service) -> APIRouter:
         return await service.list_events(after, limit, type, task)
 
     @router.get("/pending")
-    async def pending(after: Offset = None, limit: Limit = 100) -> Any:
+    async def pending(
+        after: Offset = None,
+        limit: Limit = 100,
+        type: str | None = None,  # the API's own word
+        task: str | None = None,
+    ) -> Any:
         """Events that nobody has marked processed."""
-        return await service.list_events(after, limit, processed=False)
+        return await service.list_events(after, limit, type, task, processed=False)
 
     @router.get("/processed")
-    async def processed(after: Offset = None, limit: Limit = 100) -> Any:
+    async def processed(
+        after: Offset = None,
+        limit: Limit = 100,
+        type: str | None = None,  # the API's own word
+        task: str | None = None,
+    ) -> Any:
         """Events that somebody has marked processed."""
-        return await service.list_events(after, limit, processed=True)
+        return await service.list_events(after, limit, type, task, processed=True)
 
     @router.get("/stream", response_model=None)
     async def follow(after: Offset = None, last: LastId = None) -> Any:
@@ -48,7 +58,7 @@ def events_routes(service: Service) -> APIRouter:
 
     @router.get("/{rev}")
     async def get_event(rev: int) -> Any:
-        """One event."""
+        """One event, what led to it and what it led to."""
         return await service.get_event(rev)
 
     @router.post("", status_code=201)

@@ -23,6 +23,7 @@ from muster.client.shapes import (
     Diff,
     Event,
     Events,
+    EventStory,
     Health,
     LogMessage,
     LogPage,
@@ -362,14 +363,16 @@ class Muster:
         limit: int = 100,
         type: str | None = None,
         task: str | None = None,
+        processed: bool | None = None,
     ) -> Events:
-        """Events in order, those after the number `after`."""
+        """Events in order, those after the number `after`; with or without a mark, or all."""
         query = {"after": after, "limit": limit, "type": type, "task": task}
-        return cast(Events, self._get("events", **query))
+        which = () if processed is None else ("processed" if processed else "pending",)
+        return cast(Events, self._get("events", *which, **query))
 
-    def get_event(self, rev: int) -> Event:
-        """One event by its number."""
-        return cast(Event, self._get("events", rev))
+    def get_event(self, rev: int) -> EventStory:
+        """One event by its number, what led to it and what it led to."""
+        return cast(EventStory, self._get("events", rev))
 
     def emit_event(
         self,
@@ -391,9 +394,13 @@ class Muster:
         )
         return cast(Event, self._post("events", body=body, key=key))
 
-    def mark_processed(self, rev: int) -> Any:
-        """Say that an event was dealt with."""
-        return self._post("events", rev, "processed")
+    def mark_processed(self, rev: int) -> Event:
+        """Say that an event was dealt with.
+
+        Raises:
+            Conflict: somebody has said so before.
+        """
+        return cast(Event, self._post("events", rev, "processed"))
 
     def events(self, after: int | None = None, *, until: float | None = None) -> Iterator[Event]:
         """Every event after the number `after` (None: from now on), each once, in order, for ever.

@@ -503,6 +503,13 @@ class Event(TypedDict):
     processed_at: str | None
 
 
+class EventStory(Event):
+    """An event with the chain of causes that led to it, oldest first, and what it led to."""
+
+    chain: list[Event]
+    led_to: list[Event]
+
+
 class LogLine(TypedDict):
     """A piece of an agent's output; `offset` counts bytes of the whole stream."""
 

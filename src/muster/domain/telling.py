@@ -69,7 +69,7 @@ class Telling:
         if not isinstance(value, Mapping):
             raise Invalid(f"'{name}' must be an object", hint=f'for example "{name}": {{}}')
         # First, because what follows walks it by recursion.
-        _refuse_deep(value, name)
+        refuse_deep(value, name)
         size = len(json.dumps(value))
         if size > most:
             raise Invalid(
@@ -122,7 +122,12 @@ class Telling:
         return self._redactor.whole(data).decode("utf-8", "replace").replace("\x00", "")
 
 
-def _refuse_deep(value: Any, name: str) -> None:
+def refuse_deep(value: Any, name: str) -> None:
+    """Look how deeply a document is nested, without recursion.
+
+    Raises:
+        Invalid: more than 20 levels.
+    """
     level = [value]
     for _ in range(DEEPEST):
         inner: list[Any] = []

@@ -14,7 +14,6 @@ from muster.engine.checks import Command, run_cached, run_command
 from muster.engine.setup import ensure_layer
 from muster.engine.tools import Job, Tools, in_thread
 from muster.failpoint import failpoint
-from muster.knowledge.brief import Brief, brief
 from muster.runtimes.base import Why
 from muster.store import acceptance, agents
 from muster.store.base import Tx
@@ -95,11 +94,10 @@ def _names(paths: tuple[str, ...]) -> set[str]:
 # --- who is judged by them ------------------------------------------------------------------------
 
 
-async def prompt_of(tools: Tools, job: Job) -> Brief:
-    """What the agent of a task is told, with the acceptance tests that it may see."""
+async def shown_to(tools: Tools, job: Job) -> Shown | None:
+    """What the coder of a task may see of the acceptance tests that judge it."""
     written, _ = await _tests_of(tools, job.task)
-    shown = await in_thread(_shown, tools, job, written) if written else None
-    return brief(job.task, job.project, job.task.feedback, acceptance=shown)
+    return await in_thread(_shown, tools, job, written) if written else None
 
 
 def _shown(tools: Tools, job: Job, written: Written) -> Shown:

@@ -12,7 +12,6 @@ from muster.domain.event import NewEvent
 from muster.domain.ids import new_agent_id
 from muster.domain.playbook import role_of
 from muster.domain.task import Stage, Task
-from muster.engine.acceptance import prompt_of
 from muster.engine.casting import cast
 from muster.engine.closing import close_aside
 from muster.engine.follow import Follower
@@ -34,6 +33,7 @@ from muster.engine.outdated import outdated
 from muster.engine.overseer import Overseer
 from muster.engine.own_settings import untrusted
 from muster.engine.post import delivered
+from muster.engine.prompting import keep_brief, prompt_of
 from muster.engine.resume import Past, catch_up, copy_home, gone_before, make_home, make_way
 from muster.engine.review import prepare_review
 from muster.engine.setup import ensure_layer
@@ -67,6 +67,7 @@ async def prepare(tools: Tools, task: Task) -> Task:
     project, purse = await tools.store.read(project_and_purse, task)
     ground = await ground_of(tools, task, project)
     base, own = ground.base, ground.own
+    task = replace(task, base_commit=task.base_commit or ground.kept)
     job = await cast(tools, job_by(tools, task, project, own, purse))
     driver, options = program_of(tools, job)
     runtime = await (place_to_manage if task.manages else place_of)(tools, job)
@@ -310,4 +311,5 @@ def _furnish(
     make_home(home)
     path = folder / "prompt.md"
     path.write_text(prompt, "utf-8", "replace")
+    keep_brief(tools, agent, prompt)
     return workspace

@@ -103,7 +103,7 @@ async def _of_report(
 ) -> tuple[Work, list[Finding], Report | None]:
     """What a role reported; what it changed is thrown away, and no work of the task's."""
     result = await in_thread(result_of, tools, agent)
-    report, found = judge(job, agent, result)
+    report, found = await in_thread(judge, tools, job, agent, result)
     return Work(None, (), _claims(agent, result)), found, report
 
 

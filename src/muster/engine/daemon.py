@@ -12,6 +12,8 @@ from muster.engine import attempt, conclude, dispatch, janitor, landing, plannin
 from muster.engine.abandoned import end_run, ended_for, left_alone
 from muster.engine.aftermath import LookBack
 from muster.engine.damage import mend_damage
+from muster.engine.drop import Drop
+from muster.engine.drop_folder import DropFolder
 from muster.engine.durable import Durable
 from muster.engine.router import lead_on
 from muster.engine.tools import Tools, in_thread, job_of
@@ -65,6 +67,7 @@ class Daemon:
         self._durable = durable
         self._loops: list[asyncio.Task[None]] = []
         self._back = LookBack(tools)
+        self._drop = Drop(DropFolder(tools.settings.events), tools.store, tools.hints)
         self.adopted = 0
         durable.register(Stage.PLANNING, lambda task: planning.plan(tools, task))
         durable.register(Stage.PREPARING, self._prepare)
@@ -85,6 +88,7 @@ class Daemon:
         self._loops = [
             asyncio.create_task(self._follow(), name="engine"),
             asyncio.create_task(self._clean(), name="janitor"),
+            asyncio.create_task(self._drop.follow(), name="event files"),
         ]
 
     async def stop(self) -> None:

@@ -18,8 +18,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import stat
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -27,18 +25,15 @@ from pathlib import Path
 from typing import Any
 
 from muster.domain.errors import Invalid
+from muster.engine.boxes import document_in, folder_at, rests, write_new
+from muster.failpoint import failpoint
 
-LARGEST = 300_000
 MOST = 500
 """Files that are taken or refused in one run; then the mailbox is closed."""
 
 BOXES = ("status", "results", "events")
 _TASKS, _REJECTED, _END = "tasks", "rejected", ".json"
 _AT_ONCE, _MOST_LOOKED_AT = 20, 5000
-_SETTLED = 1.0
-"""Seconds after which a file that cannot be read is not being written any more."""
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +84,9 @@ class Mailbox:
     def empty(self) -> bool:
         """Whether nothing at all lies in it."""
         with contextlib.ExitStack() as stack:
-            mailbox = _folder(self.folder, None, stack)
+            mailbox = folder_at(self.folder, None, stack)
             for box in self.boxes if mailbox is not None else ():
-                folder = _folder(box, mailbox, stack)
+                folder = folder_at(box, mailbox, stack)
                 if folder is not None:
                     with os.scandir(folder) as entries:
                         if next(entries, None) is not None:
@@ -102,9 +97,9 @@ class Mailbox:
         """Some of what has come since the last look; with `last` nothing is waited for."""
         found: list[Letter] = []
         with contextlib.ExitStack() as stack:
-            mailbox = _folder(self.folder, None, stack)
+            mailbox = folder_at(self.folder, None, stack)
             for box in self.boxes if mailbox is not None else ():
-                folder = _folder(box, mailbox, stack)
+                folder = folder_at(box, mailbox, stack)
                 if folder is not None:
                     found += self._look_into(box, folder, last)
         return found
@@ -113,7 +108,8 @@ class Mailbox:
         """Take away an event that is kept."""
         if letter.box == "events":
             with self._at(letter.box) as folder, contextlib.suppress(OSError):
-                if folder is not None:
+                if folder is not None and _is_still(letter, folder):
+                    failpoint("mailbox.kept")
                     os.unlink(letter.name, dir_fd=folder)
 
     def deliver(self, box: str, name: str, document: dict[str, Any]) -> None:
@@ -124,24 +120,18 @@ class Mailbox:
             draft = f".{name}.part"
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(draft, dir_fd=folder)
-            made = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            handle = os.open(draft, made, 0o644, dir_fd=folder)
-            with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
-                json.dump(document, file)
+            write_new(draft, json.dumps(document), folder, 0o644)
             os.rename(draft, f"{name}{_END}", src_dir_fd=folder, dst_dir_fd=folder)
 
     def reject(self, letter: Letter, why: str) -> None:
         """Lay a file aside, with the reason beside it; one that cannot be moved is left there."""
         with self._at(letter.box) as box, self._at(_REJECTED, make=True) as aside:
-            if box is None or aside is None:
+            if box is None or aside is None or not _is_still(letter, box):
                 return
             name = f"{letter.box}-{letter.name}"
             with contextlib.suppress(OSError):
                 os.rename(letter.name, name, src_dir_fd=box, dst_dir_fd=aside)
-                made = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-                handle = os.open(f"{name}.txt", made, 0o600, dir_fd=aside)
-                with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
-                    file.write(f"{why}\n")
+                write_new(f"{name}.txt", f"{why}\n", aside)
 
     def _look_into(self, box: str, folder: int, last: bool) -> Iterator[Letter]:
         with os.scandir(folder) as entries:
@@ -171,31 +161,22 @@ class Mailbox:
             found = os.stat(name, dir_fd=folder, follow_symlinks=False)
         except OSError:
             return None
-        stamp = (found.st_ino, found.st_mtime_ns, found.st_size)
+        stamp = _stamp(found)
         if self._seen.get((box, name)) == stamp:
             return None
         try:
-            letter = Letter(box, name, stamp, self._document(box, name, folder, found.st_mode))
+            letter = Letter(box, name, stamp, self._document(box, name, folder))
         except OSError:  # it is gone, or not ours to read
             return None
         except Invalid as no:
-            # The clock of the machine is the one that files are told by.
-            if not last and abs(time.time() - found.st_mtime) < _SETTLED:
+            if not last and not rests(found):
                 return None
             letter = Letter(box, name, stamp, refused=no.detail)
         self._seen[box, name] = stamp
         return letter
 
-    def _document(self, box: str, name: str, folder: int, mode: int) -> dict[str, Any]:
-        if not stat.S_ISREG(mode):
-            raise Invalid("it is no ordinary file")
-        try:
-            data = _read(name, folder)
-            document = json.loads(data.decode("utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise Invalid("it is no JSON in UTF-8") from error
-        if not isinstance(document, dict):
-            raise Invalid("it is no JSON object")
+    def _document(self, box: str, name: str, folder: int) -> dict[str, Any]:
+        document = document_in(name, folder)
         if box == _TASKS:
             return _errand(document, name)
         own = self.label if box == "results" else None
@@ -208,11 +189,23 @@ class Mailbox:
     @contextlib.contextmanager
     def _at(self, box: str, *, make: bool = False) -> Iterator[int | None]:
         with contextlib.ExitStack() as stack:
-            mailbox = _folder(self.folder, None, stack)
+            mailbox = folder_at(self.folder, None, stack)
             if make and mailbox is not None:
                 with contextlib.suppress(OSError):
                     os.mkdir(box, 0o700, dir_fd=mailbox)
-            yield None if mailbox is None else _folder(box, mailbox, stack)
+            yield None if mailbox is None else folder_at(box, mailbox, stack)
+
+
+def _stamp(found: os.stat_result) -> tuple[int, int, int]:
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _is_still(letter: Letter, folder: int) -> bool:
+    """Whether it is not another one by now, which was put into its place."""
+    try:
+        return _stamp(os.stat(letter.name, dir_fd=folder, follow_symlinks=False)) == letter.stamp
+    except OSError:
+        return False
 
 
 def _errand(document: dict[str, Any], name: str) -> dict[str, Any]:
@@ -221,25 +214,3 @@ def _errand(document: dict[str, Any], name: str) -> dict[str, Any]:
     if document.get("id", named) != named:
         raise Invalid(f"its id is not '{named}', as its file is called")
     return {**document, "id": named}
-
-
-def _folder(name: str | Path, within: int | None, stack: contextlib.ExitStack) -> int | None:
-    """A descriptor of a folder, closed with the stack; None when it is none."""
-    try:
-        handle = os.open(name, _FOLDER, dir_fd=within)
-    except OSError:
-        return None
-    stack.callback(os.close, handle)
-    return handle
-
-
-def _read(name: str, folder: int) -> bytes:
-    handle = os.open(name, _FILE, dir_fd=folder)
-    if not stat.S_ISREG(os.fstat(handle).st_mode):  # it was another one a moment ago
-        os.close(handle)
-        raise Invalid("it is no ordinary file")
-    with os.fdopen(handle, "rb") as file:
-        data = file.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise Invalid(f"it has more than {LARGEST} bytes")
-    return data

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from muster.domain.agent import Agent, Outcome
+from muster.domain.errors import Invalid
 from muster.domain.task import Task
 from muster.domain.verdict import Finding
+from muster.engine.handed_in import report_from
 from muster.engine.tools import Job, Tools
 from muster.failpoint import failpoint
 from muster.store.moves import Move
@@ -13,11 +15,18 @@ from muster.supervision.reported import judge_report
 from muster.supervision.reports import Report
 
 
-def judge(job: Job, agent: Agent, result: object) -> tuple[Report | None, list[Finding]]:
+def judge(
+    tools: Tools, job: Job, agent: Agent, result: object
+) -> tuple[Report | None, list[Finding]]:
     """What is found about the step of a role that has ended."""
-    outcome = agent.outcome or Outcome.FAILED
-    commit = job.task.merged_commit
-    return judge_report(agent.role, outcome, agent.reason, result, commit)
+    handed: Report | Invalid
+    try:
+        handed = report_from(tools, agent)
+    except Invalid as fault:
+        handed = fault
+    ending = agent.outcome or Outcome.FAILED, agent.reason
+    commit = job.task.merged_commit or job.task.base_commit
+    return judge_report(agent.role, ending, result, handed, commit)
 
 
 async def hand_on(tools: Tools, step: Move, agent: Agent, player: str, report: Report) -> Task:

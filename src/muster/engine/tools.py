@@ -19,7 +19,7 @@ from muster.domain.errors import Invalid
 from muster.domain.project import DEFAULT_TEST_PATHS, Project, ProjectSettings
 from muster.domain.task import Autonomy, Task
 from muster.engine.turns import Turns
-from muster.own_file import OWN_FILE, OWN_PLAYBOOKS, OwnFile, parse_own_file
+from muster.own_file import OWN_FILE, OWN_FOLDERS, OwnFile, parse_own_file
 from muster.runtimes.base import Limits, Runtime
 from muster.runtimes.choice import Usual, choose
 from muster.runtimes.hints import Hints
@@ -181,7 +181,7 @@ class Job:
     `agents` are the project's own agents, those of its trusted `.muster/config.toml`; `purse` is
     what a manager's or a worker's task is paid from, as it was then; `trusted_rules` is the digest
     of its trusted rules file. `player` is the agent that plays the task's role, where that is not
-    the one that does the task.
+    the one that does the task. `prompts` are the project's own templates, as far as it is trusted.
     """
 
     task: Task
@@ -191,6 +191,7 @@ class Job:
     purse: Purse | None = None
     trusted_rules: str = ""
     player: str | None = None
+    prompts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def settings(self) -> ProjectSettings:
@@ -242,7 +243,7 @@ def read_own_file(workspaces: Workspaces, project_id: str, commit: str) -> OwnFi
     """
     return parse_own_file(
         workspaces.small_file(project_id, commit, OWN_FILE),
-        workspaces.small_folder(project_id, commit, *OWN_PLAYBOOKS),
+        {n: workspaces.small_folder(project_id, commit, *f) for n, f in OWN_FOLDERS.items()},
     )
 
 
@@ -272,7 +273,9 @@ def _job(
     )
     own = counts.get("agents", {})
     trusted = str(row.file_settings.get(TRUSTED_RULES, ""))
-    return Job(task, project, task.autonomy or settings.autonomy, own, purse, trusted)
+    prompts = counts.get("prompts", {})
+    autonomy = task.autonomy or settings.autonomy
+    return Job(task, project, autonomy, own, purse, trusted, prompts=prompts)
 
 
 def _with_customs(tools: Tools, settings: ProjectSettings) -> ProjectSettings:

@@ -28,6 +28,12 @@ class Came(asyncio.Event):
 
     sees = False
 
+    async def within(self, seconds: float) -> None:
+        """Wait until it did, but no longer than this."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.wait()
+
 
 class Hints:
     """Sets an event when something is put into one of the folders that are watched for it."""

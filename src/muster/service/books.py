@@ -44,8 +44,8 @@ def names(settings: Settings, project: ProjectRow) -> list[str]:
 
 def texts_of(project: ProjectRow) -> dict[str, str]:
     """The project's own playbooks, as far as they are trusted."""
-    found: dict[str, str] = project.file_settings.get("playbooks", {})
-    return found
+    files: dict[str, str] = project.file_settings.get("playbooks", {})
+    return {name.removesuffix(".yaml"): text for name, text in files.items()}
 
 
 def names_in(folder: Path) -> list[str]:

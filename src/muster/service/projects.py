@@ -11,7 +11,7 @@ from typing import Any
 from muster.domain.errors import Invalid, NotFound
 from muster.domain.guard import ref_name
 from muster.domain.telling import text
-from muster.own_file import OWN_FILE, OWN_PLAYBOOKS, parse_own_file
+from muster.own_file import OWN_FILE, OWN_FOLDERS, parse_own_file
 from muster.service import shapes
 from muster.service.desk import Desk
 from muster.settings import (
@@ -101,9 +101,10 @@ class Projects(Desk):
         """What counts of the repository's own settings file; this version alone is now trusted."""
         mirror = self._own.workspaces.mirror(project.id)
         commit = mirror.fetch(Path(project.git_dir), project.branch)
+        own_space = self._own.workspaces
         own = parse_own_file(
-            self._own.workspaces.small_file(project.id, commit, OWN_FILE),
-            self._own.workspaces.small_folder(project.id, commit, *OWN_PLAYBOOKS),
+            own_space.small_file(project.id, commit, OWN_FILE),
+            {n: own_space.small_folder(project.id, commit, *f) for n, f in OWN_FOLDERS.items()},
         )
         trusted = own.digest if trust else ""
         counts = own.counting(trusted, {})

@@ -56,8 +56,15 @@ class Voice(Tasks):
             return agent, task, written_of(said.findings) if said else None
 
         agent, task, written = await self._store.read(read)
+        told = await asyncio.to_thread(self._told, agent)
         shown = await asyncio.to_thread(self._shown, task, written) if written else None
-        return await self._store.read(self._work, agent, task, shown)
+        work = await self._store.read(self._work, agent, task, shown)
+        return {**work, "brief": told or work["brief"]}
+
+    def _told(self, agent: Agent) -> str:
+        """What the agent was told when it was started; empty where that was not kept."""
+        path = self._own.settings.runs / agent.id / "brief.md"
+        return path.read_text("utf-8", "replace") if path.exists() else ""
 
     def _shown(self, task: Task, written: Written) -> Shown:
         """What its agent may know of the tests that judge it."""

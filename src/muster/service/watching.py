@@ -10,21 +10,29 @@ from typing import Any
 from sqlalchemy import func, select
 
 from muster.domain.errors import Conflict, Gone, Invalid, NotFound
-from muster.domain.event import KINDS, NewEvent
+from muster.domain.outside import outside_fact
 from muster.domain.person import SOMEBODY, Person
 from muster.domain.task import HOLDS_A_SLOT, STATUS_OF, TERMINAL, Stage
-from muster.domain.telling import text
 from muster.runtimes.choice import Usual
 from muster.service import roles, shapes
 from muster.service.desk import Desk
 from muster.service.steps import start_move
-from muster.store import agents, events, judgements, keys, moves, projects, schema, tasks
+from muster.store import (
+    agents,
+    events,
+    judgements,
+    keys,
+    moves,
+    outside,
+    projects,
+    schema,
+    tasks,
+)
 from muster.store.base import Tx
 
 PAGE = 200
 _HOUR = 3_600_000
 _DAY = 24 * _HOUR
-_RESERVED = frozenset(kind.split(".")[0] for kind in KINDS) - {"task"}
 
 
 class Watching(Desk):
@@ -97,37 +105,31 @@ class Watching(Desk):
         return await self._store.read(read)
 
     async def get_event(self, rev: int) -> dict[str, Any]:
-        """One event."""
-        return shapes.event_shape(await self._store.read(events.get_event, rev))
+        """One event, with the chain of causes that led to it, and what it led to."""
+
+        def read(tx: Tx) -> dict[str, Any]:
+            event = events.get_event(tx, rev)
+            return {
+                **shapes.event_shape(event),
+                "chain": [shapes.event_shape(e) for e in events.causes_of(tx, event)],
+                "led_to": [shapes.event_shape(e) for e in events.led_to(tx, rev)],
+            }
+
+        return await self._store.read(read)
 
     async def emit_event(self, body: Mapping[str, Any], key: str | None = None) -> dict[str, Any]:
         """Append a fact from outside.
 
         Raises:
-            Invalid: the type is one of muster's own, which only muster may say.
+            Invalid: it cannot be said, as where its type is one that only muster may say.
+            NotFound: there is no such task or project.
         """
-        kind = text(body, "type", 200)
-        if kind in KINDS or kind.split(".")[0] in _RESERVED:
-            raise Invalid(
-                f"only muster itself says '{kind}'", hint="use a type of your own, as ci.finished"
-            )
-        payload = body.get("payload") or {}
-        if not isinstance(payload, Mapping):
-            raise Invalid("'payload' must be an object", hint='for example "payload": {}')
+        fact = outside_fact(body)
 
         def write(tx: Tx) -> dict[str, Any]:
-            task = tasks.get_task(tx, str(body["task_id"])) if body.get("task_id") else None
-            project = (
-                projects.get_project(tx, str(body["project_id"]))
-                if body.get("project_id")
-                else None
-            )
-            subject = str(body.get("subject") or (task.id if task else "outside"))
-            project_id = project.id if project else task.project_id if task else None
-            new = NewEvent(
-                kind, subject[:200], dict(payload), project_id, task.id if task else None
-            )
-            return shapes.event_shape(events.append(tx, new))
+            rev = outside.tell(tx, fact)
+            tx.flush()
+            return shapes.event_shape(events.get_event(tx, rev))
 
         scoped = f"event {key}" if key else None
         answer, _ = await self._store.write(keys.once, scoped, dict(body), write)

@@ -16,6 +16,9 @@ _ABOVE = (
     .order_by(events.c.rev)
     .limit(bindparam("most"))
 )
+_ONE = select(events).where(events.c.rev == bindparam("rev"))
+_REACH = 10_000
+"""How far after an event it is looked for what it led to: there is no index of causes."""
 
 
 def append(tx: Tx, new: NewEvent) -> Event:
@@ -31,10 +34,29 @@ def get_event(tx: Tx, rev: int) -> Event:
     Raises:
         NotFound: there is no such event.
     """
-    row = tx.conn.execute(select(events).where(events.c.rev == rev)).first()
+    row = tx.conn.execute(_ONE, {"rev": rev}).first()
     if row is None:
         raise NotFound(f"there is no event {rev}", hint="muster event list shows the newest ones")
     return event_of(row)
+
+
+def causes_of(tx: Tx, event: Event, most: int = 100) -> list[Event]:
+    """What led to an event: its cause, the cause of that, and so on, the oldest first."""
+    found: list[Event] = []
+    # A cause comes before what it leads to, so that this ends.
+    while event.cause is not None and event.cause < event.rev and len(found) < most:
+        row = tx.conn.execute(_ONE, {"rev": event.cause}).first()
+        if row is None:
+            break
+        event = event_of(row)
+        found.append(event)
+    return found[::-1]
+
+
+def led_to(tx: Tx, rev: int, most: int = 100) -> list[Event]:
+    """What an event led to, in order, among the 10,000 events after it."""
+    query = _ABOVE.where(events.c.rev <= rev + _REACH, events.c.cause == rev)
+    return [event_of(row) for row in tx.conn.execute(query, {"above": rev, "most": most})]
 
 
 def events_after(

@@ -52,7 +52,7 @@ def led_on(
 
 def _to_role(tx: Tx, task: Task, event: Event, role: str) -> str:
     columns: dict[str, Any] = {"step": role, "came_by": event.rev, "tries": 0, "due_at": None}
-    columns |= _with_merge(event)
+    columns |= _with_commit(tx, task, event)
     if event.type == CHANGES:
         columns["rounds"] = task.rounds + 1
     if role != task.step:
@@ -72,9 +72,14 @@ def _to_role(tx: Tx, task: Task, event: Event, role: str) -> str:
     return role
 
 
-def _with_merge(event: Event) -> dict[str, Any]:
+def _with_commit(tx: Tx, task: Task, event: Event) -> dict[str, Any]:
+    """The commit that was merged, or that somebody wants deployed."""
+    if event.type not in {MERGED, DEPLOY}:
+        return {}
     commit = event.payload.get("commit")
-    return {"merged_commit": commit} if event.type == MERGED and commit else {}
+    if not commit and task.cause_id:
+        commit = get_task(tx, task.cause_id).merged_commit
+    return {"merged_commit": commit} if isinstance(commit, str) and commit else {}
 
 
 def _told_before(tx: Tx, task: Task, event: Event) -> Mapping[str, Any] | None:
@@ -136,7 +141,7 @@ def _ask(tx: Tx, task: Task, event: Event, _own: ProjectSettings) -> str:
 
 
 def _ended(tx: Tx, task: Task, event: Event, stage: Stage, why: str) -> str:
-    columns = {"came_by": event.rev, **_with_merge(event)}
+    columns = {"came_by": event.rev, **_with_commit(tx, task, event)}
     step = Move(Fence.of(task), stage, why, columns=columns, answer=event.type, cause=event.rev)
     move(tx, step)
     return str(stage)
@@ -163,7 +168,7 @@ def _asked(tx: Tx, task: Task, event: Event, target: str, why: str) -> str:
     )
     # From a merge another try leads to the coder, whom the reviewer's notes are for.
     step = str(Act.MERGE) if merges else target
-    columns = {"step": step, "came_by": event.rev, **_with_merge(event)}
+    columns = {"step": step, "came_by": event.rev, **_with_commit(tx, task, event)}
     moved = Move(Fence.of(task), Stage.WAITING, why, columns=columns, ask=ask, cause=event.rev)
     move(tx, moved)
     return "a person is asked"

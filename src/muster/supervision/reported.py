@@ -11,33 +11,34 @@ from muster.domain.plain import plain_line
 from muster.domain.verdict import BreakpointKind, Decision, Finding, Severity, Step
 from muster.supervision.case import Case
 from muster.supervision.decide import decide_work
-from muster.supervision.reports import DeployReport, Report, report_of
+from muster.supervision.reports import Report
 from muster.supervision.validate import about_agent
 
 
 def judge_report(
-    role: Role, outcome: Outcome, reason: str, result: object, commit: str | None
+    role: Role,
+    ending: tuple[Outcome, str],
+    result: object,
+    handed: Report | Invalid,
+    commit: str | None,
 ) -> tuple[Report | None, list[Finding]]:
-    """The report that an agent of a role left, and what speaks for and against its step.
+    """The report of a role where its step is good, and what speaks for and against it.
 
-    `result` is what it handed in, a stranger's; `commit` what it was to deploy, if it was.
+    `result` is all that its agent handed in, a stranger's, and `handed` the report in it or why
+    there is none; `commit` is what it was to deploy, if it was.
     """
+    outcome, reason = ending
     found = list(about_agent(outcome, reason, result))
     if outcome is not Outcome.COMPLETED or any(f.severity is Severity.VETO for f in found):
         return None, found
-    data = result.get("data") if isinstance(result, Mapping) else None
-    if data is None:
-        text = f"The {role} ended without handing in its report."
+    if isinstance(handed, Invalid):
+        text = plain_line(f"{handed.detail[:1].upper()}{handed.detail[1:]}.", 600)
         return None, [*found, Finding("role.no_report", Severity.VETO, text)]
-    try:
-        report = report_of(role, data)
-    except Invalid as fault:
-        text = f"The {role}'s report is none: {fault.detail}."
-        return None, [*found, Finding("role.no_report", Severity.VETO, text)]
-    if isinstance(report, DeployReport) and report.deployed and not _is(report.commit, commit):
-        text = f"The deployer deployed {report.commit[:12]}, and was to deploy {commit}."
+    said = handed.as_json()
+    if said.get("deployed") and not _is(said["commit"], commit):
+        text = f"The deployer deployed {said['commit'][:12]}, and was to deploy {commit}."
         return None, [*found, Finding("role.other_commit", Severity.VETO, text)]
-    return report, [*found, _told(role, report.as_json())]
+    return handed, [*found, _told(role, said)]
 
 
 def _is(said: str, commit: str | None) -> bool:
