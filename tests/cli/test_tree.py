@@ -81,6 +81,7 @@ ELSEWHERE = {
     "init",
     "mcp",
     "record",
+    "service print",
     "debug bundle",
     "help",
     "image build",
