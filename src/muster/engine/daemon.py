@@ -13,6 +13,7 @@ from muster.engine.abandoned import end_run, ended_for, left_alone
 from muster.engine.aftermath import LookBack
 from muster.engine.damage import mend_damage
 from muster.engine.durable import Durable
+from muster.engine.foresee import Foresight
 from muster.engine.router import lead_on
 from muster.engine.tools import Tools, in_thread, job_of
 from muster.store import claims, tasks
@@ -65,6 +66,7 @@ class Daemon:
         self._durable = durable
         self._loops: list[asyncio.Task[None]] = []
         self._back = LookBack(tools)
+        self.foresight = Foresight(tools)
         self.adopted = 0
         durable.register(Stage.PLANNING, lambda task: planning.plan(tools, task))
         durable.register(Stage.PREPARING, self._prepare)
@@ -85,6 +87,7 @@ class Daemon:
         self._loops = [
             asyncio.create_task(self._follow(), name="engine"),
             asyncio.create_task(self._clean(), name="janitor"),
+            asyncio.create_task(self.foresight.go_on(), name="foresight"),
         ]
 
     async def stop(self) -> None:
@@ -155,6 +158,8 @@ class Daemon:
                 await self._take_up(task_id)
         away = None if outlook.due is None else outlook.due / 1000 - self._tools.clock()
         some_wait = away is not None and away <= 0 and self._tools.settings.queue_processor
+        if outlook.some_kept:  # one of them may have to wait for another one
+            await self.foresight.look()
         admitted = await dispatch.admit(self._tools) if some_wait else []
         starting = [task for task in admitted if task.stage in ACTIVE]
         self._tools.turns.looked(seen, some_wait, [task.id for task in starting])
