@@ -13,6 +13,7 @@ from typing import Any
 from muster.domain.casting import named_roles
 from muster.domain.errand import MOST_WORKERS
 from muster.domain.errors import Invalid
+from muster.domain.log_levels import levels_of
 from muster.domain.model_name import split_model
 from muster.domain.permission import Permissions, rule_of
 from muster.domain.project import OFF, ON, ProjectSettings
@@ -74,6 +75,12 @@ def _http(name: str, value: Any) -> str:
             f"{name} must be an address of HTTP",
             hint="for example http://127.0.0.1:4318/v1/traces",
         )
+    return text
+
+
+def _log_level(name: str, value: Any) -> str:
+    text = _text(name, value)
+    levels_of(text)
     return text
 
 
@@ -284,6 +291,7 @@ class Settings:
     multi_agent_events: bool = False
     disk_floor_mb: int = 1000
     log_format: str = "text"
+    log_level: str = "info"
     otel_endpoint: str = ""
     agents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     notify: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -320,6 +328,7 @@ _SERVER_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "multi_agent_events": _flag,
     "disk_floor_mb": _count(0, 10_000_000),
     "log_format": _choice("text", "json"),
+    "log_level": _log_level,
     "otel_endpoint": _http,
 }
 

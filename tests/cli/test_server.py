@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from tests.client import canned
 from tests.client.loopback import TOKEN, Answer, Loopback
 
 from hostile.servers import NO_PROGRAMS
+from house.patience import PATIENCE
 from muster.cli import server as server_commands
 from muster.cli.main import main
 from muster.client.home import is_alive, running_server
@@ -80,11 +82,28 @@ def test_a_server_on_its_own_is_started_found_and_stopped(real: Path) -> None:
     assert "another muster runs" in again.err
     assert started["log"] in again.err
 
+    _move_the_log_away(Path(started["log"]), started["pid"])
+    assert is_alive(started["pid"])
+
     down = json.loads(muster(real, "down", "--json").out)
     assert down == {"stopped": True, "pid": started["pid"]}
     assert not is_alive(started["pid"])
     assert muster(real, "status").code == 6
     assert muster(real, "down").out == "no server runs for this home\n"
+
+
+def _move_the_log_away(log: Path, pid: int) -> None:
+    """As whoever rotates logs does; the server's next line is in a file of its own."""
+    before = log.read_text()
+    log.rename(log.parent / "taken")
+    os.kill(pid, signal.SIGHUP)
+    deadline = time.monotonic() + PATIENCE
+    while not log.exists() or "the log goes on" not in log.read_text():
+        assert time.monotonic() < deadline, "no new log"
+        time.sleep(0.02)
+    assert (log.parent / "taken").read_text() == before
+    for descriptor in (1, 2):
+        assert Path(f"/proc/{pid}/fd/{descriptor}").readlink() == log
 
 
 def test_a_server_that_cannot_start_says_why(real: Path) -> None:

@@ -97,7 +97,8 @@ def _answering(home: Path, pid: int) -> str | None:
 def _death(exit_code: int, log: Path, begin: int) -> MusterError:
     with log.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
-        file.seek(max(begin, size - _LAST_WORDS))
+        here = begin if begin <= size else 0  # it was put aside meanwhile, as too large
+        file.seek(max(here, size - _LAST_WORDS))
         words = file.read().decode(errors="replace").strip()
     error = Unavailable(
         f"the server did not start (exit {exit_code}): {words or 'it said nothing'}",

@@ -149,7 +149,8 @@ class Bundles(Tasks, Projects, Watching):
 
     def _put_files(self, bundle: Tarball, known: _Known) -> None:
         home = self._own.settings.home
-        bundle.end_of_file("server.log", home / "server.log", LOG_BYTES)
+        for name in ("server.log", "server.log.1"):  # the second is what was put aside last
+            bundle.end_of_file(name, home / name, LOG_BYTES)
         bundle.end_of_file("breakpoints.yaml", home / "breakpoints.yaml", SMALL_BYTES)
         for n, agent in enumerate(known.agents):
             if n >= MOST_AGENTS:

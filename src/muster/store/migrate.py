@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import logging
 
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from muster.domain.errors import Unavailable
+
+log = logging.getLogger("muster.store")
 
 HEAD = "0012"
 KNOWN = tuple(f"{n:04}" for n in range(1, int(HEAD)))
@@ -45,4 +48,6 @@ def upgrade(connection: Connection) -> bool:
             f"the database could not be brought to schema {HEAD}: {error.orig}",
             hint="nothing was changed; free some space or restore a backup, then start again",
         ) from error
+    if here is not None:
+        log.info("the database was brought from schema %s to %s", here, HEAD)
     return True

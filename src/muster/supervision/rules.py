@@ -11,7 +11,7 @@ from typing import Any
 
 from muster.supervision.condition import Condition, Facts, Held, NotKept
 
-log = logging.getLogger("muster")
+log = logging.getLogger("muster.supervision")
 
 ANY, NOT = "any", "not"
 

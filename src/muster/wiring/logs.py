@@ -1,4 +1,4 @@
-"""The server's log: lines for people or JSON, on standard error, without secrets."""
+"""The server's log: lines for people or JSON, by levels, on standard error, without secrets."""
 
 from __future__ import annotations
 
@@ -7,18 +7,34 @@ import logging
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import Protocol
 
 from typing_extensions import override
 
 from muster.domain.about import facts_at_hand
+from muster.domain.log_levels import OTHERS, ROOMS, levels_of
 from muster.domain.redact import Redactor
 from muster.domain.secret_shapes import without_shapes
 from muster.settings import Settings
 from muster.vault import secrets_of_person, secrets_of_url
+from muster.wiring.log_file import LogFile, leads_to
 
 _LONGEST = 20_000
 """Characters of one line; the rest of a longer one is left out."""
+_NAME = "server.log"
+_HTTP = "uvicorn"
+
+
+class Stream(Protocol):
+    """What lines are written to."""
+
+    def write(self, text: str, /) -> object:
+        """Take one line with its end."""
+        ...
+
+    def flush(self) -> None:
+        """Let go of what was kept back."""
+        ...
 
 
 class Plain(logging.Formatter):
@@ -62,19 +78,41 @@ class WithoutSecrets(logging.Formatter):
         return without_shapes(self._redactor.whole(line)).decode("utf-8", "replace")
 
 
-def log_to(stream: IO[str], settings: Settings) -> None:
+def log_to(stream: Stream, settings: Settings) -> None:
     """Have everything that is logged from now on written there, in the format of the settings."""
     inner = Json() if settings.log_format == "json" else Plain()
     handler = logging.StreamHandler(stream)
     handler.setFormatter(WithoutSecrets(inner, Redactor.of(_secrets(settings))))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.basicConfig(handlers=[handler], force=True)
+    _set_levels(settings.log_level)
     logging.captureWarnings(capture=True)
 
 
-def log_to_stderr(settings: Settings) -> None:
-    """The same, to standard error."""
-    log_to(sys.stderr, settings)
+def log_to_stderr(settings: Settings) -> LogFile | None:
+    """The same, to standard error; where that is the home's own `server.log`, kept bounded.
+
+    Answers that file, if it is one.
+    """
+    path = settings.home / _NAME
+    file = LogFile(path, stands_for=(1, 2)) if leads_to(2, path) else None
+    log_to(file or sys.stderr, settings)
+    return file
+
+
+def _set_levels(text: str) -> None:
+    """Give each room its level; libraries never say more than `info`, as some tell whole requests.
+
+    Of the HTTP server only warnings are of use, unless somebody names it.
+    """
+    levels = {name: logging.getLevelName(word.upper()) for name, word in levels_of(text).items()}
+    general = levels[OTHERS]
+    logging.getLogger().setLevel(max(general, logging.INFO))
+    logging.getLogger("muster").setLevel(general)
+    for room in ROOMS - {_HTTP}:
+        logging.getLogger(f"muster.{room}").setLevel(levels.get(room, logging.NOTSET))
+    http = levels.get(_HTTP, max(general, logging.WARNING))
+    logging.getLogger(_HTTP).setLevel(max(http, logging.INFO))
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def _secrets(settings: Settings) -> set[str]:

@@ -26,7 +26,7 @@ from muster.store.base import Store, Tx
 from muster.wiring.mark import Mark
 from muster.wiring.plugins import working
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("muster.wiring")
 
 FAILED = "notice.failed"
 USUAL = ("rule.held", "breakpoint.raised")

@@ -23,7 +23,7 @@ from muster.supervision.runner import Runner
 from muster.supervision.stage import Stage
 from muster.workspace.base import Backend
 
-log = logging.getLogger("muster")
+log = logging.getLogger("muster.wiring")
 
 KINDS = {
     "agents": "driver",

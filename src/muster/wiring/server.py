@@ -8,7 +8,6 @@ import gc
 import json
 import logging
 import os
-import secrets
 import shutil
 import signal
 import socket
@@ -21,9 +20,10 @@ import uvicorn
 from starlette.responses import JSONResponse
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
+from typing_extensions import override
 
 from muster import __version__
-from muster.domain.about import about
+from muster.access import Access
 from muster.domain.errors import Invalid, Refused, Unavailable
 from muster.failpoint import arm
 from muster.gate import Gate, Session
@@ -35,18 +35,21 @@ from muster.settings import Settings, environment, load
 from muster.whole_file import write_whole
 from muster.wiring.home import key_of, only_one, port_before, prepare_home, token_of
 from muster.wiring.house import House
+from muster.wiring.log_file import LogFile
 from muster.wiring.logs import log_to_stderr
+from muster.wiring.manager import Manager
 from muster.wiring.view import take_view
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("muster.wiring")
 
 _HEALTH = "/api/health"
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _SPEAKER = "uvicorn.protocols.websockets.websockets_sansio_impl"
 _WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 (only compared with)
+_NEAR = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (only compared with)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -112,40 +115,47 @@ def serve(
         )
     token_of(home)  # before the log begins, which must not tell it
     key_of(home)
-    log_to_stderr(settings)
+    file = log_to_stderr(settings)
     if settings.host not in _LOOPBACK | _WILDCARDS:
         allowed = (*allowed, settings.host)
     with only_one(home):
         works = take_view(settings)
         listener = _listen_again(settings)
         try:
-            return asyncio.run(_serve(settings, listener, allowed, works))
+            return asyncio.run(_serve(settings, listener, allowed, works, file))
         finally:
             listener.close()
             (home / "server.json").unlink(missing_ok=True)
 
 
 async def _serve(
-    settings: Settings, listener: socket.socket, allowed: tuple[str, ...], works: str
+    settings: Settings,
+    listener: socket.socket,
+    allowed: tuple[str, ...],
+    works: str,
+    file: LogFile | None,
 ) -> int:
     token = token_of(settings.home)
     house = House(settings, works)
     bound = listener.getsockname()
-    url = f"http://{'[::1]' if ':' in bound[0] else bound[0]}:{bound[1]}"
+    url = f"http://{_called(bound[0])}:{bound[1]}"
     session = Session(token, tokens=house.service)
     app = _Doors(house.service, session)
-    server = uvicorn.Server(
+    manager = Manager(settings.environ)
+    server = _Server(
         uvicorn.Config(
-            Gate(app, token, session, allowed, bound[1], house.service),
+            Access(Gate(app, token, session, allowed, bound[1], house.service)),
             log_config=None,  # its lines go where all others go
-            log_level="warning",
+            log_level=None,  # and have the level that the settings name
             access_log=False,
             lifespan="off",
             server_header=False,
             timeout_graceful_shutdown=2,
             ws=_websocket,  # type: ignore[arg-type]
             ws_max_size=1_000_000,
-        )
+        ),
+        manager,
+        url,
     )
     house.tools.url = url
     house.tools.key = key_of(settings.home)
@@ -161,12 +171,40 @@ async def _serve(
     else:
         sys.stderr.write(f"muster {__version__} listens on {url}\n")
         sys.stderr.flush()
-    _stop_on_signals(server)
+    _hear_signals(server, file)
     try:
         await server.serve(sockets=[listener])
     finally:
         await house.stop()
+        await manager.let_go()
     return 0
+
+
+def _called(address: str) -> str:
+    """What this machine's own programs, agents among them, call the server by."""
+    near = _NEAR.get(address, address)
+    return f"[{near}]" if ":" in near else near
+
+
+class _Server(uvicorn.Server):
+    """The HTTP server; it tells the service manager when it answers and when it ends."""
+
+    def __init__(self, config: uvicorn.Config, manager: Manager, url: str) -> None:
+        super().__init__(config)
+        self._manager = manager
+        self._url = url
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer."""
+        await super().startup(sockets)
+        self._manager.ready(f"listens on {self._url}")
+
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer what was asked, and nothing new."""
+        self._manager.stopping()
+        await super().shutdown(sockets)
 
 
 def _websocket(*args: Any, **more: Any) -> asyncio.Protocol:
@@ -188,8 +226,7 @@ class _Doors:
             answer = JSONResponse(await self._service.health())
             await answer(scope, receive, send)
         else:
-            with about(request=secrets.token_hex(8)):
-                await self._others(scope, receive, send)
+            await self._others(scope, receive, send)
 
 
 def _make_doors(service: Service, session: Session) -> ASGIApp:
@@ -206,10 +243,12 @@ def _pages(service: Service, session: Session) -> ASGIApp:
     return Router(pages.routes(service, session))
 
 
-def _stop_on_signals(server: uvicorn.Server) -> None:
+def _hear_signals(server: uvicorn.Server, file: LogFile | None) -> None:
     def stop() -> None:
         server.should_exit = True
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
+    if file is not None:  # who rotates logs asks for a new file this way; each line looks for one
+        loop.add_signal_handler(signal.SIGHUP, lambda: log.info("the log goes on in %s", file.path))

@@ -21,7 +21,7 @@ from muster.store import events
 from muster.store.base import Store, Tx
 from muster.wiring.mark import Mark
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("muster.wiring")
 
 _AT_ONCE = 200
 _MOST_OF_TASK = 100_000
