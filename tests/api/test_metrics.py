@@ -10,13 +10,15 @@ import pytest
 from engine.houses import shell, town
 from engine.planned import plan, planning_town, says, task, wish
 from house.patience import PATIENCE
+from house.trees import ROOT
 from muster.api.app import make_app
 from muster.api.metrics import exposition_text
 from muster.domain.errors import Invalid
 from muster.domain.figures import spread_of
 from muster.domain.person import Person
 from muster.service.figures import since_when
-from muster.store.figures import DAY, Asked, Ended, Runs, Sure
+from muster.service.own_process import figures_of_process
+from muster.store.figures import DAY, Asked, Ended, Runs, Spent, Sure, Waits
 
 GOOD = shell("echo x > new-$MUSTER_TASK.txt")
 IDLE = shell("true")
@@ -68,6 +70,8 @@ async def test_a_house_tells_what_it_did(tmp_path):
     assert f"muster_tasks_ended_total{end} 2" in lines
     assert 'muster_stage_seconds_count{stage="running"} 4' in lines
     assert 'muster_tasks{stage="failed"} 1' in lines
+    assert "muster_queue_oldest_seconds 0.0" in lines
+    assert [line for line in lines if line.startswith("process_resident_memory_bytes ")]
     assert same.json()["tasks"] == tasks
     assert (bad.status_code, gone.status_code) == (422, 404)
     assert "24h" in bad.json()["hint"]
@@ -110,7 +114,10 @@ def facts(**more):
         "ended": [Ended("p", "bug", "x", "completed", 2, 3, 8.0)],
         "runs": [Runs("claude", "completed", 2, 8.0, 0.5)], "spent": [],
         "asked": [Asked("merge", 1000, 3000, "merge", "you"), Asked("merge", 1, 2, "x", None)],
-        "stays": {"queued": spread_of([1.0, 2.0])}, "confidence": [Sure(0, 4, 2, 0.5)], **more,
+        "stays": {"queued": spread_of([1.0, 2.0])}, "confidence": [Sure(0, 4, 2, 0.5)],
+        "now": 9_000, "at_work": {("coding", "claude"): 1}, "queued": Waits(2, 4_000),
+        "events_pending": Waits(0, None), "disk_free": 10**12, "process": figures_of_process(),
+        **more,
     }  # fmt: skip
 
 
@@ -122,11 +129,32 @@ def test_the_text_is_what_a_monitor_can_read():
     assert 'muster_answer_seconds{kind="merge",quantile="0.5"} 2.0' in samples
     assert 'muster_answer_seconds_count{kind="merge"} 1' in samples
     assert "muster_confidence_mean 0.5" in samples
+    assert 'muster_agents{role="coding",driver="claude"} 1' in samples
+    assert "muster_queue_oldest_seconds 5.0" in samples
+    assert "muster_events_pending 0" in samples
+    assert "muster_events_pending_oldest_seconds 0.0" in samples
     families = [line.split()[2] for line in lines if line.startswith("# TYPE")]
     assert len(families) == len(set(families)), "each family once"
     for sample in samples:
         name = re.split(r"[ {]", sample)[0]
         assert re.sub(r"_(sum|count)$", "", name) in families, sample
+
+
+def test_every_figure_for_a_monitor_is_documented_and_no_other():
+    text = exposition_text(facts(spent=[Spent(0, "claude", 1, 0.5, 10, 20)]))
+    told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
+    page = (ROOT / "docs" / "operations.md").read_text()
+    documented = set(re.findall(r"`((?:muster|process)_[a-z_]+)(?:\{[^}]*\})?`", page))
+    assert documented == told
+
+
+def test_the_server_tells_what_it_takes_itself(tmp_path):
+    before = {figure.name: figure.value for figure in figures_of_process()}
+    with (tmp_path / "one").open("w"), (tmp_path / "two").open("w"):
+        after = {figure.name: figure.value for figure in figures_of_process()}
+    assert after["process_open_fds"] == before["process_open_fds"] + 2
+    assert after["process_cpu_seconds_total"] >= before["process_cpu_seconds_total"] > 0
+    assert 10**6 < after["process_resident_memory_bytes"] < after["process_virtual_memory_bytes"]
 
 
 def test_what_is_not_known_is_not_told():

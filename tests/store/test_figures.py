@@ -9,7 +9,7 @@ from sqlalchemy import insert, text
 
 from muster.domain.figures import Spread, spread_of
 from muster.store import figures, schema
-from muster.store.figures import DAY, Asked, Ended, Scope, Sure
+from muster.store.figures import DAY, Asked, Ended, Scope, Sure, Waits
 from muster.store.sqlite import SqliteStore
 
 T0 = 20_000 * DAY
@@ -166,6 +166,25 @@ async def test_what_became_of_work_and_what_was_asked_is_counted_in_its_scope(st
     assert await store.read(figures.outcomes, Scope(0, "q")) == []
     assert (await store.read(figures.asked, Scope()))[3] == Asked("merge", T0 + 3, None, None, None)
     assert await store.read(figures.open_questions) == {"merge": 1}
+
+
+async def test_what_waits_is_counted_and_aged_from_when_it_came_to_wait(store):
+    assert await store.read(figures.queued) == Waits(0, None)
+    assert await store.read(figures.events_pending) == Waits(0, None)
+    await put(store, schema.tasks, [
+        task_row(1, "queued", created_at=T0 - DAY), task_row(2, "queued", created_at=T0),
+        task_row(3, "running", created_at=T0 - DAY),
+    ])  # fmt: skip
+    again = event_rows("tsk_1", ("created", -DAY / 1000), ("running", 1), ("queued", 9))
+    await put(store, schema.events, [*again, *event_rows("tsk_3", ("running", 1))])
+    await put(store, schema.routes, [
+        {"rev": n, "type": "pr.created", "task_id": "tsk_1", "state": state, "led_to": "", "at": n}
+        for n, state in ((1, "done"), (2, "pending"), (3, "pending"))
+    ])  # fmt: skip
+    assert await store.read(figures.queued) == Waits(2, T0)
+    await store.write(lambda tx: tx.conn.execute(text("DELETE FROM tasks WHERE id = 'tsk_2'")))
+    assert await store.read(figures.queued) == Waits(1, T0 + 9000)
+    assert await store.read(figures.events_pending) == Waits(2, 2)
 
 
 async def test_moves_verdicts_and_questions_are_read_from_indexes_alone(store):

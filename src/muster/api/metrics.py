@@ -90,6 +90,12 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
         "muster_agents_live", "gauge", "Agents that start or run now.", [({}, facts["live"])]
     )
     yield from _family(
+        "muster_agents",
+        "gauge",
+        "The same by role and driver.",
+        [({"role": r, "driver": d}, n) for (r, d), n in sorted(facts["at_work"].items())],
+    )
+    yield from _family(
         "muster_runs_total",
         "counter",
         "Agents' runs, by driver and outcome.",
@@ -122,6 +128,7 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
         ],
     )
     yield from _questions(facts)
+    yield from _waiting(facts)
     yield from _family(
         "muster_queue_paused", "gauge", "1 while the queue is paused.", [({}, int(facts["paused"]))]
     )
@@ -130,6 +137,38 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
         "How long tasks stayed in a stage, over the last day.",
         [({"stage": stage}, spread) for stage, spread in sorted(facts["stays"].items())],
     )
+    yield from _family(
+        "muster_disk_free_bytes", "gauge", "Room where the home is.", [({}, facts["disk_free"])]
+    )
+    for figure in facts["process"]:
+        yield from _family(figure.name, figure.kind, figure.about, [({}, figure.value)])
+
+
+def _waiting(facts: Mapping[str, Any]) -> Iterator[str]:
+    """How many wait, and how long the oldest has; 0 where nothing does."""
+    pending = facts["events_pending"]
+    yield from _family(
+        "muster_queue_oldest_seconds",
+        "gauge",
+        "How long the oldest task waits that could start.",
+        [({}, _age(facts["queued"], facts["now"]))],
+    )
+    yield from _family(
+        "muster_events_pending",
+        "gauge",
+        "Events that are to lead a task on.",
+        [({}, pending.waiting)],
+    )
+    yield from _family(
+        "muster_events_pending_oldest_seconds",
+        "gauge",
+        "How long the oldest of them waits.",
+        [({}, _age(pending, facts["now"]))],
+    )
+
+
+def _age(waits: Any, now: int) -> float:
+    return 0.0 if waits.oldest is None else max(0, now - waits.oldest) / 1000
 
 
 def _of(ended: Any) -> dict[str, str]:

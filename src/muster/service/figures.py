@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -13,6 +15,7 @@ from muster.domain.figures import Spread, spread_of
 from muster.domain.task import PLAN, Stage
 from muster.service import shapes
 from muster.service.desk import Desk
+from muster.service.own_process import figures_of_process
 from muster.store import agents, events, figures, judgements, projects, tasks
 from muster.store.base import Tx
 from muster.store.figures import Asked, Ended, Scope, Spent
@@ -112,13 +115,18 @@ class Figures(Desk):
 
         def read(tx: Tx) -> dict[str, Any]:
             ever, day = Scope(), Scope(max(0, self._now() - figures.DAY))
+            live = agents.list_agents(tx, live_only=True, limit=1000)
             return {
+                "now": self._now(),
                 "version": self._own.version,
                 "started_at": self._own.started_at / 1000,
                 "rev": events.newest_rev(tx),
                 "stages": {str(s): n for s, n in tasks.count_stages(tx).items()},
                 "paused": judgements.queue_settings(tx).paused,
-                "live": len(agents.list_agents(tx, live_only=True, limit=1000)),
+                "live": len(live),
+                "at_work": Counter((agent.role, agent.driver) for agent in live),
+                "queued": figures.queued(tx),
+                "events_pending": figures.events_pending(tx),
                 "open": figures.open_questions(tx),
                 "ended": figures.ended(tx, ever),
                 "runs": figures.runs(tx, ever),
@@ -129,7 +137,10 @@ class Figures(Desk):
                 "confidence": figures.confidence(tx, day),
             }
 
-        return await self._store.read(read)
+        facts = await self._store.read(read)
+        facts["process"] = figures_of_process()
+        facts["disk_free"] = shutil.disk_usage(self._own.settings.home).free
+        return facts
 
 
 def since_when(text: str, now: int) -> int:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, case, func, select, text
 
 from muster.domain.figures import Spread, spread_of
-from muster.domain.task import ACCEPTANCE, MANAGER, PLAN, TERMINAL
+from muster.domain.task import ACCEPTANCE, MANAGER, PLAN, TERMINAL, Stage
 from muster.store import schema
 from muster.store.base import Tx
 from muster.store.breakpoint_rules import HELD
@@ -209,6 +209,32 @@ def open_questions(tx: Tx) -> dict[str, int]:
     kind = breakpoints.c.kind
     query = select(kind, func.count()).where(breakpoints.c.resolved_at.is_(None)).group_by(kind)
     return dict(tx.conn.execute(query).all())
+
+
+class Waits(NamedTuple):
+    """How many things wait now, and since when the oldest does (epoch milliseconds)."""
+
+    waiting: int
+    oldest: int | None
+
+
+def queued(tx: Tx) -> Waits:
+    """The tasks that could start, each since it last came to be so."""
+    came = (
+        select(func.max(events.c.time))
+        .where(events.c.task_id == tasks.c.id, text(MOVED))
+        .scalar_subquery()
+    )
+    since = func.coalesce(came, tasks.c.created_at)
+    query = select(func.count(), func.min(since)).where(tasks.c.stage == str(Stage.QUEUED))
+    return Waits(*tx.conn.execute(query).one())
+
+
+def events_pending(tx: Tx) -> Waits:
+    """The events that are to lead a task on and have not yet."""
+    table = schema.routes.c
+    query = select(func.count(), func.min(table.at)).where(table.state == "pending")
+    return Waits(*tx.conn.execute(query).one())
 
 
 def _day(time: ColumnElement[int]) -> ColumnElement[int]:
