@@ -83,6 +83,7 @@ ELSEWHERE = {
     "init",
     "mcp",
     "record",
+    "service print",
     "debug bundle",
     "help",
     "image build",

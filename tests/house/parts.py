@@ -166,6 +166,12 @@ PARTS = {
         Part("btrfs", "a btrfs disk", _no_disk("btrfs"), "as root: scripts/ci-setup disks"),
         Part("xfs", "an XFS disk", _no_disk("xfs"), "as root: scripts/ci-setup disks"),
         Part("root", "root's rights", _no_root, "run the tests as root"),
+        Part(
+            "systemd",
+            "systemd's own reader of units",
+            _program("systemd-analyze"),
+            "scripts/ci-setup base",
+        ),
         Part("tmux", "tmux", _program("tmux"), "scripts/ci-setup tmux"),
         Part("docker", "a Docker engine to start", _no_docker, "as root: scripts/ci-setup docker"),
         Part("bubblewrap", "the bwrap sandbox", _program("bwrap"), "apt-get install bubblewrap"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -16,6 +18,7 @@ from sqlalchemy import create_engine
 
 from contracts.store import StoreContract, add_project, add_task
 from house.databases import put_database
+from house.trees import ROOT
 from muster.domain.agent import Role
 from muster.domain.errors import Unavailable
 from muster.domain.task import PLAN, Stage
@@ -72,6 +75,28 @@ async def test_the_linked_library_has_the_wal_reset_repair(tmp_path):
     version = tuple(map(int, store.describe()["version"].split(".")))
     await store.close()
     assert version >= (3, 51, 3)
+
+
+async def test_a_copy_that_is_made_while_it_is_written_is_whole_and_has_what_was_there(tmp_path):
+    """By the line that the page of operations gives."""
+    page = (ROOT / "docs" / "operations.md").read_text()
+    (line,) = re.findall(r"^python3 (-c .*) /var/lib/muster/muster.db /backup/", page, re.MULTILINE)
+    path, copy = tmp_path / "muster.db", tmp_path / "copy.db"
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    ) as writer:
+        assert writer.stdout is not None
+        before = [writer.stdout.readline().strip() for _ in range(3)]
+        subprocess.run([sys.executable, *shlex.split(line), path, copy], check=True)
+        assert writer.poll() is None
+        writer.kill()
+    store = SqliteStore(copy)
+    for task in before:
+        assert (await store.read(tasks.get_task, task)).stage is Stage.QUEUED
+    await store.close()
 
 
 async def test_kill_9_loses_no_acknowledged_task_and_leaves_no_gap(tmp_path):

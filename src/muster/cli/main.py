@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "down": ("muster.cli.server", "down", "Stop the server; running agents go on."),
     "open": ("muster.cli.server", "open_page", "Open the web page, signed in."),
     "status": ("muster.cli.server", "status", "Show what the server is doing."),
+    "service": ("muster.cli.service", "service", "Run the server under systemd."),
     "doctor": ("muster.cli.doctor", "doctor", "Find what is missing and how to get it."),
     "init": ("muster.cli.init", "init", "Register a repository."),
     "project": ("muster.cli.project", "project", "List and change projects."),

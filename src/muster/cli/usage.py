@@ -25,6 +25,7 @@ Commands:
   down        Stop the server; running agents go on.
   open        Open the web page, signed in.
   status      Show what the server is doing.
+  service     Run the server under systemd.
   doctor      Find what is missing and how to get it.
   init        Register a repository.
   project     List and change projects.
