@@ -84,6 +84,15 @@ def test_a_json_line_is_one_document_whatever_is_said(tmp_path, root):
     assert "ValueError: inside" in second["exception"]
 
 
+def test_nobody_can_forge_a_line_for_people_or_act_on_their_terminal(tmp_path, root):
+    stream = io.StringIO()
+    log_to(stream, settings(tmp_path, "text"))
+    logging.getLogger("muster.some").warning("a \x1b[2Jbranch\r2026-11-22 INFO forged\nmore")
+    first, *rest = stream.getvalue().splitlines()
+    assert first.endswith("WARNING muster.some a branch")
+    assert rest == ["    2026-11-22 INFO forged", "    more"]
+
+
 async def test_what_is_started_within_is_about_the_same(root):
     seen = []
 

@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from muster.domain.about import facts_at_hand
 from muster.domain.log_levels import OTHERS, ROOMS, levels_of
+from muster.domain.plain import plain
 from muster.domain.redact import Redactor
 from muster.domain.secret_shapes import without_shapes
 from muster.settings import Settings
@@ -38,10 +39,15 @@ class Stream(Protocol):
 
 
 class Plain(logging.Formatter):
-    """Lines for people, as they always were."""
+    """Lines for people; nothing that a stranger brought in acts on a terminal or looks like one."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s %(message)s")
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        """A record as its line, and what goes on below it set in."""
+        return plain(super().format(record)).replace("\n", "\n    ")
 
 
 class Json(logging.Formatter):
