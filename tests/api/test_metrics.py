@@ -134,7 +134,7 @@ def facts(**more):
         "asked": [Asked("merge", 1000, 3000, "merge", "you"), Asked("merge", 1, 2, "x", None)],
         "stays": {"queued": spread_of([1.0, 2.0])}, "confidence": [Sure(0, 4, 2, 0.5)],
         "now": 9_000, "at_work": {("coding", "claude"): 1}, "queued": Waits(2, 4_000),
-        "events_pending": Waits(0, None), "disk_free": 10**12, "process": figures_of_process(),
+        "routes_pending": Waits(0, None), "disk_free": 10**12, "process": figures_of_process(),
         **more,
     }  # fmt: skip
 
@@ -149,8 +149,8 @@ def test_the_text_is_what_a_monitor_can_read():
     assert "muster_confidence_mean 0.5" in samples
     assert 'muster_agents{role="coding",driver="claude"} 1' in samples
     assert "muster_queue_oldest_seconds 5.0" in samples
-    assert "muster_events_pending 0" in samples
-    assert "muster_events_pending_oldest_seconds 0.0" in samples
+    assert "muster_routes_pending 0" in samples
+    assert "muster_routes_pending_oldest_seconds 0.0" in samples
     families = [line.split()[2] for line in lines if line.startswith("# TYPE")]
     assert len(families) == len(set(families)), "each family once"
     for sample in samples:

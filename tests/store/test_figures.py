@@ -170,7 +170,7 @@ async def test_what_became_of_work_and_what_was_asked_is_counted_in_its_scope(st
 
 async def test_what_waits_is_counted_and_aged_from_when_it_came_to_wait(store):
     assert await store.read(figures.queued) == Waits(0, None)
-    assert await store.read(figures.events_pending) == Waits(0, None)
+    assert await store.read(figures.routes_pending) == Waits(0, None)
     await put(store, schema.tasks, [
         task_row(1, "queued", created_at=T0 - DAY), task_row(2, "queued", created_at=T0),
         task_row(3, "running", created_at=T0 - DAY),
@@ -184,7 +184,7 @@ async def test_what_waits_is_counted_and_aged_from_when_it_came_to_wait(store):
     assert await store.read(figures.queued) == Waits(2, T0)
     await store.write(lambda tx: tx.conn.execute(text("DELETE FROM tasks WHERE id = 'tsk_2'")))
     assert await store.read(figures.queued) == Waits(1, T0 + 9000)
-    assert await store.read(figures.events_pending) == Waits(2, 2)
+    assert await store.read(figures.routes_pending) == Waits(2, 2)
 
 
 async def test_moves_verdicts_and_questions_are_read_from_indexes_alone(store):

@@ -119,7 +119,7 @@ class Ground:
                     wanted = {"playbook": self.walk.playbook, "key": "the walk"}
                     return str(client.create_task("repo", "make it", **wanted)["id"])
             except Unreachable:
-                if not self.died():
+                if self.server is None or self.server.wait(LONGEST) != -signal.SIGKILL:
                     raise
                 self.kills += 1
                 self.up()

@@ -148,7 +148,7 @@ def _lines(facts: Mapping[str, Any]) -> Iterator[str]:
 
 def _waiting(facts: Mapping[str, Any]) -> Iterator[str]:
     """How many wait, and how long the oldest has; 0 where nothing does."""
-    pending = facts["events_pending"]
+    pending = facts["routes_pending"]
     yield from _family(
         "muster_queue_oldest_seconds",
         "gauge",
@@ -156,13 +156,13 @@ def _waiting(facts: Mapping[str, Any]) -> Iterator[str]:
         [({}, _age(facts["queued"], facts["now"]))],
     )
     yield from _family(
-        "muster_events_pending",
+        "muster_routes_pending",
         "gauge",
         "Events that are to lead a task on.",
         [({}, pending.waiting)],
     )
     yield from _family(
-        "muster_events_pending_oldest_seconds",
+        "muster_routes_pending_oldest_seconds",
         "gauge",
         "How long the oldest of them waits.",
         [({}, _age(pending, facts["now"]))],

@@ -136,7 +136,7 @@ class Figures(Desk):
                 "live": len(live),
                 "at_work": Counter((agent.role, agent.driver) for agent in live),
                 "queued": figures.queued(tx),
-                "events_pending": figures.events_pending(tx),
+                "routes_pending": figures.routes_pending(tx),
                 "open": figures.open_questions(tx),
                 "ended": figures.ended(tx, ever),
                 "runs": figures.runs(tx, ever),

@@ -241,7 +241,7 @@ def queued(tx: Tx) -> Waits:
     return Waits(*tx.conn.execute(query).one())
 
 
-def events_pending(tx: Tx) -> Waits:
+def routes_pending(tx: Tx) -> Waits:
     """The events that are to lead a task on and have not yet."""
     table = schema.routes.c
     query = select(func.count(), func.min(table.at)).where(table.state == "pending")
