@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,20 @@ def kept(database: Path) -> list[tuple[str, int]]:
     return [(said["by"], said["number"]) for said in (json.loads(row[0]) for row in rows)]
 
 
+def how_many(database: Path) -> int:
+    with sqlite3.connect(database) as connection:
+        found = connection.execute("SELECT count(*) FROM events WHERE type = 'own.kind'").fetchone()
+    connection.close()
+    return int(found[0])
+
+
+def reached(wanted: int, database: Path, programs: list[Mortals]) -> bool:
+    """Whether so many are kept; programs that were killed are started again meanwhile."""
+    for program in programs:
+        program.ended()
+    return how_many(database) >= wanted
+
+
 def known(database: Path) -> int:
     """How many names of files the store still knows."""
     with sqlite3.connect(database) as connection:
@@ -134,6 +149,10 @@ async def test_each_file_of_many_writers_is_one_event_whoever_is_killed(tmp_path
     writers = [Mortals(WRITERS_DIE[n % 2], *alone, f"w{n}", str(EACH)) for n in range(WRITERS)]
     server = Mortals(SERVERS_DIE, sys.executable, "-c", SERVER, str(database), str(folder))
     try:
+        # A tenth at a time: how long all of them take depends on the machine.
+        for tenth in range(1, 11):
+            wanted = WRITERS * EACH * tenth // 10
+            await until(partial(reached, wanted, database, [*writers, server]))
         await until(lambda: [writer.ended() for writer in (*writers, server)] == DONE)
         await until(lambda: not server.ended() and left(folder) == [] and not known(database))
         assert server.died == 3
