@@ -164,9 +164,10 @@ async def town(
     files: Mapping[str, str] | None = None,
     repo: str = "repo",
     at_once: int = 4,
+    server: Mapping[str, Any] | None = None,
     **project: Any,
 ) -> AsyncIterator[Town]:
-    """A house at work on `root/repo`, with these own agents and project settings."""
+    """A house at work on `root/repo`, with these own agents and settings of projects and server."""
     loop, threads = asyncio.get_running_loop(), ThreadPoolExecutor()
     loop.set_default_executor(threads)
     home = root / "home"
@@ -181,6 +182,7 @@ async def town(
             "autonomy": "full", "runtime": "process", "test_command": UNITTEST, "evidence": "none",
             **project,
         },
+        **(server or {}),
     )  # fmt: skip
     house = House(settings)
     await house.start()

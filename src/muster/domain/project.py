@@ -63,6 +63,8 @@ class ProjectSettings:
     processes: int = 512
     cpus: float | None = None
     merge_method: str = "merge"
+    forge: str = OFF
+    github_repo: str | None = None
     ports: int = 10
     model: str | None = None
     supervisor: str | None = None
