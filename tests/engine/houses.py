@@ -175,14 +175,14 @@ async def town(
     await put_database(home)
     path = make_repo(root / repo, files or CALC)
     settings = Settings(
-        home=home, agents=agents, environ=dict(os.environ), disk_floor_mb=1,
+        home=home, agents=agents, disk_floor_mb=1,
         project_defaults={
             # What is not about containment, nor about stages of evidence, runs the cheapest way;
             # `runtime=None` and `evidence=None` are the defaults.
             "autonomy": "full", "runtime": "process", "test_command": UNITTEST, "evidence": "none",
             **project,
         },
-        **(server or {}),
+        **{"environ": dict(os.environ), **(server or {})},
     )  # fmt: skip
     house = House(settings)
     await house.start()
