@@ -20,10 +20,13 @@ from muster.domain.project import OFF, ON, ProjectSettings
 from muster.domain.task import Autonomy
 
 DEFAULT_PORT = 3020
+GITHUB = "https://api.github.com"
 NO_MODEL = "none"
 """Where a model could be named: none, whatever an outer setting names."""
 NO_STAGE = "none"
 _STAGE = re.compile(r"[a-z][a-z0-9_-]{0,40}")
+_OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}")
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _LARGEST = 256 * 1024
 
 
@@ -81,6 +84,40 @@ def _http(name: str, value: Any) -> str:
 def _log_level(name: str, value: Any) -> str:
     text = _text(name, value)
     levels_of(text)
+    return text
+
+
+def _secret(name: str, value: Any) -> str:
+    """A text that nobody is told of, not even where it is wrong."""
+    fine = isinstance(value, str) and value.isascii() and value.isprintable() and " " not in value
+    if not fine or not 6 <= len(value) <= 1000:
+        raise Invalid(
+            f"{name} must be 6 to 1000 characters without spaces",
+            hint="its value is not shown here; put the secret alone there",
+        )
+    return str(value)
+
+
+def _owner(name: str, value: Any) -> str:
+    text = _text(name, value)
+    if not _OWNER.fullmatch(text):
+        raise Invalid(f"{name} must be a user or an organisation", hint="for example my-team")
+    return text
+
+
+def _repository(name: str, value: Any) -> str:
+    text = _text(name, value)
+    owner, _, rest = text.partition("/")
+    if not _OWNER.fullmatch(owner) or not _NAME.fullmatch(rest) or rest in {".", ".."}:
+        raise Invalid(f"{name} must be owner/name", hint="for example my-team/app")
+    return text
+
+
+def _forge(name: str, value: Any) -> str:
+    """`off`, or the name of a forge; which there are is for plugins to say."""
+    text = _text(name, value)
+    if not _STAGE.fullmatch(text):
+        raise Invalid(f"{name} must be the name of a forge, or off", hint='for example "github"')
     return text
 
 
@@ -215,6 +252,8 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "cpus": _number(0.1, 10_000.0),
     "merge_method": _choice("merge", "rebase"),
     "merge_batch": _count(1, 20),
+    "forge": _forge,
+    "github_repo": _repository,
     "ports": _count(0, 1000),
     "model": _text,
     "supervisor": _model,
@@ -238,6 +277,7 @@ NEEDS_TRUST = frozenset(
         *("disk_mb", "memory_mb", "processes", "cpus"),
         *("evidence", "coverage_report", "mutant_seconds"),
         *("supervisor", "embedding", "review", "review_votes"),
+        *("forge", "github_repo"),
     }
 )
 """Settings that a repository's own file may only set in a version that the user trusts.
@@ -294,11 +334,15 @@ class Settings:
     log_format: str = "text"
     log_level: str = "info"
     otel_endpoint: str = ""
+    github_token: str = field(default="", repr=False)
+    github_owner: str = ""
+    github_api_url: str = GITHUB
+    github_webhook_secret: str = field(default="", repr=False)
     agents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     notify: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     project_defaults: Mapping[str, Any] = field(default_factory=dict)
     project_environment: Mapping[str, Any] = field(default_factory=dict)
-    environ: Mapping[str, str] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def workspaces(self) -> Path:
@@ -309,6 +353,16 @@ class Settings:
     def events(self) -> Path:
         """Where event files are dropped."""
         return self.event_dir or self.home / "events"
+
+    @property
+    def lendable(self) -> dict[str, str]:
+        """The environment without what opens a forge: an agent gets that by no name of it."""
+        kept_back = {self.github_token, self.github_webhook_secret} - {""}
+        return {
+            name: value
+            for name, value in self.environ.items()
+            if name not in _OF_FORGES and value not in kept_back
+        }
 
     @property
     def runs(self) -> Path:
@@ -331,7 +385,15 @@ _SERVER_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "log_format": _choice("text", "json"),
     "log_level": _log_level,
     "otel_endpoint": _http,
+    "github_token": _secret,
+    "github_owner": _owner,
+    "github_api_url": _http,
+    "github_webhook_secret": _secret,
 }
+_AS_OTHERS_CALL_THEM = ("github_token", "github_owner", "github_api_url")
+"""Settings whose variables are read without `MUSTER_` too, as other programs have them."""
+_SECRETS = ("github_token", "github_webhook_secret")
+_OF_FORGES = frozenset({"GITHUB_TOKEN", *(f"MUSTER_{name.upper()}" for name in _SECRETS)})
 
 
 def environment() -> dict[str, str]:
@@ -386,6 +448,7 @@ def load(home: Path, environ: Mapping[str, str], **flags: Any) -> Settings:
             continue
         target = values if name in _SERVER_KEYS else projects
         target[name] = value
+    values.update({n: environ[n.upper()] for n in _AS_OTHERS_CALL_THEM if environ.get(n.upper())})
     values.update(_from_environment(environ, _SERVER_KEYS))
     values.update({k: v for k, v in flags.items() if v is not None})
     parsed = {name: _SERVER_KEYS[name](name, value) for name, value in values.items()}
@@ -395,9 +458,14 @@ def load(home: Path, environ: Mapping[str, str], **flags: Any) -> Settings:
         notify=parse_notifiers(document.get("notify", {}), str(home / "config.toml")),
         project_defaults=parse_project_settings(projects),
         project_environment=parse_project_settings(_from_environment(environ, PROJECT_KEYS)),
-        environ=dict(environ),
+        # With the secrets of the file: what is told of secrets is told by this.
+        environ={**environ, **_as_variables(parsed)},
         **parsed,
     )
+
+
+def _as_variables(parsed: Mapping[str, Any]) -> dict[str, str]:
+    return {f"MUSTER_{name.upper()}": parsed[name] for name in _SECRETS if name in parsed}
 
 
 def _from_environment(environ: Mapping[str, str], keys: Mapping[str, Any]) -> dict[str, str]:

@@ -83,7 +83,7 @@ def test_what_is_built_in_is_listed_with_its_source_and_what_it_can(home: Path) 
     assert items["driver", "command", "passmuster"]["capabilities"] == []
     assert items["runtime", "tmux", "passmuster"]["capabilities"] == ["attach"]
     kinds = {"driver", "runtime", "workspace", "store", "engine", "condition", "model", "stage",
-             "notifier", "runner"}  # fmt: skip
+             "notifier", "runner", "forge"}  # fmt: skip
     assert {kind for kind, _, _ in items} == kinds
     shown = muster(home, "plugin", "list").out.splitlines()
     assert shown[0].split() == ["STATE", "KIND", "NAME", "FROM", "CAN"]

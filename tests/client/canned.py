@@ -345,6 +345,38 @@ def analytics(text: str = "claude") -> dict[str, Any]:
     }  # fmt: skip
 
 
+def github_status(text: str = "muster-bot") -> dict[str, Any]:
+    return {
+        "forge": "github", "api_url": "https://api.github.com", "owner": text, "signed_in": False,
+        "login": text, "scopes": [text], "why": text, "mend": text, "rate_left": 12,
+        "rate_resets_at": 1_800_000_000, "webhook": False,
+    }  # fmt: skip
+
+
+def github_repository(text: str = "main") -> dict[str, Any]:
+    return {
+        "name": "team/app", "default_branch": text, "clone_url": text, "url": text,
+        "private": True, "may_push": True,
+    }  # fmt: skip
+
+
+def pull(text: str = "Add a retry", **changes: Any) -> dict[str, Any]:
+    return {
+        "repo": "team/app", "number": 7, "url": text, "title": text, "state": "open",
+        "branch": text, "base": text, "head": "a" * 40, "author": text, "mergeable": None,
+        "merged_commit": "b" * 40, **changes,
+    }  # fmt: skip
+
+
+def whole_pull(text: str = "Add a retry") -> dict[str, Any]:
+    remark = {"path": text, "line": None, "text": text}
+    review = {
+        "id": "1", "author": text, "opinion": "approve", "head": "a" * 40, "summary": text,
+        "own": False, "at": MORNING, "comments": [remark],
+    }  # fmt: skip
+    return {**pull(text), "checks": "passed", "reviews": [review]}
+
+
 def no_metrics() -> dict[str, Any]:
     none = {"count": 0, "p50_seconds": None, "p95_seconds": None, "total_seconds": 0.0}
     asked = {"asked": 0, "open": 0, "closed_by_events": 0, "answers": {}, "wait": none}

@@ -209,6 +209,12 @@ def usual_routes(text: str | None = None) -> dict[tuple[str, str], Route]:
         "breakpoints": Answer(body=canned.inbox(question, stop=canned.stopped(*own))),
         "tokens": Answer(body=canned.page(canned.token(*own))),
         "breakpoints/bp_1": Answer(body=question),
+        "github/status": Answer(body=canned.github_status(*own)),
+        "github/repo/team%2Fapp": Answer(body=canned.github_repository(*own)),
+        "github/repo/team%2Fapp/default-branch": Answer(body=canned.github_repository(*own)),
+        "github/clone-url/team%2Fapp": Answer(body={"url": "u", "authenticated": False}),
+        "github/prs/team%2Fapp": Answer(body=canned.page(canned.pull(*own))),
+        "github/pr/team%2Fapp/7": Answer(body=canned.whole_pull(*own)),
     }
     resolved = canned.question(*own, open=False, answer="merge", by="a person", note=own and text)
     post: dict[str, Route] = {
@@ -235,6 +241,10 @@ def usual_routes(text: str | None = None) -> dict[tuple[str, str], Route]:
         "queue/order": Answer(body=canned.queue(*own)),
         "queue/clear": Answer(body=canned.queue(*own)),
         "breakpoints/bp_1/resolve": Answer(body=resolved),
+        "github/push": Answer(body={"task": "MU-1", "branch": "muster/tsk_1"}),
+        "github/pr": Answer(body=canned.pull(*own)),
+        "github/pr/team%2Fapp/7/merge": Answer(body=canned.pull(*own, state="merged")),
+        "github/ensure-remote/team%2Fapp": Answer(body={"remote": "origin", "added": True}),
         "tokens": Answer(201, canned.token(*own, token="t" * 43)),
     }
     other: dict[tuple[str, str], Route] = {

@@ -74,6 +74,18 @@ ROUTES: dict[str, Callable[[Muster], Any]] = {
     "GET /api/tokens": lambda m: m.list_tokens(),
     "POST /api/tokens": lambda m: m.create_token("anna", roles=["lead"], expires="30d"),
     "DELETE /api/tokens/tok_1": lambda m: m.revoke_token("tok_1"),
+    "GET /api/github/status": lambda m: m.github_status(),
+    "GET /api/github/repo/team%2Fapp": lambda m: m.github_repository("team/app"),
+    "GET /api/github/repo/team%2Fapp/default-branch": lambda m: m.github_default_branch("team/app"),
+    "GET /api/github/clone-url/team%2Fapp": lambda m: m.github_clone_url("team/app"),
+    "POST /api/github/push": lambda m: m.github_push("MU-1"),
+    "POST /api/github/pr": lambda m: m.open_pull(task="MU-1", draft=True),
+    "GET /api/github/pr/team%2Fapp/7": lambda m: m.get_pull("team/app", 7),
+    "GET /api/github/prs/team%2Fapp": lambda m: m.list_pulls("team/app", state="all"),
+    "POST /api/github/pr/team%2Fapp/7/merge": lambda m: m.merge_pull(
+        "team/app", 7, method="squash"
+    ),
+    "POST /api/github/ensure-remote/team%2Fapp": lambda m: m.ensure_remote("team/app"),
     "GET /api/breakpoints": lambda m: m.list_breakpoints(open_only=False),
     "GET /api/projects/sample/breakpoint-rules": lambda m: m.breakpoint_rules("sample"),
     "GET /api/projects/sample/reliability": lambda m: m.reliability("sample", 0.1),

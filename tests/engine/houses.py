@@ -164,9 +164,10 @@ async def town(
     files: Mapping[str, str] | None = None,
     repo: str = "repo",
     at_once: int = 4,
+    server: Mapping[str, Any] | None = None,
     **project: Any,
 ) -> AsyncIterator[Town]:
-    """A house at work on `root/repo`, with these own agents and project settings."""
+    """A house at work on `root/repo`, with these own agents and settings of projects and server."""
     loop, threads = asyncio.get_running_loop(), ThreadPoolExecutor()
     loop.set_default_executor(threads)
     home = root / "home"
@@ -174,13 +175,14 @@ async def town(
     await put_database(home)
     path = make_repo(root / repo, files or CALC)
     settings = Settings(
-        home=home, agents=agents, environ=dict(os.environ), disk_floor_mb=1,
+        home=home, agents=agents, disk_floor_mb=1,
         project_defaults={
             # What is not about containment, nor about stages of evidence, runs the cheapest way;
             # `runtime=None` and `evidence=None` are the defaults.
             "autonomy": "full", "runtime": "process", "test_command": UNITTEST, "evidence": "none",
             **project,
         },
+        **{"environ": dict(os.environ), **(server or {})},
     )  # fmt: skip
     house = House(settings)
     await house.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -18,6 +19,10 @@ ENV = {
     **{f"GIT_{who}_NAME": "GitHub" for who in ("AUTHOR", "COMMITTER")},
     **{f"GIT_{who}_EMAIL": "noreply@example.org" for who in ("AUTHOR", "COMMITTER")},
 }
+
+
+_KEPT = tempfile.TemporaryDirectory(prefix="mu-hub-")
+_MADE: dict[tuple[object, ...], Path] = {}
 
 
 class GitError(Exception):
@@ -42,6 +47,16 @@ class Bare:
         self.path = path
 
     def make(self, files: Mapping[str, str], branch: str) -> None:
+        """Be a repository with one commit of these files; made once, and copied from then on."""
+        key = (branch, *sorted(files.items()))
+        if key in _MADE and _MADE[key].exists():
+            shutil.copytree(_MADE[key], self.path)
+            return
+        _MADE[key] = Path(_KEPT.name, str(len(_MADE)))
+        Bare(_MADE[key])._make(files, branch)
+        shutil.copytree(_MADE[key], self.path)
+
+    def _make(self, files: Mapping[str, str], branch: str) -> None:
         self.git("init", "-q", "--bare", f"--initial-branch={branch}", str(self.path), at=None)
         self.git("config", "http.receivepack", "true")
         if files:
@@ -66,6 +81,11 @@ class Bare:
         return self.tip(branch) or ""
 
     def tip(self, branch: str) -> str | None:
+        loose = self.path / "refs" / "heads" / branch
+        if loose.is_file():
+            return loose.read_text().strip()
+        if not (self.path / "packed-refs").exists():
+            return None
         try:
             return self.git("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}^{{commit}}")
         except GitError:

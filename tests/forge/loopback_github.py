@@ -16,6 +16,7 @@ import hmac
 import json
 import re
 import socket
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -175,7 +176,7 @@ class Hub(ThreadingHTTPServer):
         return made
 
     def delivery(
-        self, secret: str, event: str, name: str, number: int | None = None, action: str = "edited",
+        self, secret: str, event: str, name: str, number: int | None = None, action: str = "opened",
         key: str = "delivery-1",
     ) -> tuple[dict[str, str], bytes]:  # fmt: skip
         """What GitHub would send to a webhook: headers and body."""
@@ -188,7 +189,7 @@ class Hub(ThreadingHTTPServer):
         }
         if number is not None:
             row = next(row for row in repo.pulls if row["number"] == number)
-            told |= {"number": number, "pull_request": self.rest.shape(call, repo, row)}
+            told |= {"number": number, "pull_request": self.rest.whole(call, repo, row)}
         body = json.dumps(told).encode()
         headers = {
             "Content-Type": "application/json", "X-GitHub-Event": event,
@@ -198,6 +199,11 @@ class Hub(ThreadingHTTPServer):
         return headers, body
 
     # --- inside ---
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is no fault of the server; any other is told as ever."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     def fault_of(self, method: str, path: str) -> Fault | None:
         with self._guard:

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from muster.api.agents import agent_act_routes, agents_routes
 from muster.api.events import events_routes
+from muster.api.github import github_act_routes, github_routes
 from muster.api.metrics import exposition_route, metrics_routes
 from muster.api.people import tokens_routes
 from muster.api.problems import Json, answer_problems
@@ -48,6 +49,8 @@ def make_app(service: Service, version: str) -> FastAPI:
         queue_routes,
         breakpoints_routes,
         tokens_routes,
+        github_routes,
+        github_act_routes,
     ):
         app.include_router(routes(service), prefix="/api")
     app.include_router(exposition_route(service))

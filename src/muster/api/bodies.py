@@ -169,3 +169,29 @@ class Spawn(Body):
     """The task that an agent is wanted for."""
 
     task: str
+
+
+class GitHubPush(Body):
+    """Whose work is pushed."""
+
+    task: str
+
+
+class GitHubPull(Body):
+    """What is offered: a task's work, or a branch that is there."""
+
+    task: str | None = Field(None, description="whose work is pushed and offered")
+    repo: str | None = Field(None, description="a project, owner/name, or one of the owner's")
+    branch: str | None = None
+    base: str | None = Field(None, description="onto which branch; else the main one")
+    title: str | None = None
+    body: str | None = None
+    draft: bool = False
+
+
+class GitHubMerge(Body):
+    """How a pull request is merged."""
+
+    method: str = Field("merge", description="merge, squash or rebase")
+    head: str | None = Field(None, description="only if its head still is this commit")
+    message: str | None = Field(None, description="title and text of the commit")

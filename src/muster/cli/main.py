@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "queue": ("muster.cli.queue", "queue", "Show and steer the queue."),
     "event": ("muster.cli.event", "event", "List, follow and emit events."),
     "metrics": ("muster.cli.metrics", "metrics", "Show how the work goes, in figures."),
+    "github": ("muster.cli.github", "github", "Look at GitHub, and merge pull requests there."),
     "token": ("muster.cli.token", "token", "Give people tokens of their own, with roles."),
     "host": ("muster.cli.host", "host", "List, add and remove machines reached by SSH."),
     "image": ("muster.cli.image", "image", "Make images for agents in containers."),

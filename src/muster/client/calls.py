@@ -19,11 +19,15 @@ from muster.client.shapes import (
     Breakpoints,
     Checkpoint,
     Checkpoints,
+    CloneUrl,
     Decisions,
     Diff,
+    EnsuredRemote,
     Event,
     Events,
     EventStory,
+    GitHubRepository,
+    GitHubStatus,
     Health,
     LogMessage,
     LogPage,
@@ -33,6 +37,9 @@ from muster.client.shapes import (
     PolicyTrial,
     Project,
     Projects,
+    PullRequest,
+    PullRequests,
+    Pushed,
     Queue,
     QueueSettings,
     Reliability,
@@ -41,6 +48,7 @@ from muster.client.shapes import (
     Tasks,
     Token,
     Tokens,
+    WholePullRequest,
 )
 from muster.client.wire import REAL_TIME, STEADY, Clock, Patience, Wire, path_of
 
@@ -505,6 +513,61 @@ class Muster:
     def revoke_token(self, token_id: str) -> Token:
         """Have a token open nothing more, at once."""
         return cast(Token, self._wire.call("DELETE", path_of("tokens", token_id)))
+
+    # --- GitHub; `repo` is a project, `owner/name`, or the name of one of the owner's ---
+
+    def github_status(self) -> GitHubStatus:
+        """Whether GitHub takes the server's token, and for whom."""
+        return cast(GitHubStatus, self._get("github", "status"))
+
+    def github_repository(self, repo: str) -> GitHubRepository:
+        """A repository there."""
+        return cast(GitHubRepository, self._get("github", "repo", repo))
+
+    def github_default_branch(self, repo: str) -> str:
+        """The main branch of a repository there."""
+        return str(self._get("github", "repo", repo, "default-branch")["default_branch"])
+
+    def github_clone_url(self, repo: str, *, authenticated: bool = False) -> CloneUrl:
+        """Where git gets it; `authenticated` with the token in the URL, for an admin: keep it."""
+        query = {"authenticated": "true"} if authenticated else {}
+        return cast(CloneUrl, self._get("github", "clone-url", repo, **query))
+
+    def github_push(self, task: str) -> Pushed:
+        """Bring a task's work to its own branch there."""
+        return cast(Pushed, self._post("github", "push", body={"task": task}))
+
+    def open_pull(self, *, key: str | None = None, **fields: Any) -> PullRequest:
+        """Offer a task's work, or a branch; the one that is open for it already is given back.
+
+        `fields` may be task, repo, branch, base, title, body, draft.
+        """
+        return cast(PullRequest, self._post("github", "pr", body=_given(**fields), key=key))
+
+    def get_pull(self, repo: str, number: int) -> WholePullRequest:
+        """A pull request with what its checks and its reviewers say."""
+        return cast(WholePullRequest, self._get("github", "pr", repo, number))
+
+    def list_pulls(self, repo: str, *, state: str = "open", limit: int = 100) -> PullRequests:
+        """The newest pull requests; `state` is open, closed or all."""
+        return cast(PullRequests, self._get("github", "prs", repo, state=state, limit=limit))
+
+    def merge_pull(
+        self,
+        repo: str,
+        number: int,
+        *,
+        method: str | None = None,
+        head: str | None = None,
+        message: str | None = None,
+    ) -> PullRequest:
+        """Merge one whose checks passed, by merge, squash or rebase."""
+        body = _given(method=method, head=head, message=message)
+        return cast(PullRequest, self._post("github", "pr", repo, number, "merge", body=body))
+
+    def ensure_remote(self, repo: str) -> EnsuredRemote:
+        """See that a project's repository names a remote there."""
+        return cast(EnsuredRemote, self._post("github", "ensure-remote", repo))
 
 
 def _given(**fields: Any) -> dict[str, Any]:

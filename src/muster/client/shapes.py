@@ -727,6 +727,90 @@ class AgentAnalytics(TypedDict):
     next: None
 
 
+class GitHubStatus(TypedDict):
+    """Whether GitHub takes the server's token, and for whom."""
+
+    forge: str
+    api_url: str
+    owner: str | None
+    signed_in: bool
+    login: str | None
+    scopes: list[str]
+    why: str
+    mend: str
+    rate_left: int | None
+    rate_resets_at: int | None
+    webhook: bool
+
+
+class GitHubRepository(TypedDict):
+    """A repository at GitHub."""
+
+    name: str
+    default_branch: str
+    clone_url: str
+    url: str
+    private: bool
+    may_push: bool
+
+
+class CloneUrl(TypedDict):
+    """Where git gets a repository."""
+
+    repo: str
+    url: str
+    authenticated: bool
+
+
+class Pushed(TypedDict):
+    """What of a task was brought to GitHub, and where it is."""
+
+    task: str
+    repo: str
+    branch: str
+    commit: str
+
+
+class PullRequest(TypedDict):
+    """A pull request; `mergeable` is None while GitHub has not found out."""
+
+    repo: str
+    number: int
+    url: str
+    title: str
+    state: str
+    branch: str
+    base: str
+    head: str
+    author: str
+    mergeable: bool | None
+    merged_commit: str | None
+
+
+class WholePullRequest(PullRequest):
+    """A pull request with what its checks and its reviewers say."""
+
+    checks: str
+    reviews: list[dict[str, Any]]
+
+
+class PullRequests(TypedDict):
+    """A page of pull requests."""
+
+    items: list[PullRequest]
+    next: str | None
+
+
+class EnsuredRemote(TypedDict):
+    """The remote by which a project's repository finds GitHub, and whether it is new."""
+
+    project: str
+    repo: str
+    remote: str
+    url: str
+    added: bool
+
+
 class Token(TypedDict):
     """What is known of a token: `living`, `revoked` or `expired` is its `state`."""
 

@@ -64,6 +64,8 @@ class ProjectSettings:
     cpus: float | None = None
     merge_method: str = "merge"
     merge_batch: int = 4
+    forge: str = OFF
+    github_repo: str | None = None
     ports: int = 10
     model: str | None = None
     supervisor: str | None = None

@@ -94,7 +94,7 @@ def agent_job(
         home=private(tools, (past and past.home) or agent.id) / "home",
         prompt_file=prompt_file,
         result_file=folder / "result.json",
-        environ=tools.settings.environ,
+        environ=tools.settings.lendable,
         options=options,
         model=_model(job, options),
         budget_usd=_may_spend(job, options),

@@ -48,7 +48,12 @@ MOST_AGENTS = 40
 MOST_CHECKS = 40
 _PAGE = 1000
 _RECORDS = ("spec.json", "exit.json", "shim.json", "place.json", "refused")
-_UNSAID = frozenset({"environ", "agents", "notify", "project_defaults", "project_environment"})
+_UNSAID = frozenset(
+    {
+        *("environ", "agents", "notify", "project_defaults", "project_environment"),
+        *("github_token", "github_webhook_secret"),
+    }
+)
 _SHOWN_VALUES = frozenset({"PATH", "LANG", "LC_ALL", "TZ", "TERM", "SHELL", "PYTHONPATH"})
 
 

@@ -8,6 +8,8 @@ from muster.service.common_ground import CommonGround
 from muster.service.decisions import Decisions
 from muster.service.diffs import Diffs
 from muster.service.figures import Figures
+from muster.service.forge import Forging
+from muster.service.forge_hooks import ForgeHooks
 from muster.service.managing import Managing
 from muster.service.outcomes import Outcomes
 from muster.service.people import People
@@ -26,6 +28,8 @@ class Service(
     CommonGround,
     Bundles,
     Figures,
+    Forging,
+    ForgeHooks,
     Outcomes,
     People,
     Projects,

@@ -8,6 +8,7 @@ from typing import Any
 
 from muster.domain.acceptance import Writers
 from muster.domain.task import Task
+from muster.forge.base import Forges
 from muster.runtimes.choice import Usual
 from muster.runtimes.hints import Hints
 from muster.service import shapes
@@ -30,7 +31,7 @@ class Belongings:
     `clear_away` has it remove what is left over, and `at_work` keeps what an agent has made so far;
     `sizes` remembers how large a task's change is, by commit. `rules` are those of breakpoints, of
     all projects, `hints` the kernel's, of what grows. `agent_token` makes
-    the token of an agent, `checkup` finds what is missing here.
+    the token of an agent, `checkup` finds what is missing here, `forges` are where people see work.
     """
 
     settings: Settings
@@ -50,6 +51,7 @@ class Belongings:
     rules: RuleBook
     agent_token: Callable[[str], str]
     checkup: Callable[[], Sequence[Mapping[str, str]]]
+    forges: Forges
     screens: Screens = field(default_factory=lambda: Screens({}))
     hints: Hints = field(default_factory=Hints)
     sizes: dict[tuple[str, str, str], dict[str, int]] = field(default_factory=dict)

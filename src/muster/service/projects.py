@@ -10,6 +10,7 @@ from typing import Any
 
 from muster.domain.errors import Invalid, NotFound
 from muster.domain.guard import ref_name
+from muster.domain.project import OFF
 from muster.domain.telling import text
 from muster.own_file import OWN_FILE, OWN_FOLDERS, parse_own_file
 from muster.service import shapes
@@ -70,6 +71,7 @@ class Projects(Desk):
             raise Invalid(f"'{path}' is not an absolute path", hint="send the whole path")
         found = await asyncio.to_thread(inspect, path)
         overrides = parse_project_settings(_table(body, "settings"))
+        self._refuse_unknown_forge(overrides)
         new = NewProject(
             name=text(body, "name", 200) if body.get("name") is not None else found.name,
             git_dir=str(found.git_dir),
@@ -126,6 +128,7 @@ class Projects(Desk):
             )
         changes = _table(body, "settings")
         parsed = parse_project_settings({k: v for k, v in changes.items() if v is not None})
+        self._refuse_unknown_forge(parsed)
         for name in set(changes) - set(parsed):
             refuse_unknown_setting(name)
         project = await self._store.read(projects.get_project, ref)
@@ -144,6 +147,14 @@ class Projects(Desk):
             )
 
         return await self._store.write(write)
+
+    def _refuse_unknown_forge(self, parsed: Mapping[str, Any]) -> None:
+        known = {OFF, *self._own.forges.names}
+        if parsed.get("forge", OFF) not in known:
+            raise Invalid(
+                f"there is no forge '{parsed['forge']}'",
+                hint=f"there are: {', '.join(sorted(known))}",
+            )
 
     async def remove_project(self, ref: str) -> None:
         """Take a project off the list; its repository is not touched."""

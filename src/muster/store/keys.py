@@ -26,6 +26,27 @@ def digest_of(body: Any) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def answered(tx: Tx, key: str | None, body: Any) -> dict[str, Any] | None:
+    """The answer that a key was given before; None for a fresh one.
+
+    Raises:
+        KeyReused: the key came with another body before.
+    """
+    row = tx.conn.execute(_KNOWN, {"given": key}).first() if key is not None else None
+    if row is None or row.created_at < tx.now - KEPT_MS:
+        return None
+    _refuse_other(row.digest, digest_of(body))
+    return dict(row.answer)
+
+
+def _refuse_other(known: str, digest: str) -> None:
+    if known != digest:
+        raise KeyReused(
+            "this Idempotency-Key was used for a different request",
+            hint="use a fresh key for each new request",
+        )
+
+
 def once(
     tx: Tx, key: str | None, body: Any, verb: Callable[[Tx], dict[str, Any]]
 ) -> tuple[dict[str, Any], bool]:
@@ -42,11 +63,7 @@ def once(
     row = tx.conn.execute(_KNOWN, {"given": key}).first()
     digest = digest_of(body)
     if row is not None:
-        if row.digest != digest:
-            raise KeyReused(
-                "this Idempotency-Key was used for a different request",
-                hint="use a fresh key for each new request",
-            )
+        _refuse_other(row.digest, digest)
         return dict(row.answer), True
     answer = verb(tx)
     kept = {"key": key, "digest": digest, "answer": answer, "created_at": tx.now}

@@ -22,6 +22,7 @@ from muster.service.screens import Screens
 from muster.settings import Settings
 from muster.supervision.rulebook import RuleBook
 from muster.supervision.runner import Runners
+from muster.wiring.forges import Forges
 from muster.wiring.models import Models
 from muster.wiring.plugins import when_named, working
 from muster.workspace.workspaces import Workspaces
@@ -55,6 +56,7 @@ class House:
         )
         self.workspaces.choose()
         calls: dict[str, int] = {}
+        self.forges = Forges(settings)
         self.models = Models(settings, lambda project: calls.get(project, CALLS_PER_HOUR))
         self.tools = Tools(
             settings=settings,
@@ -102,6 +104,7 @@ class House:
                 hints=self.tools.hints,
                 agent_token=lambda agent_id: token_of(self.tools.key, agent_id),
                 checkup=lambda: _diagnose(settings),
+                forges=self.forges,
             )
         )
 
@@ -125,5 +128,6 @@ class House:
             await self.traces.stop()
         self.tools.hints.close()
         await self.models.close()
+        await self.forges.close()
         await asyncio.to_thread(self.workspaces.rest)
         await self.store.close()
