@@ -18,7 +18,7 @@ ASSIGNED = "task.assigned"
 PLANNED = "task.plan.created"
 OFFERED, OFFERED_AGAIN = "pr.created", "pr.updated"
 REVIEWED, APPROVED, CHANGES = "pr.reviewed", "pr.approved", "pr.changes.requested"
-MERGED = "pr.merged"
+MERGED, CLOSED = "pr.merged", "pr.closed"
 DEPLOY, DEPLOYED, NOT_DEPLOYED = "deploy.requested", "deploy.completed", "deploy.failed"
 VERIFIED, NOT_VERIFIED = "verify.passed", "verify.failed"
 AUDIT, AUDITED = "audit.requested", "audit.completed"
@@ -32,6 +32,7 @@ ROUTED: Mapping[str, str] = {
     APPROVED: "its reviewers approve of it",
     CHANGES: "a reviewer asks for changes",
     MERGED: "the work was merged into its target branch",
+    CLOSED: "somebody closed the pull request unmerged",
     DEPLOY: "somebody wants merged work deployed",
     DEPLOYED: "a deployer has deployed it",
     NOT_DEPLOYED: "a deployer could not deploy it",
@@ -136,6 +137,7 @@ _REVIEW = {
     REVIEWED: str(Role.REVIEWER),
     CHANGES: str(Role.CODING),
     APPROVED: str(Act.MERGE),
+    CLOSED: str(Act.ASK),
 }
 CREW_BOOK = Playbook(
     CREW,

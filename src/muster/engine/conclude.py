@@ -66,7 +66,7 @@ async def conclude(tools: Tools, task: Task) -> Task:
         await show_branch(tools, job, commit)
     failpoint("verdict.before_move")
     if report is not None and step.to is Stage.HANDED_ON:
-        moved = await hand_on(tools, step, agent, case.agent, report)
+        moved = await hand_on(tools, job, step, agent, case.agent, report)
     else:
         moved = await tools.store.write(move, step)
     failpoint("verdict.moved")

@@ -8,7 +8,7 @@ import logging
 from muster.domain.errors import MusterError
 from muster.domain.task import ACTIVE, Stage, Task
 from muster.domain.verdict import OPTIONS, BreakpointKind
-from muster.engine import attempt, conclude, dispatch, janitor, landing, planning
+from muster.engine import attempt, conclude, dispatch, janitor, landing, planning, pull_watch
 from muster.engine.abandoned import end_run, ended_for, left_alone
 from muster.engine.aftermath import LookBack
 from muster.engine.damage import mend_damage
@@ -91,6 +91,7 @@ class Daemon:
             asyncio.create_task(self._follow(), name="engine"),
             asyncio.create_task(self._clean(), name="janitor"),
             asyncio.create_task(self._drop.follow(), name="event files"),
+            asyncio.create_task(self._watch_pulls(), name="pull requests"),
             asyncio.create_task(self.foresight.go_on(), name="foresight"),
         ]
 
@@ -135,6 +136,14 @@ class Daemon:
                 log.exception("the engine's loop met a fault; it goes on")
                 wait = 1.0
             await self._tools.store.feed.wait_moved(seen, wait)
+
+    async def _watch_pulls(self) -> None:
+        while True:
+            try:
+                await pull_watch.look(self._tools)
+            except Exception:  # a forge that answers nonsense must not end the looking
+                log.exception("looking at pull requests met a fault; it goes on")
+            await asyncio.sleep(pull_watch.AGAIN)
 
     async def _clean(self) -> None:
         while True:

@@ -8,9 +8,11 @@ from pathlib import Path
 from muster.domain.agent import Role
 from muster.domain.playbook import role_of
 from muster.domain.task import Task
+from muster.engine.forge_side import follow
 from muster.engine.own_settings import follow_branch
 from muster.engine.tools import Tools, in_thread, own_file_at
 from muster.own_file import OwnFile
+from muster.settings import resolve
 from muster.store.projects import ProjectRow
 
 _OF_MERGED = frozenset({Role.DEPLOYER, Role.VERIFIER})
@@ -43,6 +45,9 @@ async def ground_of(tools: Tools, task: Task, project: ProjectRow) -> Ground:
     if task.result_commit and task.base_commit:
         own = await own_file_at(tools, project.id, task.base_commit)
         return Ground(task.base_commit, task.result_commit, own, task.base_commit)
+    if task.step:
+        own_settings = resolve(tools.settings, project.overrides, project.file_settings)[0]
+        await follow(tools, project, own_settings)
     mirror = tools.workspaces.mirror(project.id)
     head = await in_thread(mirror.fetch, Path(project.git_dir), project.branch)
     own = await own_file_at(tools, project.id, head)

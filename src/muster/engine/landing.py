@@ -16,6 +16,8 @@ from muster.engine import in_the_way, route
 from muster.engine.boarding import Car, outcome
 from muster.engine.conclude import show_branch
 from muster.engine.deciding import policy_of, verdict_of
+from muster.engine.forge_side import Side, side_of
+from muster.engine.merging_there import merge_there
 from muster.engine.offering import offer
 from muster.engine.own_settings import complete
 from muster.engine.tools import Job, Tools, in_thread, job_at, program_name
@@ -39,7 +41,8 @@ async def land(tools: Tools, task: Task) -> Task:
         return await tools.store.write(move, kept)
     job = await job_at(tools, task, str(task.base_commit))
     try:
-        return await _ride(tools, job)
+        side = await side_of(tools, job) if task.step else None
+        return await (_at_the_forge(tools, job, side) if side else _ride(tools, job))
     except Stale:
         raise
     except Exception:
@@ -50,6 +53,13 @@ async def land(tools: Tools, task: Task) -> Task:
 
 async def _show(tools: Tools, job: Job) -> None:
     await show_branch(tools, job, str(job.task.result_commit))
+
+
+async def _at_the_forge(tools: Tools, job: Job, side: Side) -> Task:
+    merged = await merge_there(tools, job, side)
+    if isinstance(merged, Move):
+        return await _asked(tools, job, merged)
+    return await _landed(tools, job, merged)
 
 
 async def _ride(tools: Tools, job: Job) -> Task:

@@ -20,6 +20,7 @@ from muster.domain.project import DEFAULT_TEST_PATHS, Project, ProjectSettings
 from muster.domain.task import Autonomy, Task
 from muster.engine.boarding import Platform
 from muster.engine.turns import Turns
+from muster.forge.base import Forges
 from muster.own_file import OWN_FILE, OWN_FOLDERS, OwnFile, parse_own_file
 from muster.runtimes.base import Limits, Runtime
 from muster.runtimes.choice import Usual, choose
@@ -84,6 +85,7 @@ class Tools:
     clock: Callable[[], float]
     rules: RuleBook
     models: Models
+    forges: Forges
     model_calls: dict[str, int] = field(default_factory=dict)
     stages: Mapping[str, Stage] = field(default_factory=dict)
     runners: Runners = field(default_factory=Runners)

@@ -69,6 +69,7 @@ class House:
             stages=working("evidence", settings.home),
             runners=Runners(when_named("runners", settings.home)),
             models=self.models,
+            forges=self.forges,
             model_calls=calls,
         )
         if settings.notify:
