@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -53,14 +51,11 @@ def test_marked_and_unmarked_events_are_told_apart(
     assert (asked.path, asked.query["type"], asked.query["task"]) == (path, "a.b", "MU-1")
 
 
-def test_a_payload_comes_from_the_line_a_file_or_standard_input(
-    run: Run, server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_payload_comes_from_the_line_or_from_a_file(
+    run: Run, server: Loopback, tmp_path: Path
 ) -> None:
     (tmp_path / "said.json").write_text('{"from": "file"}')
-    monkeypatch.setattr(sys, "stdin", io.StringIO('{"from": "stdin"}'))
-    for given, said in (
-        ('{"from": "line"}', "line"), (f"@{tmp_path}/said.json", "file"), ("@-", "stdin"),
-    ):  # fmt: skip
+    for given, said in (('{"from": "line"}', "line"), (f"@{tmp_path}/said.json", "file")):
         assert run("event", "emit", "a.b", "--payload", given).code == 0
         assert server.asked[-1].body["payload"] == {"from": said}
     assert run("event", "emit", "a.b", "--payload", f"@{tmp_path}/none").code == 2
