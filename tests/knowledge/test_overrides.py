@@ -158,6 +158,17 @@ def test_a_file_that_is_no_template_is_refused(tmp_path: Path, data: bytes, why:
     assert NAME in no.value.detail
 
 
+def test_a_projects_own_come_before_the_homes(tmp_path: Path) -> None:
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / NAME).write_text("The home's.")
+    (tmp_path / "prompts" / "reviewer.head.j2").write_text("Ahoy.")
+    words = templates_of(tmp_path, {NAME: "The project's."})
+    rendered = [words.render(name) for name in ("reviewer.rules", "reviewer.head")]
+    assert rendered == ["The project's.", "Ahoy."]
+    with pytest.raises(Invalid, match=rf"\.muster/prompts/{NAME} has more than"):
+        templates_of(tmp_path, {NAME: "x" * (LARGEST + 1)})
+
+
 def test_a_folder_in_the_place_of_a_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "prompts" / NAME).mkdir(parents=True)
     with pytest.raises(Invalid, match="cannot be read"):
