@@ -12,7 +12,7 @@ from knowledge.test_brief import PROJECT, TASK
 from knowledge.test_roles import FACTS, told
 from muster.domain.agent import Role
 from muster.domain.errors import Invalid
-from muster.domain.task import ACCEPTANCE, PLAYBOOKS
+from muster.domain.task import ACCEPTANCE, MANAGER, SOLO
 from muster.knowledge.brief import brief
 from muster.knowledge.filling import Own, overridable
 from muster.knowledge.overrides import LARGEST, templates_of, templates_with
@@ -72,7 +72,7 @@ def test_every_template_but_those_for_models_can_be_replaced_by_itself() -> None
     for role in (Role.STARTER, Role.REVIEWER, Role.DEPLOYER, Role.VERIFIER, Role.AUDITOR):
         assert told(role, words=words) == told(role)
     feedback = {"reviews": [{"summary": "No."}], "findings": [{"text": "x"}], "failing": ["t"]}
-    for kind in (*PLAYBOOKS, ACCEPTANCE):
+    for kind in (SOLO, MANAGER, ACCEPTANCE):
         task = replace(TASK, playbook=kind, budget_usd=3)
         assert brief(task, PROJECT, feedback, words=words) == brief(task, PROJECT, feedback)
 
