@@ -129,6 +129,17 @@ class Town:
                     return task
                 await self.service.wait_change(seen, 5)
 
+    async def until_offered(self, ref: str, rounds: int = 0) -> dict[str, Any]:
+        """The task as soon as its work is offered, after so many rounds of review, and it rests."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                seen = self.service.current_rev()
+                task = await self.service.get_task(ref)
+                rests = task["crew"]["pull"] is not None and task["stage"] == "handed_on"
+                if rests and task["rounds"] == rounds:
+                    return task
+                await self.service.wait_change(seen, 5)
+
     async def do(
         self, agent: str | None, description: str = "do it", **body: Any
     ) -> dict[str, Any]:

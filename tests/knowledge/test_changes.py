@@ -52,7 +52,7 @@ def test_one_hunk_that_is_too_long_ends_after_a_whole_line() -> None:
 HUNKS = st.lists(st.integers(0, 30), max_size=4)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.lists(HUNKS, min_size=1, max_size=8), st.integers(-10, 9_000))
 def test_a_cut_diff_keeps_to_its_room_and_says_what_is_missing(
     files: list[list[int]], most: int
@@ -72,6 +72,7 @@ def test_a_cut_diff_keeps_to_its_room_and_says_what_is_missing(
         assert "left out" in cut
 
 
+@settings(max_examples=40)
 @given(st.text(max_size=300), st.integers(0, 200))
 def test_what_is_no_diff_is_cut_as_well(text: str, most: int) -> None:
     assert len(cut_diff(text, most)) <= max(len(text), 1_600)

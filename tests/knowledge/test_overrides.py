@@ -12,7 +12,7 @@ from knowledge.test_brief import PROJECT, TASK
 from knowledge.test_roles import FACTS, told
 from muster.domain.agent import Role
 from muster.domain.errors import Invalid
-from muster.domain.task import ACCEPTANCE, PLAYBOOKS
+from muster.domain.task import ACCEPTANCE, MANAGER, SOLO
 from muster.knowledge.brief import brief
 from muster.knowledge.filling import Own, overridable
 from muster.knowledge.overrides import LARGEST, templates_of, templates_with
@@ -72,7 +72,7 @@ def test_every_template_but_those_for_models_can_be_replaced_by_itself() -> None
     for role in (Role.STARTER, Role.REVIEWER, Role.DEPLOYER, Role.VERIFIER, Role.AUDITOR):
         assert told(role, words=words) == told(role)
     feedback = {"reviews": [{"summary": "No."}], "findings": [{"text": "x"}], "failing": ["t"]}
-    for kind in (*PLAYBOOKS, ACCEPTANCE):
+    for kind in (SOLO, MANAGER, ACCEPTANCE):
         task = replace(TASK, playbook=kind, budget_usd=3)
         assert brief(task, PROJECT, feedback, words=words) == brief(task, PROJECT, feedback)
 
@@ -156,6 +156,17 @@ def test_a_file_that_is_no_template_is_refused(tmp_path: Path, data: bytes, why:
     with pytest.raises(Invalid, match=why) as no:
         templates_of(tmp_path)
     assert NAME in no.value.detail
+
+
+def test_a_projects_own_come_before_the_homes(tmp_path: Path) -> None:
+    (tmp_path / "prompts").mkdir()
+    (tmp_path / "prompts" / NAME).write_text("The home's.")
+    (tmp_path / "prompts" / "reviewer.head.j2").write_text("Ahoy.")
+    words = templates_of(tmp_path, {NAME: "The project's."})
+    rendered = [words.render(name) for name in ("reviewer.rules", "reviewer.head")]
+    assert rendered == ["The project's.", "Ahoy."]
+    with pytest.raises(Invalid, match=rf"\.muster/prompts/{NAME} has more than"):
+        templates_of(tmp_path, {NAME: "x" * (LARGEST + 1)})
 
 
 def test_a_folder_in_the_place_of_a_file_is_told(tmp_path: Path) -> None:

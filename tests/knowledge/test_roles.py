@@ -187,7 +187,7 @@ OBJECTS = st.dictionaries(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=40)
 @given(st.sampled_from(sorted(REPORTING)), OBJECTS, st.text(max_size=200), st.integers(-5, 300))
 def test_facts_of_any_shape_make_a_prompt(
     role: Role, said: dict[str, Any], diff: str, budget: int

@@ -225,13 +225,13 @@ def is_a_report_or_told(role: Role, data: object) -> None:
     assert report_of(role, kept) == found
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.sampled_from(sorted(SHAPES)), JSON)
 def test_whatever_comes_is_a_report_or_told(role: Role, data: object) -> None:
     is_a_report_or_told(role, data)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.sampled_from(sorted(SHAPES)), st.data())
 def test_an_example_with_anything_in_the_place_of_a_part_is_a_report_or_told(
     role: Role, data: st.DataObject

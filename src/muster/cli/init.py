@@ -97,7 +97,7 @@ def ask_trust(folder: Path) -> bool:
     """Whether the person lets the files of a repository name commands."""
     return click.confirm(
         f"Do you trust {folder}? Its own .muster/config.toml may then set commands that run,"
-        " and its .muster/breakpoints.yaml change rules",
+        " its .muster/breakpoints.yaml change rules, and its .muster/prompts what agents are told",
         default=False,
         err=True,
     )

@@ -12,11 +12,9 @@ from muster.domain.verdict import Verdict
 from muster.engine.acceptance import shown_to
 from muster.engine.tools import Job, Tools, in_thread
 from muster.knowledge.brief import Brief, brief
-from muster.knowledge.filling import Own
-from muster.knowledge.overrides import HOME_FOLDER, home_files, templates_of, templates_with
+from muster.knowledge.overrides import templates_of
 from muster.knowledge.prompts import Templates
 from muster.knowledge.roles import RoleFacts, role_brief
-from muster.own_file import OWN_FOLDERS
 from muster.store import papers
 from muster.store.base import Tx
 from muster.store.judgements import verdicts_of
@@ -36,7 +34,7 @@ async def prompt_of(tools: Tools, job: Job) -> Brief:
         Invalid: a template of the person's or the project's own cannot be one.
     """
     role = role_of(job.task)
-    words = await in_thread(_words, tools, job)
+    words = await in_thread(templates_of, tools.settings.home, job.prompts)
     if role in REPORTING:
         return await _of_role(tools, job, role, words)
     shown = await shown_to(tools, job)
@@ -54,16 +52,6 @@ async def prompt_of(tools: Tools, job: Job) -> Brief:
 def keep_brief(tools: Tools, agent: Agent, prompt: str) -> None:
     """Keep what an agent is told, for its tools to tell it again."""
     (tools.run_dir(agent.id) / BRIEF).write_text(prompt, "utf-8", "replace")
-
-
-def _words(tools: Tools, job: Job) -> Templates:
-    """Muster's templates, with those that the person or a trusted repository has replaced."""
-    home = tools.settings.home
-    if not job.prompts:
-        return templates_of(home)
-    folder = OWN_FOLDERS["prompts"][0]
-    own = {name: Own(text, f"{folder}/{name}") for name, text in job.prompts.items()}
-    return templates_with({**home_files(home / HOME_FOLDER), **own})
 
 
 @dataclass(frozen=True, slots=True)

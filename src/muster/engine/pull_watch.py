@@ -6,10 +6,10 @@ import logging
 from collections.abc import Sequence
 
 from muster.domain.errors import MusterError
-from muster.engine.forge_side import fetch, side_of
+from muster.engine.forge_side import bring_home, fetch, side_of
 from muster.engine.tools import Tools, job_of
 from muster.forge.base import Pull, PullState, Review
-from muster.store import pull_news, tasks
+from muster.store import projects, pull_news, tasks
 from muster.store.pull_news import Opinion, Seen
 from muster.store.pulls import PullRow
 
@@ -44,6 +44,9 @@ async def _look_at(tools: Tools, row: PullRow) -> None:
     if pull.head != row.head and pull.state is PullState.OPEN:
         # What somebody pushed has to be here before it can be anybody's work.
         await fetch(tools, job.repo, side, row.branch)
+    if pull.state is PullState.MERGED:
+        project = await tools.store.read(projects.get_project, row.project_id)
+        await bring_home(tools, project, side)
     await tools.store.write(pull_news.observe, row.task_id, _seen(pull, reviews))
 
 

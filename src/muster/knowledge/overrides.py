@@ -12,21 +12,36 @@ from pathlib import Path
 from muster.domain.errors import Invalid
 from muster.knowledge.filling import Filling, Own
 from muster.knowledge.prompts import BUILT_IN, Templates
+from muster.own_file import OWN_FOLDERS
 
 HOME_FOLDER = "prompts"
 LARGEST = 20_000
 """Bytes of one file."""
 _MOST_FILES = 200
+_NONE: Mapping[str, str] = {}
 
 
-def templates_of(home: Path) -> Templates:
-    """The templates that count on this server: muster's own, and those below the home's `prompts`.
+def templates_of(home: Path, trusted: Mapping[str, str] = _NONE) -> Templates:
+    """The templates that count: muster's own, the home's before them, a project's before these.
+
+    `trusted` are the texts of a project's own, as far as a person trusts it.
 
     Raises:
         Invalid: a file cannot be one; it is named, with the line where that is known.
     """
-    found = home_files(home / HOME_FOLDER)
+    found = home_files(home / HOME_FOLDER) | project_files(trusted)
     return templates_with(found) if found else BUILT_IN
+
+
+def project_files(texts: Mapping[str, str]) -> dict[str, Own]:
+    """A project's own templates, by the names of their files.
+
+    Raises:
+        Invalid: one is too large.
+    """
+    folder, _, _ = OWN_FOLDERS["prompts"]
+    paths = {name: f"{folder}/{name}" for name in texts}
+    return {n: Own(as_text(texts[n].encode(), path), path) for n, path in paths.items()}
 
 
 def home_files(folder: Path) -> dict[str, Own]:

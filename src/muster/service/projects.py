@@ -12,6 +12,7 @@ from muster.domain.errors import Invalid, NotFound
 from muster.domain.guard import ref_name
 from muster.domain.project import OFF
 from muster.domain.telling import text
+from muster.knowledge.overrides import project_files, templates_with
 from muster.own_file import OWN_FILE, OWN_FOLDERS, parse_own_file
 from muster.service import shapes
 from muster.service.desk import Desk
@@ -100,7 +101,11 @@ class Projects(Desk):
             )
 
     def _own_file(self, project: ProjectRow, trust: bool) -> dict[str, Any]:
-        """What counts of the repository's own settings file; this version alone is now trusted."""
+        """What counts of the repository's own settings file; this version alone is now trusted.
+
+        Raises:
+            Invalid: it is none, or a prompt beside it that is to be trusted cannot be used.
+        """
         mirror = self._own.workspaces.mirror(project.id)
         commit = mirror.fetch(Path(project.git_dir), project.branch)
         own_space = self._own.workspaces
@@ -108,6 +113,8 @@ class Projects(Desk):
             own_space.small_file(project.id, commit, OWN_FILE),
             {n: own_space.small_folder(project.id, commit, *f) for n, f in OWN_FOLDERS.items()},
         )
+        if trust:
+            templates_with(project_files(own.guarded.get("prompts", {})))
         trusted = own.digest if trust else ""
         counts = own.counting(trusted, {})
         if trust and (rules := self._own.workspaces.small_file(project.id, commit, RULES_FILE)):

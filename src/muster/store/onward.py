@@ -55,7 +55,7 @@ def _to_role(tx: Tx, task: Task, event: Event, role: str) -> str:
     columns |= _with_commit(tx, task, event)
     if event.type == CHANGES:
         columns["rounds"] = task.rounds + 1
-    if role != task.step:
+    if role != task.step or event.type == CHANGES:
         columns["feedback"] = _told_before(tx, task, event)
     move(
         tx,

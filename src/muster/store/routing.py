@@ -20,6 +20,7 @@ from muster.domain.playbook import (
     BEGIN,
     BUILT_IN,
     CHANGES,
+    MERGED,
     ORDERS,
     ROUTED,
     Playbook,
@@ -70,6 +71,12 @@ _TIMES = (
     select(func.count())
     .where(routes.c.task_id == bindparam("task"), routes.c.state == "done")
     .where(routes.c.type == bindparam("kind"))
+)
+
+_MERGES = select(func.count()).where(
+    routes.c.task_id == bindparam("task"),
+    routes.c.type == MERGED,
+    routes.c.state.in_(["done", "past"]),
 )
 
 Settings = Callable[[str], ProjectSettings]
@@ -207,6 +214,9 @@ def _is_of_the_past(tx: Tx, event: Event, task: Task) -> str:
     """Why an event does not count: it is about a state that its task has left."""
     if event.type == ASSIGNED:
         return "" if task.step == BEGIN else f"{task.label} has begun already"
+    if event.type == MERGED:
+        merged = tx.conn.execute(_MERGES, {"task": task.id}).scalar_one()
+        return f"{task.label} was merged before" if merged else ""
     if event.type not in {APPROVED, CHANGES}:
         return ""
     pull = pull_of(tx, task.id)
