@@ -299,6 +299,22 @@ async def test_the_list_is_ordered_paused_and_cleared(door):
             assert (await client.post(f"/api/queue/add/{task['label']}")).status_code == 200
         queue = (await client.get("/api/queue")).json()
         assert [t["number"] for t in queue["items"]] == [2, 1]
+        path = f"/api/queue/add/{made[0]['id']}"
+        for _ in range(2):
+            moved = (await client.post(path, json={"position": 1})).json()
+            assert [t["number"] for t in moved["items"]] == [1, 2]
+        assert (await client.post(path, json={"position": 0})).status_code == 422
+        ordered = await client.post("/api/queue/order", json={"tasks": ["MU-2", "MU-1"]})
+        assert [t["number"] for t in ordered.json()["items"]] == [2, 1]
+        stale = await client.post("/api/queue/order", json={"tasks": ["MU-2"]})
+        assert (stale.status_code, "left out: MU-1" in stale.json()["detail"]) == (409, True)
+        urgent = await client.patch("/api/tasks/MU-1", json={"priority": 9})
+        assert urgent.json()["priority"] == 9
+        assert (await client.patch("/api/tasks/MU-1", json={"priority": 10})).status_code == 422
+        queue = (await client.get("/api/queue")).json()
+        assert [t["number"] for t in queue["items"]] == [1, 2]
+        trail = (await client.get("/api/tasks/MU-1")).json()["trail"]
+        assert "Priority 9" in [step["text"] for step in trail]
         assert (await client.delete(f"/api/queue/{made[1]['id']}")).status_code == 200
         bad = await client.post("/api/queue/settings", json={"max_concurrent": 0})
         assert bad.status_code == 422

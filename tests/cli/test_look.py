@@ -214,7 +214,7 @@ def test_tasks_are_those_of_the_current_directory_unless_all_are_asked_for(
 def test_nothing_is_said_to_be_nothing(
     line: str, path: str, words: str, run: Run, server: Loopback
 ) -> None:
-    server.routes["GET", f"/api/{path}"] = Answer(body=canned.page())
+    server.routes["GET", f"/api/{path}"] = Answer(body=canned.inbox())
     ended = run(*line.split())
     assert (ended.code, ended.out) == (0, "")
     assert words in ended.err
@@ -416,18 +416,45 @@ def test_the_queue_is_steered(line: str, body: dict[str, Any], run: Run, server:
 def test_the_queue_says_how_to_go_on(run: Run, server: Loopback) -> None:
     shown = run("queue", "show").out
     assert shown.count("muster queue resume") == 2
+    assert "MU-1 failed: Add a retry" in shown
+    assert "muster task retry MU-1" in shown
+    assert "processor" not in shown
     server.routes["GET", "/api/queue"] = Answer(
         body={
             "items": [],
             "completed": [],
-            "settings": canned.settings(),
+            "settings": canned.settings(processor=False),
+            "stopped": None,
             "running": 0,
             "waiting": 0,
         }
     )
     shown = run("queue", "show").out
     assert "resume" not in shown
+    assert "this server starts nothing: queue_processor is off" in shown
     assert "The list is empty." in shown
+
+
+def test_where_a_task_came_to_stand_is_said(run: Run, server: Loopback) -> None:
+    assert run("queue", "move", "MU-1", "3").out == "MU-1 is on the list, number 1 of 1\n"
+    assert server.asked[-1].body == {"position": 3}
+    assert run("queue", "move", "MU-1", "0").code == 2
+    assert run("task", "priority", "MU-1", "10").code == 2
+
+
+def test_a_stopped_list_stands_on_top_of_the_inbox(run: Run, server: Loopback) -> None:
+    shown = run("inbox").out
+    head, _, rest = shown.partition("\n\n")
+    assert head.startswith("The list is stopped")
+    assert "MU-1 failed: the tests fail" in head
+    assert "holds back 2 more" in head
+    assert head.splitlines()[-2:] == ["    muster queue resume", "    muster task retry MU-1"]
+    assert "muster breakpoint resolve bp_1" in rest
+    asked = Answer(body=canned.inbox(stop=canned.stopped(holds_back=0, why="")))
+    server.routes["GET", "/api/breakpoints"] = asked
+    alone = run("inbox").out
+    assert "holds back" not in alone
+    assert "MU-1 failed\n" in alone
 
 
 def test_an_answered_question_shows_the_answer(run: Run, server: Loopback) -> None:
@@ -437,7 +464,7 @@ def test_an_answered_question_shows_the_answer(run: Run, server: Loopback) -> No
     shown = run("breakpoint", "show", "bp_1").out
     assert "answer  merge" in shown
     assert "resolve" not in shown
-    server.routes["GET", "/api/breakpoints"] = Answer(body=canned.page(done))
+    server.routes["GET", "/api/breakpoints"] = Answer(body=canned.inbox(done))
     listed = run("breakpoint", "list", "--all").out
     assert "merge" in listed
     assert "by Ada after" in listed

@@ -221,12 +221,15 @@ def test_the_status_says_what_holds_work_back(
     home: Path, server: Loopback, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _point(home, server, os.getpid())
-    server.routes["GET", "/api/queue/settings"] = Answer(body=canned.settings(paused=True))
+    server.routes["GET", "/api/queue/settings"] = Answer(
+        body=canned.settings(paused=True, processor=False)
+    )
     server.routes["GET", "/api/health"] = Answer(body=canned.health() | {"status": "full"})
     assert main(["--home", str(home), "status"]) == 0
     said = capsys.readouterr().out
     assert "✗ muster is full" in said
-    assert "muster queue resume" in said
+    assert "queue_processor is off, paused; go on with: muster queue resume, at most 1" in said
+    assert "MU-1 failed: the tests fail; go on with: muster queue resume" in said
     assert "1; see: muster inbox" in said
 
 

@@ -203,14 +203,27 @@ def event_story(rev: int = 4, text: str = "hello") -> dict[str, Any]:
 
 def settings(**changes: Any) -> dict[str, Any]:
     return {
-        "paused": False, "stop_on_failure": True, "max_concurrent": 1, "stopped_by": None, **changes
+        "paused": False, "stop_on_failure": True, "max_concurrent": 1, "stopped_by": None,
+        "processor": True, **changes,
     }  # fmt: skip
+
+
+def stopped(text: str = "the tests fail", **changes: Any) -> dict[str, Any]:
+    return {
+        "task_id": "tsk_1", "task_label": "MU-1", "task_title": text, "project_id": "prj_1",
+        "why": text, "since": MORNING, "holds_back": 2, **changes,
+    }  # fmt: skip
+
+
+def inbox(*items: dict[str, Any], stop: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {**page(*items), "stopped": stop}
 
 
 def queue(text: str = "Add a retry") -> dict[str, Any]:
     return {
         "items": [task(text)], "completed": [task(text, status="completed")],
-        "settings": settings(stopped_by="MU-1", paused=True), "running": 1, "waiting": 2,
+        "settings": settings(stopped_by="tsk_1", paused=True), "stopped": stopped(text),
+        "running": 1, "waiting": 2,
     }  # fmt: skip
 
 

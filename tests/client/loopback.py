@@ -206,7 +206,7 @@ def usual_routes(text: str | None = None) -> dict[tuple[str, str], Route]:
         "events/stream": Answer(frames=[frame("task.queued", canned.event(4, *own), 4)]),
         "queue": Answer(body=canned.queue(*own)),
         "queue/settings": Answer(body=canned.settings()),
-        "breakpoints": Answer(body=canned.page(question)),
+        "breakpoints": Answer(body=canned.inbox(question, stop=canned.stopped(*own))),
         "tokens": Answer(body=canned.page(canned.token(*own))),
         "breakpoints/bp_1": Answer(body=question),
     }
@@ -232,6 +232,7 @@ def usual_routes(text: str | None = None) -> dict[tuple[str, str], Route]:
         "events/4/processed": Answer(body=canned.event(4, *own)),
         "queue/settings": Answer(body=canned.settings()),
         "queue/add/MU-1": Answer(body=canned.queue(*own)),
+        "queue/order": Answer(body=canned.queue(*own)),
         "queue/clear": Answer(body=canned.queue(*own)),
         "breakpoints/bp_1/resolve": Answer(body=resolved),
         "tokens": Answer(201, canned.token(*own, token="t" * 43)),

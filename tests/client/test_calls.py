@@ -67,7 +67,8 @@ ROUTES: dict[str, Callable[[Muster], Any]] = {
     "GET /api/queue": lambda m: m.get_queue(),
     "GET /api/queue/settings": lambda m: m.queue_settings(),
     "POST /api/queue/settings": lambda m: m.set_queue(max_concurrent=3),
-    "POST /api/queue/add/MU-1": lambda m: m.queue_add("MU-1"),
+    "POST /api/queue/add/MU-1": lambda m: m.queue_add("MU-1", position=2),
+    "POST /api/queue/order": lambda m: m.queue_order(["MU-1"]),
     "DELETE /api/queue/MU-1": lambda m: m.queue_remove("MU-1"),
     "POST /api/queue/clear": lambda m: m.queue_clear(),
     "GET /api/tokens": lambda m: m.list_tokens(),
@@ -101,6 +102,10 @@ def test_only_what_was_given_is_sent(muster: Muster, server: Loopback) -> None:
     assert server.asked[-1].body == {"paused": False}
     muster.list_breakpoints()
     assert server.asked[-1].query == {"state": "open"}
+    muster.queue_add("MU-1")
+    assert server.asked[-1].body == {}
+    muster.set_priority("MU-1", 0)
+    assert server.asked[-1].body == {"priority": 0}
 
 
 def test_an_id_cannot_climb_out_of_its_route(muster: Muster, server: Loopback) -> None:

@@ -31,6 +31,7 @@ from muster.store import (
     events,
     judgements,
     keys,
+    listing,
     moves,
     outcomes,
     projects,
@@ -231,7 +232,7 @@ class StoreContract:
         plain = await add_task(store, project)
         listed = await add_task(store, project)
         urgent = await add_task(store, project, priority=9)
-        await store.write(tasks.set_list_position, listed.id, 1)
+        await store.write(listing.put, listed)
         claimed = await store.write(admission.admit, PLENTY)
         assert [t.id for t in claimed] == [urgent.id, plain.id, listed.id]
 
@@ -318,12 +319,114 @@ class StoreContract:
 
     async def test_a_failed_listed_task_stops_the_list_and_nothing_else(self, store, project):
         listed = [await add_task(store, project) for _ in range(2)]
-        for n, task in enumerate(listed):
-            await store.write(tasks.set_list_position, task.id, n + 1)
+        for task in listed:
+            await store.write(listing.put, task)
         await finish(store, await admit_one(store), Stage.FAILED)
         assert (await store.read(judgements.queue_settings)).stopped_by == listed[0].id
         free = await add_task(store, project)
         assert [t.id for t in await store.write(admission.admit, PLENTY)] == [free.id]
+        (told,) = await store.read(events.events_after, 0, kind="queue.stopped")
+        assert told.payload == {
+            "stopped_by": listed[0].id, "task": listed[0].label,
+            "why": f"{listed[0].label} failed, so that nothing more of the list starts",
+        }  # fmt: skip
+
+    async def test_a_stopped_list_goes_on_when_the_task_that_stopped_it_is_tried_again(
+        self, store, project
+    ):
+        listed = [await add_task(store, project) for _ in range(3)]
+        for task in listed:
+            await store.write(listing.put, task)
+        failed = [
+            await finish(store, task, Stage.FAILED)
+            for task in await store.write(admission.admit, Limits(2, {}, 2))
+        ]
+        await step(store, failed[1], Stage.QUEUED)
+        assert (await store.read(judgements.queue_settings)).stopped_by == failed[0].id
+        await step(store, failed[0], Stage.QUEUED)
+        assert (await store.read(judgements.queue_settings)).stopped_by is None
+        claimed = await store.write(admission.admit, PLENTY)
+        assert [t.id for t in claimed] == [t.id for t in listed], "each has kept its turn"
+
+    @pytest.mark.parametrize(
+        ("moved", "place", "then"),
+        [
+            (4, 1, "0 4 1 2 3 5"), (1, 99, "0 2 3 4 1 5"), (1, 3, "0 2 1 3 4 5"),
+            (5, 1, "0 1 2 3 4 5"), (0, 4, "0 1 2 3 4 5"), (2, None, "0 1 3 4 2 5"),
+        ],
+    )  # fmt: skip
+    async def test_a_task_moves_as_near_to_its_place_as_its_priority_lets_it(
+        self, store, project, moved, place, then
+    ):
+        made = [await add_task(store, project, priority=p) for p in (7, 5, 5, 5, 5, 2)]
+        for task in made:
+            await store.write(listing.put, task)
+        before = (await store.read(events.newest_rev), await store.read(listing.listed))
+        assert [t.number - 1 for t in before[1]] == [0, 1, 2, 3, 4, 5]
+        task = before[1][moved]
+        await store.write(listing.put, task, place)
+        found = await store.read(listing.listed)
+        assert " ".join(str(t.number - 1) for t in found) == then
+        assert [t.list_position for t in found] == [1, 2, 3, 4, 5, 6]
+        told = await store.read(events.events_after, before[0])
+        at = then.split().index(str(moved)) + 1
+        assert [e.payload for e in told] == (
+            [] if at == moved + 1 else [{"task": task.label, "position": at}]
+        )
+        changed = {t.id for t in found if t.rev > before[0]}
+        assert changed == {t.id for t, b in zip(found, before[1], strict=True) if t.id != b.id}
+
+    async def test_places_count_what_has_not_ended_and_what_has_keeps_its_turn(
+        self, store, project
+    ):
+        made = [await add_task(store, project) for _ in range(4)]
+        for task in made:
+            await store.write(listing.put, task)
+        ended = await finish(store, await admit_one(store), Stage.CANCELLED)
+        last = (await store.read(listing.listed))[3]
+        await store.write(listing.put, last, 2)
+        found = [t.number for t in await store.read(listing.listed)]
+        assert found == [1, 2, 4, 3]
+        await store.write(listing.take_off, await store.read(tasks.get_task, made[1].id))
+        back = await step(store, ended, Stage.QUEUED)
+        found = await store.read(listing.listed)
+        assert [t.number for t in found] == [1, 4, 3]
+        assert found[0].id == back.id
+
+    async def test_the_whole_list_is_ordered_at_once_or_not_at_all(self, store, project):
+        made = [await add_task(store, project, priority=p) for p in (5, 5, 5, 9)]
+        for task in made:
+            await store.write(listing.put, task)
+        done = await finish(store, await admit_one(store), Stage.CANCELLED)
+        await store.write(listing.set_order, [made[2].label, made[0].id, made[1].label])
+        assert [t.number for t in await store.read(listing.listed)] == [4, 3, 1, 2]
+        rev = await store.read(events.newest_rev)
+        for order, fault in (
+            ([made[0].id, made[1].id], f"left out: {made[2].label}"),
+            ([made[n].id for n in (0, 1, 2, 0)], f"named twice: {made[0].label}"),
+            ([*(t.id for t in made[:3]), done.label], f"not on it, or ended: {done.label}"),
+        ):
+            with pytest.raises(Conflict, match=fault):
+                await store.write(listing.set_order, order)
+        assert await store.read(events.newest_rev) == rev
+        urgent = await store.write(tasks.set_priority, made[1], 8)
+        await store.write(listing.set_order, [made[0].id, made[1].id, made[2].id])
+        assert [t.number for t in await store.read(listing.listed)] == [4, 2, 1, 3]
+        assert urgent.priority == 8
+
+    async def test_a_task_that_waits_for_its_turn_can_become_more_urgent_and_no_ended_one(
+        self, store, project
+    ):
+        first, second = [await add_task(store, project) for _ in range(2)]
+        rev = (await store.write(tasks.set_priority, second, 9)).rev
+        again = await store.read(tasks.get_task, second.id)
+        assert (await store.write(tasks.set_priority, again, 9)).rev == rev
+        claimed = await admit_one(store)
+        assert claimed.id == second.id
+        await finish(store, claimed, Stage.FAILED)
+        with pytest.raises(Conflict):
+            await store.write(tasks.set_priority, await store.read(tasks.get_task, second.id), 1)
+        assert (await admit_one(store)).id == first.id
 
     async def test_a_parked_task_waits_for_its_time(self, store, project):
         await add_task(store, project)

@@ -322,6 +322,31 @@ async def test_a_rule_that_notifies_and_a_question_are_told_once_though_the_firs
         assert (await place.service.list_events(type="notice.failed"))["items"] == []
 
 
+async def test_a_list_that_a_failure_stops_is_told_once(tmp_path: Path, hook: Hook):
+    async with town(tmp_path, {"fails": shell("exit 3")}, max_attempts=1) as place:
+        hook.answers += [503]
+        notices = noticing(place, {"hook": {"driver": "webhook", "url": hook.url,
+                                            "secret_env": "HOOK"}})  # fmt: skip
+        notices.start()
+        for n in (1, 2):
+            await place.service.set_queue({"paused": True})
+            task = await place.submit("fails", type="chore")
+            await place.service.queue_add(task["id"])
+            await place.service.set_queue({"paused": False})
+            await place.until(task["id"], "failed")
+            await until(lambda n=n: len(hook.taken) == n)
+            await place.service.set_queue({"stop_on_failure": True})
+        await notices.stop()
+        told = [json.loads(body) for _, body in hook.taken]
+        failed = "failed, so that nothing more of the list starts"
+        assert [(one["kind"], one["task"]) for one in told] == [
+            ("queue.stopped", "MU-1"), ("queue.stopped", "MU-2"),
+        ]  # fmt: skip
+        assert [one["text"].partition(":")[0] for one in told] == [
+            f"MU-1 {failed}", f"MU-2 {failed}",
+        ]  # fmt: skip
+
+
 async def test_one_that_cannot_deliver_is_told_of_and_is_in_nobodys_way(tmp_path: Path, hook: Hook):
     async with town(
         tmp_path, {"work": shell("echo more > more.txt")}, test_command="true"

@@ -63,7 +63,9 @@ class FakeFleet:
             "stop_on_failure": True,
             "max_concurrent": 8,
             "stopped_by": None,
+            "processor": True,
         }
+        self.stopped: dict[str, Any] | None = None
         self.queue_rev = 0
         self.calls: list[tuple[Any, ...]] = []
         self.figures: dict[str, Any] = {}
@@ -403,10 +405,11 @@ class FakeFleet:
 
     async def list_breakpoints(self, open_only: bool = True) -> dict[str, Any]:
         found = [dict(a) for a in self.asks.values() if a["open"] or not open_only]
-        return {"items": found, "next": None}
+        return {"items": found, "next": None, "stopped": self.stopped}
 
     async def get_queue(self) -> dict[str, Any]:
         return {
+            "stopped": self.stopped,
             "items": [],
             "completed": [],
             "settings": dict(self.settings),

@@ -7,6 +7,7 @@ from copy import deepcopy
 
 import httpx
 import pytest
+from tests.client import canned
 
 from web.fleet import FakeFleet, stamp
 from web.house_of_pages import make_app
@@ -73,6 +74,29 @@ async def test_the_board_shows_each_task_in_its_column(read):
     assert "$0.52" in card.words
     assert "after MU-482" in page.one("article", id="card-tsk_0514").words
     assert "next up" in page.one("article", id="card-tsk_0513").words
+
+
+async def test_what_holds_the_list_is_said_above_board_and_inbox(fleet, read):
+    assert "hidden" in (await read("/")).one("div", id="held").attributes
+    fleet.stopped = canned.stopped(EVIL, task_id="tsk_0497", task_label="MU-497")
+    fleet.settings["processor"] = False
+    fleet.queue_rev = fleet.stir()
+    for path in ("/", "/inbox"):
+        held = (await read(path)).one("div", id="held")
+        assert "hidden" not in held.attributes
+        assert "The list is stopped: MU-497 failed: \"'><script>" in held.words
+        assert "Holds back 2 tasks" in held.words
+        assert "This server starts nothing" in held.words
+
+
+async def test_the_queue_stands_in_the_order_in_which_it_starts(fleet, read):
+    fleet.tasks.clear()
+    rows = ((5, 2), (5, None), (9, None), (9, 4), (5, 1))
+    for n, (priority, position) in enumerate(rows, 1):
+        fleet.add_task("It", number=n, priority=priority, list_position=position)
+    found = [e.attributes["id"] for e in (await read("/")).all("article")]
+    cards = [id.rpartition("_")[2] for id in found if id.startswith("card-")]
+    assert [int(n) for n in cards] == [3, 4, 2, 5, 1]
 
 
 async def test_what_needs_a_person_comes_first_and_in_order(read):

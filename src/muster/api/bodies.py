@@ -51,6 +51,7 @@ class TaskChange(Body):
     budget_usd: float | None = Field(
         None, description="what it may cost; from its next attempt, for a manager at once"
     )
+    priority: int | None = Field(None, description="0 to 9; a higher number starts first")
 
 
 class TakeCheckpoint(Body):
@@ -125,6 +126,22 @@ class QueueChange(Body):
     paused: bool | None = None
     stop_on_failure: bool | None = None
     max_concurrent: int | None = None
+
+
+class QueuePlace(Body):
+    """Where on the ordered list a task is to stand."""
+
+    position: int | None = Field(
+        None, ge=1, description="its number among what has not ended; the end unless given"
+    )
+
+
+class QueueOrder(Body):
+    """The whole ordered list as it is to stand."""
+
+    tasks: list[str] = Field(
+        max_length=10_000, description="every task on it that has not ended, by id or label"
+    )
 
 
 class Resolution(Body):

@@ -32,9 +32,14 @@ def queue_routes(service: Service) -> APIRouter:
         return (await service.set_queue(body.sent()))["settings"]
 
     @router.post("/add/{task_id}")
-    async def add(task_id: str, by: Who) -> Any:
-        """Put a task at the end of the list."""
-        return await service.queue_add(task_id, by)
+    async def add(task_id: str, by: Who, body: bodies.QueuePlace | None = None) -> Any:
+        """Put a task at the end of the list, or at a place; or move it there."""
+        return await service.queue_add(task_id, by, body.position if body else None)
+
+    @router.post("/order")
+    async def order(body: bodies.QueueOrder) -> Any:
+        """Order the whole list."""
+        return await service.queue_order(body.tasks)
 
     @router.delete("/{task_id}")
     async def remove(task_id: str) -> Any:

@@ -55,7 +55,7 @@ def tasks_routes(service: Service) -> APIRouter:
 
     @router.patch("/{ref}")
     async def change_task(ref: str, body: bodies.TaskChange, by: Who) -> Any:
-        """Let a task wait for more tasks, or set what it may cost."""
+        """Let a task wait for more tasks, set what it may cost or how urgent it is."""
         return await service.change_task(ref, body.sent(), by)
 
     @router.get("/{ref}/debug-bundle", response_class=StreamingResponse)

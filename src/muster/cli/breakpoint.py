@@ -13,6 +13,7 @@ from muster.cli.late import late
 from muster.cli.line import Line, command, group
 from muster.cli.look import Ink, ago, between, facts, indented, some, table
 from muster.cli.reach import reach
+from muster.cli.stopped import stopped_entry
 from muster.cli.task_page import finding_lines, question_lines
 from muster.cli.which import breakpoint_named, project_or_here
 from muster.client.shapes import Breakpoint, BreakpointRule
@@ -27,11 +28,13 @@ def inbox(line: Line) -> None:
     if line.json:
         out.document(page)
         return
-    if not page["items"]:
+    stop = page["stopped"]
+    if not page["items"] and not stop:
         out.tell(line, "Nothing waits for you.")
         return
     ink = Ink(line.colour)
-    out.say(line, "\n\n".join(_entry(ink, item) for item in page["items"]))
+    entries = [stopped_entry(ink, stop)] if stop else []
+    out.say(line, "\n\n".join([*entries, *(_entry(ink, item) for item in page["items"])]))
 
 
 def _entry(ink: Ink, item: Breakpoint) -> str:

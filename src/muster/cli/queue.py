@@ -10,8 +10,11 @@ from muster.cli import out
 from muster.cli.line import Line, command, group
 from muster.cli.look import Ink, facts, some, table
 from muster.cli.reach import reach
-from muster.client.shapes import Queue, QueueSettings
+from muster.cli.stopped import NO_PROCESSOR, RESUME, stopped_words
+from muster.client.shapes import Queue
 from muster.domain.errors import Invalid
+
+_PLACE = click.IntRange(min=1)
 
 
 @group("queue")
@@ -38,7 +41,7 @@ def _page(ink: Ink, found: Queue) -> str:
     pairs = [
         ("running", f"{found['running']} of {settings['max_concurrent']}"),
         ("waiting", f"{found['waiting']} for a slot"),
-        *_settings(settings),
+        *_held(found),
     ]
     rows = [
         [str(n), some(item["label"]), ink.state(item["status"]), some(item["title"])]
@@ -48,22 +51,50 @@ def _page(ink: Ink, found: Queue) -> str:
     return f"{facts(ink, pairs, '')}\n\n{shown}"
 
 
-def _settings(settings: QueueSettings) -> list[tuple[str, str]]:
-    stopped = settings["stopped_by"]
-    resume = "muster queue resume"
+def _held(found: Queue) -> list[tuple[str, str]]:
+    settings, stop = found["settings"], found["stopped"]
+    retry = f"muster task retry {some(stop['task_label'])}" if stop else ""
     return [
-        ("paused", f"yes; go on with: {resume}" if settings["paused"] else "no"),
+        ("processor", "" if settings["processor"] else NO_PROCESSOR),
+        ("paused", f"yes; go on with: {RESUME}" if settings["paused"] else "no"),
         ("stop on failure", "yes" if settings["stop_on_failure"] else "no"),
-        ("stopped by", f"{some(stopped)}; go on with: {resume}" if stopped else ""),
+        ("list stopped", stopped_words(stop) if stop else ""),
+        ("go on with", f"{RESUME}, or {retry}" if stop else ""),
     ]
 
 
 @command()
 @click.argument("name", metavar="TASK")
-def add(line: Line, name: str) -> None:
-    """Put a task at the end of the ordered list."""
+@click.option("--position", type=_PLACE, metavar="N", help="Its place; unsaid: the end.")
+def add(line: Line, name: str, position: int | None) -> None:
+    """Put a task on the ordered list, or move it there to another place."""
+    _put(line, name, position)
+
+
+@command()
+@click.argument("name", metavar="TASK")
+@click.argument("position", type=_PLACE, metavar="N")
+def move(line: Line, name: str, position: int) -> None:
+    """Move a task to place N of the ordered list; its priority goes first."""
+    _put(line, name, position)
+
+
+def _put(line: Line, name: str, position: int | None) -> None:
     with reach(line) as muster:
-        _acted(line, muster.queue_add(name), f"{name} is on the list")
+        found = muster.queue_add(name, position=position)
+    items = found["items"]
+    at = [n for n, item in enumerate(items, 1) if name in (item["id"], item["label"])]
+    where = f", number {at[0]} of {len(items)}" if at else ""
+    _acted(line, found, f"{some(name)} is on the list{where}")
+
+
+@command()
+@click.argument("names", nargs=-1, required=True, metavar="TASK...")
+def order(line: Line, names: tuple[str, ...]) -> None:
+    """Order the whole list; name every task on it that has not ended."""
+    with reach(line) as muster:
+        found = muster.queue_order(list(names))
+    _acted(line, found, " ".join(some(item["label"]) for item in found["items"]))
 
 
 @command()
@@ -146,5 +177,5 @@ def _acted(line: Line, answer: Any, words: str) -> None:
         out.say(line, words)
 
 
-for _command in (show, add, remove, pause, resume, set_, clear):
+for _command in (show, add, move, order, remove, pause, resume, set_, clear):
     queue.add_command(_command)

@@ -16,6 +16,7 @@ from muster.cli import out
 from muster.cli.line import Line, command
 from muster.cli.look import Ink, ago, facts, some
 from muster.cli.reach import reach
+from muster.cli.stopped import RESUME, held_words, stopped_words
 from muster.client import Muster, Patience
 from muster.client.home import Running, find_server, is_alive, read_token, running_server
 from muster.client.shapes import Health
@@ -131,13 +132,14 @@ def status(line: Line) -> None:
     with reach(line) as muster:
         health = muster.health()
         queue = muster.queue_settings()
-        asked = len(muster.list_breakpoints()["items"])
+        inbox = muster.list_breakpoints()
         address = muster.url
+    asked, stop = len(inbox["items"]), inbox["stopped"]
     if line.json:
-        out.document({"url": address, "health": health, "queue": queue, "needs_you": asked})
+        told = {"queue": queue, "needs_you": asked, "stopped": stop}
+        out.document({"url": address, "health": health, **told})
         return
     ink = Ink(line.colour)
-    paused = "paused; go on with: muster queue resume" if queue["paused"] else ""
     limit = f"at most {queue['max_concurrent']} agents at once"
     pairs = [
         ("address", some(address)),
@@ -145,7 +147,8 @@ def status(line: Line) -> None:
         ("process", some(dict(health).get("pid"))),
         ("started", ago(health["started_at"])),
         ("engine", _engine(health)),
-        ("queue", ", ".join(filter(None, [paused, limit]))),
+        ("queue", ", ".join([*held_words(queue), limit])),
+        ("list stopped", f"{stopped_words(stop)}; go on with: {RESUME}" if stop else ""),
         ("agents", _place(health)),
         ("store", ", ".join(f"{some(k)} {some(v)}" for k, v in health["store"].items())),
         ("needs you", f"{asked}; see: muster inbox" if asked else "nothing"),

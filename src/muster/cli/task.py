@@ -144,6 +144,15 @@ def budget(line: Line, name: str, usd: float) -> None:
 
 @command()
 @click.argument("name", metavar="TASK")
+@click.argument("priority", metavar="0-9", type=click.IntRange(0, 9))
+def priority(line: Line, name: str, priority: int) -> None:
+    """Say how urgent a task is, 0 to 9; a higher number starts first."""
+    with reach(line) as muster:
+        _acted(line, muster.set_priority(name, priority), "")
+
+
+@command()
+@click.argument("name", metavar="TASK")
 def merge(line: Line, name: str) -> None:
     """Merge accepted work into the project's branch."""
     with reach(line) as muster:
@@ -193,7 +202,7 @@ def _log_why(line: Line, name: str) -> None:
 
 
 for _command in (
-    *(list_, show, approve, cancel, retry, budget, diff, merge, outcome, log),
+    *(list_, show, approve, cancel, retry, budget, priority, diff, merge, outcome, log),
     *(checkpoints, checkpoint, restore, fork),
 ):
     task.add_command(_command)

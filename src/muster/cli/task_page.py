@@ -10,7 +10,7 @@ from muster.cli.outcome import confidence_lines, outcome_line
 from muster.cli.plan_page import plan_table
 from muster.client.shapes import Agent, Breakpoint, Finding, Footprint, TaskDetail, Verdict
 from muster.domain.plain import plain
-from muster.domain.task import MANAGER, PLAN
+from muster.domain.task import DEFAULT_PRIORITY, MANAGER, PLAN
 
 _MOST_NAMES = 8
 STEPS = {
@@ -54,6 +54,7 @@ def _head(ink: Ink, task: TaskDetail) -> str:
         ("needs", ", ".join(map(some, task["needs_labels"]))),
         ("agent", " on ".join(filter(None, (some(task["agent"]), some(task["runtime"]))))),
         ("autonomy", some(task["autonomy"])),
+        ("priority", "" if task["priority"] == DEFAULT_PRIORITY else str(task["priority"])),
         ("paths", ", ".join(map(some, task["paths"]))),
         ("branch", some(task["branch"]) if commits else ""),
         ("commits", ", ".join(commits)),

@@ -193,6 +193,11 @@ class Muster:
         path = path_of("tasks", task)
         return cast(Task, self._wire.call("PATCH", path, body={"budget_usd": budget_usd}))
 
+    def set_priority(self, task: str, priority: int) -> Task:
+        """Say how urgent a task is, 0 to 9; a higher number starts first."""
+        path = path_of("tasks", task)
+        return cast(Task, self._wire.call("PATCH", path, body={"priority": priority}))
+
     def merge_task(self, task: str) -> Task:
         """Merge accepted work into the project's branch."""
         return cast(Task, self._post("tasks", task, "merge"))
@@ -441,9 +446,14 @@ class Muster:
         body = _given(paused=paused, stop_on_failure=stop_on_failure, max_concurrent=max_concurrent)
         return cast(QueueSettings, self._post("queue", "settings", body=body))
 
-    def queue_add(self, task: str) -> Any:
-        """Put a task at the end of the ordered list."""
-        return self._post("queue", "add", task)
+    def queue_add(self, task: str, *, position: int | None = None) -> Queue:
+        """Put a task on the ordered list or move it there: to a place, from 1 on, else the end."""
+        body = _given(position=position)
+        return cast(Queue, self._post("queue", "add", task, body=body))
+
+    def queue_order(self, tasks: list[str]) -> Queue:
+        """Order the whole list; `tasks` are all that are on it and have not ended."""
+        return cast(Queue, self._post("queue", "order", body={"tasks": tasks}))
 
     def queue_remove(self, task: str) -> Any:
         """Take a task off the ordered list."""

@@ -537,12 +537,25 @@ class LogMessage(TypedDict):
 
 
 class QueueSettings(TypedDict):
-    """What holds work back."""
+    """What holds work back; without a `processor` the server starts nothing."""
 
     paused: bool
     stop_on_failure: bool
     max_concurrent: int
     stopped_by: str | None
+    processor: bool
+
+
+class Stopped(TypedDict):
+    """The task whose failure stops the list; `holds_back` tasks on the list wait for that."""
+
+    task_id: str
+    task_label: str
+    task_title: str
+    project_id: str
+    why: str
+    since: str | None
+    holds_back: int
 
 
 class Queue(TypedDict):
@@ -551,6 +564,7 @@ class Queue(TypedDict):
     items: list[Task]
     completed: list[Task]
     settings: QueueSettings
+    stopped: Stopped | None
     running: int
     waiting: int
 
@@ -584,10 +598,11 @@ class Events(TypedDict):
 
 
 class Breakpoints(TypedDict):
-    """A page of questions."""
+    """A page of questions, and what stops the ordered list."""
 
     items: list[Breakpoint]
     next: str | None
+    stopped: Stopped | None
 
 
 class Checkpoints(TypedDict):

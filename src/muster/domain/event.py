@@ -27,7 +27,7 @@ KINDS: Mapping[str, str] = {
     "task.failed": "the task ended without passing",
     "task.cancelled": "a person ended the task",
     "task.held": "a worker waits for others of its manager to end",
-    "task.changed": "a person changed what a task may cost",
+    "task.changed": "a person changed what a task may cost, or how urgent it is",
     "task.assigned": "a task begins its playbook, or somebody outside wants one done",
     "task.wished": "a person asked for a cancel, a retry or a merge",
     "agent.starting": "an agent was given its run id",

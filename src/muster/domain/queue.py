@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class QueueSettings:
     """`paused` and `max_concurrent` hold everything; `stop_on_failure` holds the ordered list.
 
-    `stopped_by` is the listed task whose failure holds the list now; resume clears it.
+    `stopped_by` is the listed task whose failure holds the list now; resume clears it,
+    and so does another try of that task.
     """
 
     paused: bool = False

@@ -27,6 +27,7 @@ from muster.notify.base import OWN_OPTIONS
 from muster.runtimes.rundir import RunDir
 from muster.service import shapes
 from muster.service.projects import Projects
+from muster.service.queue import Queue
 from muster.service.tasks import Tasks
 from muster.service.watching import Watching
 from muster.settings import Settings
@@ -64,7 +65,7 @@ class _Known:
     own_agents: Mapping[str, Any]
 
 
-class Bundles(Tasks, Projects, Watching):
+class Bundles(Tasks, Projects, Queue, Watching):
     """Everything a door can ask about bundles."""
 
     async def debug_bundle(self, ref: str) -> tuple[str, IO[bytes]]:

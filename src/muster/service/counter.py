@@ -12,6 +12,7 @@ from muster.service.managing import Managing
 from muster.service.outcomes import Outcomes
 from muster.service.people import People
 from muster.service.projects import Projects
+from muster.service.queue import Queue
 from muster.service.terminals import Terminals
 from muster.service.watching import Watching
 
@@ -28,6 +29,7 @@ class Service(
     Outcomes,
     People,
     Projects,
+    Queue,
     Watching,
 ):
     """Every request a door can make, as one object."""

@@ -68,7 +68,7 @@ def task_request(body: Mapping[str, Any]) -> TaskRequest:
         title=_title(body, description),
         description=description,
         type=_one(TaskType, body, "type", TaskType.FEATURE),
-        priority=_priority(body),
+        priority=urgency(body, DEFAULT_PRIORITY),
         after=_texts(body, "after"),
         autonomy=_one(Autonomy, body, "autonomy", None),
         agent=_optional(body, "agent"),
@@ -119,10 +119,13 @@ def _one(kind: Any, body: Mapping[str, Any], name: str, default: Any) -> Any:
     return kind(value)
 
 
-def _priority(body: Mapping[str, Any]) -> int:
-    value = body.get("priority")
-    if value is None:
-        return DEFAULT_PRIORITY
+def urgency(body: Mapping[str, Any], unsaid: int | None = None) -> int:
+    """The priority that was sent, or `unsaid` where none was.
+
+    Raises:
+        Invalid: it is none of 0 to 9.
+    """
+    value = unsaid if body.get("priority") is None else body["priority"]
     if isinstance(value, bool) or not isinstance(value, int) or value not in PRIORITIES:
         raise Invalid(
             f"priority {value!r} is out of range", hint="0 to 9; a higher number starts first"

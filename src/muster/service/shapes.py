@@ -208,13 +208,27 @@ def event_shape(event: Event) -> dict[str, Any]:
     }
 
 
-def queue_shape(settings: QueueSettings) -> dict[str, Any]:
-    """What holds work back."""
+def queue_shape(settings: QueueSettings, processor: bool) -> dict[str, Any]:
+    """What holds work back; without a `processor` this server starts nothing."""
     return {
         "paused": settings.paused,
         "stop_on_failure": settings.stop_on_failure,
         "max_concurrent": settings.max_concurrent,
         "stopped_by": settings.stopped_by,
+        "processor": processor,
+    }
+
+
+def stopped_shape(task: Task, waiting: int) -> dict[str, Any]:
+    """The task whose failure stops the list, and how many on the list wait for that to end."""
+    return {
+        "task_id": task.id,
+        "task_label": task.label,
+        "task_title": task.title,
+        "project_id": task.project_id,
+        "why": task.reason,
+        "since": moment(task.finished_at),
+        "holds_back": waiting,
     }
 
 
@@ -257,6 +271,8 @@ def trail_shape(event: Event) -> dict[str, Any] | None:
         text = f"In the check {check}: {text}"
     if event.type == "verdict.reached":
         state, text = _verdict_words(payload)
+    if event.type == "task.changed" and "priority" in payload:
+        text = f"Priority {payload['priority']}"
     if event.type == "outcome.recorded":
         state = "ok" if payload.get("right") else "fail"
         text = f"Was {'right' if payload.get('right') else 'wrong'}: {payload.get('why', '')}"

@@ -12,7 +12,7 @@ from muster.domain.person import SOMEBODY, Person
 from muster.domain.task import TERMINAL, Stage
 from muster.domain.verdict import BreakpointKind
 from muster.service import roles, shapes
-from muster.service.requests import amount
+from muster.service.requests import amount, urgency
 from muster.service.steps import again, answered, merge_move, pay, start_move, told
 from muster.service.submitting import Submitting
 from muster.service.task_pages import TaskPages
@@ -26,19 +26,21 @@ class Tasks(TaskPages, Submitting):
     async def change_task(
         self, ref: str, body: Mapping[str, Any], by: Person = SOMEBODY
     ) -> dict[str, Any]:
-        """Let a task that has not started wait for more (`after`), or cost more or less.
+        """Let a task that has not started wait for more (`after`), cost more or less, be urgent.
 
-        `budget_usd` counts from the next attempt; for a manager and its workers at once.
+        `budget_usd` counts from the next attempt; for a manager and its workers at once. `priority`
+        can be set of one that has not ended.
 
         Raises:
             Cycle: the tasks would wait for each other.
             NeedsRole: what would go on waits for the approval of a role.
         """
-        unknown = sorted(set(body) - {"after", "budget_usd"})
+        unknown = sorted(set(body) - {"after", "budget_usd", "priority"})
         if unknown:
-            hint = "after and budget_usd can be"
+            hint = "after, budget_usd and priority can be"
             raise Invalid(f"'{unknown[0]}' of a task cannot be changed", hint=hint)
         budget = amount(body, "budget_usd")
+        priority = None if body.get("priority") is None else urgency(body)
 
         def write(tx: Tx) -> dict[str, Any]:
             task = tasks.get_task(tx, ref)
@@ -46,6 +48,8 @@ class Tasks(TaskPages, Submitting):
                 task = tasks.add_needs(tx, task.id, tasks.resolve_refs(tx, list(body["after"])))
             if budget is not None:
                 task = pay(tx, task, budget, by)
+            if priority is not None:
+                task = tasks.set_priority(tx, task, priority)
             return self._task_shape(tx, task)
 
         return await roles.told(self._store, self._store.write(write))

@@ -1,4 +1,4 @@
-"""The counter's part for those who watch: events, questions, the queue, the fleet's figures."""
+"""The counter's part for those who watch: events, questions, the fleet's figures."""
 
 from __future__ import annotations
 
@@ -9,20 +9,18 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from muster.domain.errors import Conflict, Gone, Invalid, NotFound
+from muster.domain.errors import Gone, Invalid
 from muster.domain.outside import outside_fact
-from muster.domain.person import SOMEBODY, Person
-from muster.domain.task import HOLDS_A_SLOT, STATUS_OF, TERMINAL, Stage
+from muster.domain.task import HOLDS_A_SLOT, STATUS_OF, Stage
 from muster.runtimes.choice import Usual
-from muster.service import roles, shapes
+from muster.service import shapes
 from muster.service.desk import Desk
-from muster.service.steps import start_move
+from muster.service.queue import stopped_shape
 from muster.store import (
     agents,
     events,
     judgements,
     keys,
-    moves,
     outside,
     projects,
     schema,
@@ -167,13 +165,13 @@ class Watching(Desk):
                 await self._store.feed.wait(position, 5.0)
 
     async def list_breakpoints(self, open_only: bool = True) -> dict[str, Any]:
-        """Questions, those that hold back most first, then the oldest."""
+        """Questions, those that hold back most first, then the oldest; and what stops the list."""
 
         def read(tx: Tx) -> dict[str, Any]:
             found = judgements.list_breakpoints(tx, open_only=open_only)
             items = [self._breakpoint(tx, b.id) for b in found]
             items.sort(key=lambda b: (-b["holds_back"], b["created_at"]))
-            return {"items": items, "next": None}
+            return {"items": items, "next": None, "stopped": stopped_shape(tx)}
 
         return await self._store.read(read)
 
@@ -185,93 +183,6 @@ class Watching(Desk):
         item = judgements.get_breakpoint(tx, breakpoint_id)
         task = tasks.get_task(tx, item.task_id)
         return shapes.breakpoint_shape(item, task, tasks.holds_back(tx, task.id))
-
-    async def get_queue(self) -> dict[str, Any]:
-        """The ordered list, what of it has completed, and what holds work back."""
-        return await self._store.read(self._queue)
-
-    def _queue(self, tx: Tx) -> dict[str, Any]:
-        found = tasks.listed(tx)
-        counts = tasks.count_stages(tx)
-        return {
-            "items": self._task_shapes(tx, [t for t in found if t.stage not in TERMINAL]),
-            "completed": self._task_shapes(tx, [t for t in found if t.stage in TERMINAL]),
-            "settings": shapes.queue_shape(judgements.queue_settings(tx)),
-            "running": sum(counts.get(s, 0) for s in HOLDS_A_SLOT),
-            "waiting": counts.get(Stage.QUEUED, 0) + counts.get(Stage.BLOCKED, 0),
-        }
-
-    async def set_queue(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Pause, resume or limit; `paused: false` also lets a stopped list go on.
-
-        Raises:
-            Invalid: there is no such setting, or it cannot have that value.
-        """
-        columns = dict(body)
-        for name, value in columns.items():
-            _check_queue_setting(name, value)
-        if columns.get("paused") is False:
-            columns["stopped_by"] = None
-
-        def write(tx: Tx) -> dict[str, Any]:
-            judgements.change_queue(tx, columns)
-            return self._queue(tx)
-
-        return await self._store.write(write)
-
-    async def queue_add(self, ref: str, by: Person = SOMEBODY) -> dict[str, Any]:
-        """Put a task at the end of the ordered list; a proposed one is approved by that.
-
-        Raises:
-            Conflict: the task has started or ended.
-            NeedsRole: what it would start waits for the approval of a role.
-        """
-
-        def write(tx: Tx) -> dict[str, Any]:
-            task = tasks.get_task(tx, ref)
-            if task.stage not in {Stage.QUEUED, Stage.BLOCKED, Stage.PROPOSED}:
-                raise Conflict(
-                    f"{task.label} is {task.status} and cannot be listed",
-                    hint="retry it first, if it has ended",
-                )
-            last = max((t.list_position or 0 for t in tasks.listed(tx)), default=0)
-            if task.list_position is None:
-                tasks.set_list_position(tx, task.id, last + 1)
-            if task.stage is Stage.PROPOSED:
-                roles.refuse_act(tx, task, by, f"start {task.label}")
-                moves.move(tx, start_move(tx, task, by.name if by.token_id else "the queue"))
-            return self._queue(tx)
-
-        return await roles.told(self._store, self._store.write(write))
-
-    async def queue_remove(self, ref: str) -> dict[str, Any]:
-        """Take a task off the ordered list; the task itself stays.
-
-        Raises:
-            NotFound: the task is not on the list.
-        """
-
-        def write(tx: Tx) -> dict[str, Any]:
-            task = tasks.get_task(tx, ref)
-            if task.list_position is None:
-                raise NotFound(
-                    f"{task.label} is not on the list", hint="muster queue show shows what is"
-                )
-            tasks.set_list_position(tx, task.id, None)
-            return self._queue(tx)
-
-        return await self._store.write(write)
-
-    async def queue_clear(self) -> dict[str, Any]:
-        """Take what has ended off the list."""
-
-        def write(tx: Tx) -> dict[str, Any]:
-            for task in tasks.listed(tx):
-                if task.stage in TERMINAL:
-                    tasks.set_list_position(tx, task.id, None)
-            return self._queue(tx)
-
-        return await self._store.write(write)
 
     async def fleet(self, project: str | None = None) -> dict[str, Any]:
         """The figures on top of the board."""
@@ -330,17 +241,3 @@ def _finished(tx: Tx, since: int, project_id: str | None) -> list[tuple[int, int
     if project_id:
         query = query.where(table.c.project_id == project_id)
     return [(int(at), int(began)) for at, began in tx.conn.execute(query)]
-
-
-def _check_queue_setting(name: str, value: Any) -> None:
-    if name in {"paused", "stop_on_failure"}:
-        if not isinstance(value, bool):
-            raise Invalid(f"{name} must be true or false", hint=f"got {value!r}")
-    elif name == "max_concurrent":
-        good = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 1000
-        if not good:
-            raise Invalid(f"{name} must be a whole number from 1 to 1000", hint=f"got {value!r}")
-    else:
-        raise Invalid(
-            f"the queue has no setting '{name}'", hint="paused, stop_on_failure, max_concurrent"
-        )

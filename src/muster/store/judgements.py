@@ -283,14 +283,19 @@ def queue_settings(tx: Tx) -> QueueSettings:
 
 
 def change_queue(
-    tx: Tx, columns: Mapping[str, Any], *, kind: str = "queue.changed", task: Task | None = None
+    tx: Tx,
+    columns: Mapping[str, Any],
+    *,
+    kind: str = "queue.changed",
+    task: Task | None = None,
+    said: Mapping[str, Any] | None = None,
 ) -> QueueSettings:
-    """Set what holds work back."""
+    """Set what holds work back; `said` goes with the event."""
     rev = tx.emit(
         NewEvent(
             kind,
             task.id if task else "queue",
-            dict(columns),
+            {**columns, **(said or {})},
             task.project_id if task else None,
             task.id if task else None,
         )

@@ -23,7 +23,7 @@ from muster.domain.task import (
 from muster.domain.verdict import Breakpoint, Verdict
 from muster.failpoint import failpoint
 from muster.store import agents as agent_verbs
-from muster.store import judgements
+from muster.store import judgements, listing
 from muster.store.acceptance import author_of, let_go, written_for
 from muster.store.agents import EndedAgent
 from muster.store.base import Tx
@@ -134,6 +134,7 @@ def move(tx: Tx, step: Move) -> Task:
     task = fence.update(tx, own | values)
     _beside(tx, step, task)
     if fence.stage in {Stage.PROPOSED, *TERMINAL} and step.to not in TERMINAL:
+        listing.go_on(tx, task)
         _start_author(tx, task)
     if step.to in TERMINAL:
         _after_the_end(tx, task)
@@ -202,7 +203,7 @@ def _after_the_end(tx: Tx, task: Task) -> None:
     """Let go of those that waited: they are ready, or they can never start."""
     agent_verbs.close_leftovers(tx, task)
     if task.stage is Stage.FAILED:
-        stop_list(tx, task)
+        listing.stop(tx, task)
     if task.stage is Stage.CANCELLED and (task.manages or task.plans):
         _cancel_workers(tx, task)
     author = author_of(tx, task)
@@ -292,13 +293,6 @@ def resolve(tx: Tx, breakpoint_id: str, step: Move) -> tuple[Breakpoint, Task]:
     judgements.refuse_resolved(tx, breakpoint_id)
     task = move(tx, step)
     return judgements.get_breakpoint(tx, breakpoint_id), task
-
-
-def stop_list(tx: Tx, task: Task) -> None:
-    """Hold the ordered list because a listed task failed, if the settings say so."""
-    settings = judgements.queue_settings(tx)
-    if settings.stop_on_failure and task.list_position is not None and not settings.stopped_by:
-        judgements.change_queue(tx, {"stopped_by": task.id}, kind="queue.stopped", task=task)
 
 
 def hold(tx: Tx, fence: Fence, columns: Mapping[str, Any]) -> Task:

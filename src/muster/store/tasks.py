@@ -349,34 +349,27 @@ def set_budget(tx: Tx, task: Task, budget_usd: float) -> Task:
     return get_task(tx, task.id)
 
 
-def set_list_position(tx: Tx, task_id: str, position: int | None) -> Task:
-    """Put a task at a place of the ordered list, or take it off with None."""
-    task = get_task(tx, task_id)
-    rev = tx.emit(
-        NewEvent(
-            "queue.changed",
-            task_id,
-            {"task": task.label, "position": position},
-            task.project_id,
-            task_id,
+def set_priority(tx: Tx, task: Task, priority: int) -> Task:
+    """Say how urgent a task is, 0 to 9; a higher number starts first.
+
+    Raises:
+        Conflict: it has ended.
+    """
+    if task.stage in TERMINAL:
+        raise Conflict(
+            f"{task.label} is {task.status}, so that nothing of it waits for its turn",
+            hint=f"muster task retry {task.label} tries it again, if it did not complete",
         )
-    )
+    if task.priority == priority:
+        return task
+    said = {"priority": priority}
+    rev = tx.emit(NewEvent("task.changed", task.id, said, task.project_id, task.id))
     tx.conn.execute(
         update(tasks)
-        .where(tasks.c.id == task_id)
-        .values(list_position=position, rev=rev, updated_at=tx.now)
+        .where(tasks.c.id == task.id)
+        .values(priority=priority, rev=rev, updated_at=tx.now)
     )
-    return get_task(tx, task_id)
-
-
-def listed(tx: Tx) -> list[Task]:
-    """The ordered list, first to start first."""
-    rows = tx.conn.execute(
-        select(tasks)
-        .where(tasks.c.list_position.is_not(None))
-        .order_by(tasks.c.priority.desc(), tasks.c.list_position)
-    ).all()
-    return with_needs(tx, rows)
+    return get_task(tx, task.id)
 
 
 def cost_of(tx: Tx, ids: Sequence[str]) -> dict[str, tuple[float, int, int]]:

@@ -104,9 +104,8 @@ class Standing:
         """Where it stands in its column."""
         task = self.task
         if self.column == "queue":
-            position = task["list_position"]
-            listed = (0, position) if position is not None else (1, task["number"])
-            return (_QUEUE_ORDER.get(task["status"], 0), -task["priority"], listed)
+            turn = (-task["priority"], task["list_position"] or 0, task["number"])
+            return (_QUEUE_ORDER.get(task["status"], 0), turn)
         return (list(State).index(self.state), task["number"])
 
 
@@ -220,6 +219,7 @@ class Board:
         yield painter.part(
             "figures", "part_figures.html", figures=figures, asked=len(self.asks), now=self.at
         )
+        yield held_part(painter, self._replica)
         yield painter.part("needs", "part_needs.html", **self._needs())
         yield painter.part("filtered", "part_filtered.html", filters=self.filters)
         yield painter.part("pause", "part_pause.html", paused=self._replica.paused)
@@ -260,6 +260,11 @@ class Board:
             "inbox": self.filters.address("/inbox", q="", state=""),
             "now": self.at,
         }
+
+
+def held_part(painter: Painter, replica: Replica) -> Part:
+    """What nobody asks about and yet a person has to mend: a stopped list, a server that is off."""
+    return painter.part("held", "part_held.html", stopped=replica.stopped, idle=replica.idle)
 
 
 def shell_parts(painter: Painter, board: Board, current: str = "") -> Iterable[Part]:

@@ -47,6 +47,7 @@ class Replica:
         self.asks: dict[str, Row] = {}
         self.touched: dict[str, int] = {}
         self.queue: Row = {}
+        self.stopped: Row | None = None
         self.projects: list[Row] = []
 
     async def catch_up(self) -> int:
@@ -87,7 +88,8 @@ class Replica:
         self.rev = rev
 
     async def _read_queue(self) -> None:
-        self.queue = (await self._counter.get_queue())["settings"]
+        found = await self._counter.get_queue()
+        self.queue, self.stopped = found["settings"], found["stopped"]
 
     async def _all(self, statuses: tuple[Status, ...], pages: int) -> AsyncIterator[Row]:
         named, after = ",".join(statuses), None
@@ -109,14 +111,23 @@ class Replica:
                 self.asks[ask["id"]] = ask
             else:
                 self.asks.pop(ask["id"], None)
-        if change["queue"]:
+        if change["queue"] or self._may_be_held(change["tasks"]):
             await self._read_queue()
         self.rev = max(self.rev, change["rev"])
+
+    def _may_be_held(self, changed: list[Row]) -> bool:
+        """Whether how many a stopped list holds back may be another number now."""
+        return self.stopped is not None and any(t["list_position"] is not None for t in changed)
 
     @property
     def paused(self) -> bool:
         """Whether nothing new starts."""
         return bool(self.queue.get("paused"))
+
+    @property
+    def idle(self) -> bool:
+        """Whether this server starts nothing, whatever waits."""
+        return not self.queue.get("processor", True)
 
     def ask_of(self, task_id: str) -> Row | None:
         """The open question about a task, the oldest first."""

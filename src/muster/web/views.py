@@ -10,7 +10,7 @@ from typing import Any
 
 from muster.domain.errors import MusterError, NotFound
 from muster.web import decisions
-from muster.web.board import Board, Filters, shell_parts
+from muster.web.board import Board, Filters, held_part, shell_parts
 from muster.web.counter import Counter, Row
 from muster.web.figures import SPANS, in_figures
 from muster.web.parts import Painter, Part, Remembered, by_id
@@ -222,6 +222,7 @@ class Views:
             detail = await self._counter.get_task(shown["task_id"])
             verdict = next(iter(checks(detail)), None)
         parts = [
+            held_part(self._painter, self.replica),
             self._painter.part("in-list", "part_inbox_list.html", **context),
             self._painter.part(
                 "in-detail",

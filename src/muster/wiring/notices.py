@@ -29,8 +29,8 @@ from muster.wiring.plugins import working
 log = logging.getLogger(__name__)
 
 FAILED = "notice.failed"
-USUAL = ("rule.held", "breakpoint.raised")
-"""What a notifier is told of that names nothing: rules that notify, and questions."""
+USUAL = ("rule.held", "breakpoint.raised", "queue.stopped")
+"""What a notifier is told of that names nothing: rules that notify, questions, a stopped list."""
 PAUSES = (1.0, 5.0, 25.0, 120.0)
 """Seconds between the tries of one notice."""
 _OLD_MS = 3_600_000
