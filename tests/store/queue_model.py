@@ -73,7 +73,16 @@ class Model:
 
     # --- what starts ---
 
-    def _turn(self, number: int) -> tuple[int, int, int]:
+    def may_start(self) -> list[int]:
+        """Who waits for nothing but a slot, first to start first."""
+        if self.paused:
+            return []
+        ready = self.in_stage("queued")
+        if self.stopped_by is not None:
+            ready = [n for n in ready if n not in self.places]
+        return sorted(ready, key=self.turn)
+
+    def turn(self, number: int) -> tuple[int, int, int]:
         listed = number in self.places
         return (
             -self.tasks[number].priority,
@@ -83,15 +92,12 @@ class Model:
 
     def admit(self) -> list[int]:
         """Who starts now, first to start first."""
-        if self.paused:
-            return []
         started: list[int] = []
-        for number in sorted(self.in_stage("queued"), key=self._turn):
+        for number in self.may_start():
             task = self.tasks[number]
             held = [self.tasks[n].project for n in self.in_stage("held")]
-            full = len(held) >= self.fleet
-            full |= held.count(task.project) >= self.per_project[task.project]
-            if not full and not (self.stopped_by is not None and number in self.places):
+            here = held.count(task.project)
+            if len(held) < self.fleet and here < self.per_project[task.project]:
                 task.stage, task.attempts = "held", task.attempts + 1
                 started.append(number)
         return started

@@ -134,7 +134,7 @@ class Pair:
 
     def heed(self, tx: Tx) -> None:
         """Whether a failure stops the list from now on."""
-        self.model.stops_on_failure = stops = self.rng.random() < 0.7
+        self.model.stops_on_failure = stops = self.rng.random() < 0.5
         judgements.change_queue(tx, {"stop_on_failure": stops})
 
     def retry(self, tx: Tx) -> None:
