@@ -44,6 +44,8 @@ async def test_a_house_tells_what_it_did(tmp_path):
             bad = await client.get("/api/metrics", params={"since": "yesterday"})
             gone = await client.get("/api/metrics", params={"project": "nowhere"})
             listed = await client.get("/api/agents/analytics")
+            before = await client.get("/api/agents/analytics?since=all&until=1h&project=repo")
+            never = await client.get("/api/agents/analytics?until=tomorrow")
     tasks = found["tasks"]
     assert (tasks["completed"], tasks["failed"], tasks["completion_rate"]) == (2, 1, 0.6667)
     assert tasks["by_agent"]["good"]["completion_rate"] == 1.0
@@ -72,6 +74,22 @@ async def test_a_house_tells_what_it_did(tmp_path):
     assert (bad.status_code, gone.status_code) == (422, 404)
     assert "24h" in bad.json()["hint"]
     assert listed.json()["items"]
+    coders = {"succeeded": 2, "failed": 2, "cancelled": 0, "open": 0, "rate": 0.5}
+    success = agents["success"]
+    assert (success["by_role"], success["by_driver"]) == ({"coding": coders}, {"command": coders})
+    assert [own["rate"] for own in success["by_type"].values()] == [0.0, 1.0]
+    assert agents["agents"] == {"completed": 4}
+    assert agents["tasks"] == {"completed": 2, "failed": 1}
+    assert agents["cost"]["by_role"]["coding"]["runs"] == 4
+    assert agents["retries"] == {"coding": {"tasks": 3, "retried": 1, "retries": 1}}
+    assert agents["review_rounds"] == {"tasks": 0, "rounds": 0, "most": 0}
+    assert agents["agent_seconds"]["count"] == agents["queue"]["waited"]["count"] == 4
+    done = agents["task_seconds"]
+    assert done["count"] == done["by_type"]["chore"]["count"] == 2
+    assert 0 < done["p50_seconds"] <= done["p90_seconds"] == done["longest_seconds"]
+    assert agents["queue"]["waiting"]["count"] == 0
+    assert (before.json()["success"]["by_role"], before.json()["project"]) == ({}, "repo")
+    assert never.status_code == 422
 
 
 async def test_plans_and_written_tests_are_told_beside_the_work_and_spoil_no_rate(tmp_path):

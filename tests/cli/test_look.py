@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -433,6 +434,19 @@ def test_the_queue_says_how_to_go_on(run: Run, server: Loopback) -> None:
     assert "resume" not in shown
     assert "this server starts nothing: queue_processor is off" in shown
     assert "The list is empty." in shown
+
+
+def test_how_agents_do_is_told_in_words(run: Run, server: Loopback) -> None:
+    shown = run("agent", "analytics", "--project", "sample").out
+    assert server.asked[-1].query == {"project": "sample", "since": "30d"}
+    spread = "half within 4.0 s, 90 % within 1 min 10 s, the longest 1 h 1 min (9)"
+    assert f"  a task took    {spread}" in shown
+    assert "  queued now     9, the oldest for 1 h 1 min, half for 4.0 s or less" in shown
+    assert "waited to start" not in shown
+    assert "3 times changes were asked for of 4 tasks, at most 2 of one" in shown
+    assert re.search(r"role +coding +8 +2 +0 +1 +80 % +11 +\$1.25", shown)
+    assert re.search(rf"coding +9 +1 +2 +{re.escape(spread)}", shown)
+    assert re.search(r"auditor +1 +0 +0\s*$", shown)
 
 
 def test_where_a_task_came_to_stand_is_said(run: Run, server: Loopback) -> None:

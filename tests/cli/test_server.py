@@ -229,6 +229,8 @@ def test_the_status_says_what_holds_work_back(
     said = capsys.readouterr().out
     assert "✗ muster is full" in said
     assert "queue_processor is off, paused; go on with: muster queue resume, at most 1" in said
+    assert "9, the oldest for 1 h 1 min" in said
+    assert "8 of 10 agents succeeded, half of the tasks within 4.0 s, $1.25" in said
     assert "MU-1 failed: the tests fail; go on with: muster queue resume" in said
     assert "1; see: muster inbox" in said
 

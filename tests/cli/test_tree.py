@@ -47,6 +47,7 @@ LINES: dict[str, list[str]] = {
     "task fork": ["MU-1", "1", "Another way."],
     "agent list": [],
     "agent show": [AGENT],
+    "agent analytics": ["--since", "7d", "--until", "1d"],
     "agent logs": [AGENT],
     "agent kill": [AGENT],
     "agent send": [AGENT, "Use decimals."],

@@ -326,7 +326,23 @@ def analytics(text: str = "claude") -> dict[str, Any]:
     run = {"driver": "claude", "outcome": text, "runs": 3, "seconds": 12.0, "cost_usd": 0.3}
     own = {"by_type": {"bug": share()}, "by_kind": {"work": share()}}
     item = {"agent": text, **share(), **own}
-    return {"since": MORNING, "items": [item], "runs": [run], "next": None}
+    ends = {"succeeded": 8, "failed": 2, "cancelled": 0, "open": 1, "rate": 0.8}
+    used = {"runs": 11, "cost_usd": 1.25, "input_tokens": 100, "output_tokens": 10}
+    took = {"count": 9, "p50_seconds": 4.0, "p90_seconds": 70.0, "longest_seconds": 3700.0}
+    none = {"count": 0, "p50_seconds": None, "p90_seconds": None, "longest_seconds": None}
+    names = (("by_role", "coding"), ("by_driver", text), ("by_type", "bug"))
+    return {
+        "project": text, "since": MORNING, "until": MORNING, "items": [item], "runs": [run],
+        "next": None, "agents": {"completed": 10, text: 1}, "tasks": {"queued": 2},
+        "success": {by: {name: ends} for by, name in names},
+        "cost": {**used, **{by: {name: used} for by, name in names}},
+        "agent_seconds": {**took, "by_role": {"coding": took}},
+        "task_seconds": {**took, "by_type": {"bug": took}},
+        "retries": {"coding": {"tasks": 9, "retried": 1, "retries": 2},
+                    "auditor": {"tasks": 1, "retried": 0, "retries": 0}},
+        "review_rounds": {"tasks": 4, "rounds": 3, "most": 2},
+        "queue": {"waiting": took, "waited": none},
+    }  # fmt: skip
 
 
 def no_metrics() -> dict[str, Any]:

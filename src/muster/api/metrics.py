@@ -12,7 +12,7 @@ from muster.domain.task import PLAN
 from muster.service.counter import Service
 from muster.service.figures import waits_of
 
-Since = Annotated[str | None, Query(max_length=60)]
+Moment = Annotated[str | None, Query(max_length=60)]
 Samples = Iterable[tuple[Mapping[str, str], float]]
 """Labels, each with a value."""
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -23,14 +23,16 @@ def metrics_routes(service: Service) -> APIRouter:
     router = APIRouter(tags=["metrics"])
 
     @router.get("/metrics")
-    async def metrics(project: str | None = None, since: Since = None) -> Any:
+    async def metrics(project: str | None = None, since: Moment = None) -> Any:
         """What happened since a time (`7d`, `24h`, `all`, a moment), in figures."""
         return await service.metrics(project, since)
 
     @router.get("/agents/analytics")
-    async def analytics(project: str | None = None, since: Since = None) -> Any:
-        """How agents do, and how their runs end."""
-        return await service.agent_analytics(project, since)
+    async def analytics(
+        project: str | None = None, since: Moment = None, until: Moment = None
+    ) -> Any:
+        """How agents do, how their runs end, and how long work waits."""
+        return await service.agent_analytics(project, since, until)
 
     return router
 

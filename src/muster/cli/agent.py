@@ -102,6 +102,23 @@ def show(line: Line, name: str) -> None:
 
 
 @command()
+@click.option("--project", metavar="PROJECT", help="Only this project's; else all.")
+@click.option(
+    "--since", metavar="WHEN", default="30d", show_default=True, help="24h, 7d, all, or a moment."
+)
+@click.option("--until", metavar="WHEN", help="The same; unsaid: now.")
+def analytics(line: Line, project: str | None, since: str, until: str | None) -> None:
+    """Show how agents do: successes, times, costs, retries, and how long work waits."""
+    with reach(line) as muster:
+        found = muster.agent_analytics(project=project, since=since, until=until)
+    if line.json:
+        out.document(found)
+    else:
+        page: str = late("muster.cli.analytics").analytics_page(Ink(line.colour), found)
+        out.say(line, page)
+
+
+@command()
 @click.argument("name", metavar="AGENT")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the agent ends.")
 @click.option("--offset", type=click.IntRange(min=0), metavar="BYTES", help="Start here.")
@@ -226,5 +243,5 @@ def _acted(line: Line, answer: Any, words: str) -> None:
         out.say(line, words)
 
 
-for _command in (list_, show, logs, attach, send, kill, retry):
+for _command in (list_, show, analytics, logs, attach, send, kill, retry):
     agent.add_command(_command)

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from muster.cli import out
+from muster.cli.analytics import waits_words, work_words
 from muster.cli.line import Line, command
 from muster.cli.look import Ink, ago, facts, some
 from muster.cli.reach import reach
@@ -22,6 +23,7 @@ from muster.client.home import Running, find_server, is_alive, read_token, runni
 from muster.client.shapes import Health
 from muster.domain.errors import Conflict, Unreachable
 
+_LATELY = "7d"
 _SOON = Patience(seconds=5.0, tries=3)
 
 
@@ -133,10 +135,11 @@ def status(line: Line) -> None:
         health = muster.health()
         queue = muster.queue_settings()
         inbox = muster.list_breakpoints()
+        work = muster.agent_analytics(since=_LATELY)
         address = muster.url
     asked, stop = len(inbox["items"]), inbox["stopped"]
     if line.json:
-        told = {"queue": queue, "needs_you": asked, "stopped": stop}
+        told = {"queue": queue, "needs_you": asked, "stopped": stop, "analytics": work}
         out.document({"url": address, "health": health, **told})
         return
     ink = Ink(line.colour)
@@ -148,6 +151,8 @@ def status(line: Line) -> None:
         ("started", ago(health["started_at"])),
         ("engine", _engine(health)),
         ("queue", ", ".join([*held_words(queue), limit])),
+        ("queued now", waits_words(work)),
+        (f"last {_LATELY}", work_words(work)),
         ("list stopped", f"{stopped_words(stop)}; go on with: {RESUME}" if stop else ""),
         ("agents", _place(health)),
         ("store", ", ".join(f"{some(k)} {some(v)}" for k, v in health["store"].items())),

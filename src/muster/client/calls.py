@@ -279,10 +279,10 @@ class Muster:
         return cast(Metrics, self._get("metrics", project=project, since=since))
 
     def agent_analytics(
-        self, *, project: str | None = None, since: str | None = None
+        self, *, project: str | None = None, since: str | None = None, until: str | None = None
     ) -> AgentAnalytics:
-        """How agents do, and how their runs end."""
-        query = {"project": project, "since": since}
+        """How agents do, how their runs end, and how long work waits."""
+        query = {"project": project, "since": since, "until": until}
         return cast(AgentAnalytics, self._get("agents", "analytics", **query))
 
     # --- agents ---

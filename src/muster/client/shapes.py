@@ -628,12 +628,102 @@ class Metrics(TypedDict):
     cost: dict[str, Any]
 
 
-class AgentAnalytics(TypedDict):
-    """How agents do, and how their runs end."""
+class Succeeded(TypedDict):
+    """How many runs of agents ended how; the rate is null before any could tell."""
 
+    succeeded: int
+    failed: int
+    cancelled: int
+    open: int
+    rate: float | None
+
+
+class Used(TypedDict):
+    """What runs of agents cost."""
+
+    runs: int
+    cost_usd: float
+    input_tokens: int
+    output_tokens: int
+
+
+class Took(TypedDict):
+    """How many took how long: half, 90 of 100, and the longest; null without any."""
+
+    count: int
+    p50_seconds: float | None
+    p90_seconds: float | None
+    longest_seconds: float | None
+
+
+class SuccessBy(TypedDict):
+    """Successes, by the name of each."""
+
+    by_role: dict[str, Succeeded]
+    by_driver: dict[str, Succeeded]
+    by_type: dict[str, Succeeded]
+
+
+class CostBy(Used):
+    """Costs in all, and by the name of each."""
+
+    by_role: dict[str, Used]
+    by_driver: dict[str, Used]
+    by_type: dict[str, Used]
+
+
+class AgentSeconds(Took):
+    """How long runs took that have ended, in all and by role."""
+
+    by_role: dict[str, Took]
+
+
+class TaskSeconds(Took):
+    """How long completed work took from its words on, in all and by type."""
+
+    by_type: dict[str, Took]
+
+
+class Retries(TypedDict):
+    """Tasks with agents of a role, those with more than one, and how many more there were."""
+
+    tasks: int
+    retried: int
+    retries: int
+
+
+class ReviewRounds(TypedDict):
+    """Reviewed tasks, and how often changes were asked for, in all and at most."""
+
+    tasks: int
+    rounds: int
+    most: int
+
+
+class Waits(TypedDict):
+    """How long queued tasks wait by now, and how long those have waited that started."""
+
+    waiting: Took
+    waited: Took
+
+
+class AgentAnalytics(TypedDict):
+    """How agents do, how their runs end, and how long work waits."""
+
+    project: str | None
     since: str | None
+    until: str
     items: list[dict[str, Any]]
     runs: list[dict[str, Any]]
+    agents: dict[str, int]
+    tasks: dict[str, int]
+    success: SuccessBy
+    cost: CostBy
+    agent_seconds: AgentSeconds
+    task_seconds: TaskSeconds
+    retries: dict[str, Retries]
+    review_rounds: ReviewRounds
+    queue: Waits
     next: None
 
 

@@ -12,6 +12,7 @@ from muster.domain.errors import Invalid
 from muster.domain.figures import Spread, spread_of
 from muster.domain.task import PLAN, Stage
 from muster.service import shapes
+from muster.service.analytics import how_agents_do
 from muster.service.desk import Desk
 from muster.store import agents, events, figures, judgements, projects, tasks
 from muster.store.base import Tx
@@ -76,14 +77,20 @@ class Figures(Desk):
         return await self._store.read(read)
 
     async def agent_analytics(
-        self, project: str | None = None, since: str | None = None
+        self, project: str | None = None, since: str | None = None, until: str | None = None
     ) -> dict[str, Any]:
-        """How agents do, by the name that people give them, and how their drivers' runs end."""
+        """How agents do, by name, role, driver and type of task, and how long work waits.
+
+        Raises:
+            Invalid: `since` or `until` is no time.
+            NotFound: there is no such project.
+        """
         start = since_when(since or USUAL, self._now())
+        end = since_when(until, self._now()) if until else None
 
         def read(tx: Tx) -> dict[str, Any]:
-            project_id = projects.get_project(tx, project).id if project else None
-            scope = Scope(start, project_id)
+            named = projects.get_project(tx, project) if project else None
+            scope = Scope(start, named.id if named else None, end)
             ended = [each for each in figures.ended(tx, scope) if each.kind != PLAN]
             items = [
                 {
@@ -99,9 +106,12 @@ class Figures(Desk):
                 for run in figures.runs(tx, scope)
             ]
             return {
+                "project": named.name if named else None,
                 "since": shapes.moment(start) if start else None,
+                "until": shapes.moment(self._now() if end is None else end),
                 "items": items,
                 "runs": runs,
+                **how_agents_do(tx, scope),
                 "next": None,
             }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, case, func, select, text
+from sqlalchemy import ColumnElement, Select, Subquery, case, func, select, text
 
 from muster.domain.figures import Spread, spread_of
 from muster.domain.task import ACCEPTANCE, MANAGER, PLAN, TERMINAL
@@ -32,19 +32,25 @@ _PROGRAM = func.coalesce(tasks.c.agent, _NEWEST_DRIVER, "none")
 WORK = "work"
 BESIDE = (PLAN, MANAGER, ACCEPTANCE)
 """The kinds of task that change nothing themselves."""
-_KIND = case((tasks.c.playbook.in_(BESIDE), tasks.c.playbook), else_=WORK)
+KIND = case((tasks.c.playbook.in_(BESIDE), tasks.c.playbook), else_=WORK)
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is counted: what happened since a time (epoch milliseconds), of one project or all."""
+    """What is counted: what happened from a time to another, of one project or all.
+
+    Both are epoch milliseconds; `until` is none of it.
+    """
 
     since: int = 0
     project_id: str | None = None
+    until: int | None = None
 
     def of(self, query: Select[Any], time: ColumnElement[Any], project: Any) -> Any:
         """A query about what happened at `time` in `project`, within this scope."""
         query = query.where(time >= self.since)
+        if self.until is not None:
+            query = query.where(time < self.until)
         return query.where(project == self.project_id) if self.project_id else query
 
 
@@ -66,17 +72,17 @@ def ended(tx: Tx, scope: Scope) -> list[Ended]:
     took = tasks.c.finished_at - func.coalesce(tasks.c.started_at, tasks.c.created_at)
     group = (projects.c.name, tasks.c.type, _PROGRAM, tasks.c.stage)
     sums = (func.count(), func.sum(tasks.c.attempt), func.sum(took) / 1000.0)
-    query = select(*group, *sums, _KIND)
+    query = select(*group, *sums, KIND)
     query = query.join(projects, projects.c.id == tasks.c.project_id)
     query = query.where(tasks.c.stage.in_(_ENDS))
-    query = scope.of(query, tasks.c.finished_at, tasks.c.project_id).group_by(*group, _KIND)
-    return [Ended(*row) for row in tx.conn.execute(query.order_by(*group, _KIND))]
+    query = scope.of(query, tasks.c.finished_at, tasks.c.project_id).group_by(*group, KIND)
+    return [Ended(*row) for row in tx.conn.execute(query.order_by(*group, KIND))]
 
 
 def attempts(tx: Tx, scope: Scope) -> dict[int, int]:
     """How many ended tasks took how many attempts, of those that are work."""
     query = select(tasks.c.attempt, func.count()).where(tasks.c.stage.in_(_ENDS))
-    query = query.where(_KIND == WORK)
+    query = query.where(KIND == WORK)
     query = scope.of(query, tasks.c.finished_at, tasks.c.project_id)
     query = query.group_by(tasks.c.attempt).order_by(tasks.c.attempt)
     return dict(tx.conn.execute(query).all())
@@ -171,7 +177,19 @@ def rules_held(tx: Tx, scope: Scope) -> dict[str, int]:
 
 
 def stays(tx: Tx, scope: Scope) -> dict[str, Spread]:
-    """How many seconds tasks were in each stage, of the stays that have ended.
+    """How many seconds tasks were in each stage, of the stays that have ended."""
+    found = walk(scope)
+    query = select(found.c.stage, found.c.took).where(
+        found.c.took.is_not(None), found.c.stage.not_in(_ENDS)
+    )
+    took: dict[str, list[float]] = {}
+    for name, milliseconds in tx.conn.execute(query):
+        took.setdefault(name, []).append(milliseconds / 1000)
+    return {name: spread_of(seconds) for name, seconds in took.items()}
+
+
+def walk(scope: Scope) -> Subquery:
+    """Every stay of a task in a `stage`, and how many milliseconds it `took`; null if it goes on.
 
     A stay is from one move of a task to its next. The event of a task's acceptance names the stage
     it began in.
@@ -183,16 +201,9 @@ def stays(tx: Tx, scope: Scope) -> dict[str, Spread]:
         (moves.c.type == "task.created", first), else_=func.substr(moves.c.type, len("task.") + 1)
     )
     then = func.lead(moves.c.time).over(partition_by=moves.c.task_id, order_by=moves.c.rev)
-    walk = select(stage.label("stage"), (then - moves.c.time).label("took")).where(text(MOVED))
-    walk = scope.of(walk, moves.c.time, moves.c.project_id)
-    found = walk.subquery()
-    query = select(found.c.stage, found.c.took).where(
-        found.c.took.is_not(None), found.c.stage.not_in(_ENDS)
-    )
-    took: dict[str, list[float]] = {}
-    for name, milliseconds in tx.conn.execute(query):
-        took.setdefault(name, []).append(milliseconds / 1000)
-    return {name: spread_of(seconds) for name, seconds in took.items()}
+    stays = select(stage.label("stage"), (then - moves.c.time).label("took")).where(text(MOVED))
+    whole: Select[Any] = scope.of(stays, moves.c.time, moves.c.project_id)
+    return whole.subquery()
 
 
 def outcomes(tx: Tx, scope: Scope) -> list[tuple[float | None, bool]]:
