@@ -179,7 +179,7 @@ def walk(field: Busy, person: Person) -> None:
     assert killed == KILLS
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800 if LONG else 600)
 def test_a_queue_that_is_killed_keeps_its_order_and_limits_and_loses_nothing(tmp_path):
     seed = random.SystemRandom().randrange(10**6)
     print(f"seed {seed}")
