@@ -13,7 +13,7 @@ from engine.houses import Town, shell, town, waiting_for
 from house.patience import PATIENCE
 from muster.domain.agent import Agent, Role
 from muster.domain.errors import Invalid
-from muster.domain.secret_names import secrets_in
+from muster.domain.ids import token_of
 from muster.engine.handed_in import report_from
 from muster.engine.mailbox import Mailbox
 from muster.engine.post import delivered
@@ -90,15 +90,13 @@ async def test_a_report_by_files_is_read_or_refused_with_its_faults(tmp_path):
             deep = [deep]
         left.write_text(json.dumps({"data": {"verdict": deep}}))
         assert "nested" in refused(replace(kept, result=None))
-        tools.settings.environ["NEW_TOKEN"] = "hunter2-hunter2"
-        assert "hunter2-hunter2" in set(secrets_in(tools.settings.environ))
-        left.write_text(
-            json.dumps({"data": {"verdict": "approve", "summary": "hunter2-hunter2 is used"}})
-        )
+        token = token_of(tools.key, seen)
+        said = {"verdict": "approve", "summary": f"{token} is used"}
+        left.write_text(json.dumps({"data": said}))
         report = report_from(tools, kept)
         assert isinstance(report, ReviewReport)
         assert "is used" in report.summary
-        assert "hunter2" not in report.summary
+        assert token not in report.summary
         left.unlink()
         go.touch()
         assert (await place.until(made["id"]))["status"] == "completed"
