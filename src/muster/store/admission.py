@@ -32,6 +32,7 @@ _READY = (
     .where(
         tasks.c.stage == str(Stage.QUEUED),
         func.coalesce(tasks.c.due_at, 0) <= bindparam("now"),
+        tasks.c.project_id.not_in(bindparam("full", expanding=True)),
     )
     .order_by(
         tasks.c.priority.desc(),
@@ -86,11 +87,13 @@ def admit(tx: Tx, limits: Limits) -> list[Task]:
     held, teams = _held(tx)
     room = limits.fleet - held.total()
     listed_too = settings.stopped_by is None
-    slotless = _ready(tx, _READY_WITHOUT_SLOT, listed_too)
+    slotless = _ready(tx, _READY_WITHOUT_SLOT, listed_too, ())
     claimed = [_claim(tx, task) for task in slotless if _is_paid_for(tx, task, limits)]
     if room <= 0:
         return claimed
-    for task in _ready(tx, _READY, listed_too):
+    # Those of a project that is at its limit must not hide others, of which only so many are read.
+    full = [p for p, n in held.items() if n >= limits.per_project.get(p, limits.default)]
+    for task in _ready(tx, _READY, listed_too, full):
         if room <= 0:
             break
         limit = limits.per_project.get(task.project_id, limits.default)
@@ -98,9 +101,10 @@ def admit(tx: Tx, limits: Limits) -> list[Task]:
             continue
         if not _may_join(tx, task, teams, limits):
             continue
-        held[task.project_id] += 1
         claimed.append(_claim(tx, task))
-        room -= 1
+        if claimed[-1].stage in HOLDS_A_SLOT:
+            held[task.project_id] += 1
+            room -= 1
     return claimed
 
 
@@ -157,10 +161,10 @@ def _is_paid_for(tx: Tx, task: Task, limits: Limits) -> bool:
     return False
 
 
-def _ready(tx: Tx, query: Select[Any], listed_too: bool) -> Sequence[Task]:
+def _ready(tx: Tx, query: Select[Any], listed_too: bool, full: Sequence[str]) -> Sequence[Task]:
     if not listed_too:
         query = query.where(tasks.c.list_position.is_(None))
-    return with_needs(tx, tx.conn.execute(query, {"now": tx.now}).all())
+    return with_needs(tx, tx.conn.execute(query, {"now": tx.now, "full": full}).all())
 
 
 def _claim(tx: Tx, task: Task) -> Task:
