@@ -166,8 +166,8 @@ PART_BOOK = Playbook(
 It is none that can be asked for.
 """
 
-BEGIN = "begin"
-"""The step of a task that events will lead on, before the first of them."""
+BEGIN, PARTS = "begin", "parts"
+"""Steps of a task before the first event leads it on, and while its parts are under way."""
 
 
 def role_of(task: Task) -> Role:

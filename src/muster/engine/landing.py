@@ -10,6 +10,7 @@ from muster.domain.agent import Outcome, Role
 from muster.domain.errors import Conflict, GitFailed, Stale
 from muster.domain.event import NewEvent
 from muster.domain.playbook import MERGED as MERGED_PULL
+from muster.domain.playbook import PART
 from muster.domain.task import Stage, Task
 from muster.domain.verdict import Finding, Verdict
 from muster.engine import in_the_way, route
@@ -17,9 +18,10 @@ from muster.engine.boarding import Car, outcome
 from muster.engine.conclude import show_branch
 from muster.engine.deciding import policy_of, verdict_of
 from muster.engine.forge_side import Side, side_of
-from muster.engine.merging_there import merge_there
+from muster.engine.merging_there import merge_there, refusal_there
 from muster.engine.offering import offer
 from muster.engine.own_settings import complete
+from muster.engine.together import land_together
 from muster.engine.tools import Job, Tools, in_thread, job_at, program_name
 from muster.engine.train import Link, couple
 from muster.engine.verifying import Tried, verify
@@ -39,6 +41,32 @@ async def land(tools: Tools, task: Task) -> Task:
     if task.writes_tests:  # a person chose merge: the tests are kept, and that is all there is
         kept = Move(Fence.of(task), Stage.COMPLETED, "its tests are kept, and merged nowhere")
         return await tools.store.write(move, kept)
+    if task.playbook == PART:
+        return await land_together(tools, task, partial(_land_one, tools), partial(_refusal, tools))
+    return await _land_one(tools, task)
+
+
+async def _refusal(tools: Tools, task: Task) -> Move | None:
+    """The move of a part that cannot come onto its branch as that is now."""
+    job = await job_at(tools, task, str(task.base_commit))
+    side = await side_of(tools, job)
+    if side is not None:
+        return await refusal_there(tools, job, side)
+    mirror = tools.workspaces.mirror(job.repo)
+    target = await in_thread(mirror.fetch, Path(job.project.git_dir), job.project.branch)
+    car = Car(job, (0, 0), task.updated_at)
+    train = await couple(tools, [car], target)
+    if train.conflicts:
+        return in_the_way.conflict(job, train.conflicts[0][1], target)
+    _, bad = await verify(tools, train.links)
+    if bad is None:
+        return None
+    if bad.fault is not None:
+        raise bad.fault
+    return _turned_away_move(tools, bad)
+
+
+async def _land_one(tools: Tools, task: Task) -> Task:
     job = await job_at(tools, task, str(task.base_commit))
     try:
         side = await side_of(tools, job) if task.step else None
@@ -155,9 +183,14 @@ async def _turned_away(tools: Tools, tried: Tried) -> Task:
     if tried.fault is not None:
         raise tried.fault
     await _show(tools, job)
+    return await tools.store.write(move, _turned_away_move(tools, tried))
+
+
+def _turned_away_move(tools: Tools, tried: Tried) -> Move:
+    job = tried.job
     verdict = _refused(tools, job, tried.found)
     kept = NewCheckpoint(after(job.task.attempt), str(job.task.result_commit))
-    return await tools.store.write(move, route.after_verdict(job, verdict, kept))
+    return route.after_verdict(job, verdict, kept)
 
 
 async def _cancelled(tools: Tools, job: Job) -> Task:

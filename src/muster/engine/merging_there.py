@@ -52,6 +52,14 @@ async def merge_there(tools: Tools, job: Job, side: Side) -> str | Move:
         return pull.merged_commit or head
 
 
+async def refusal_there(tools: Tools, job: Job, side: Side) -> Move | None:
+    """The move of work that cannot be merged there as things are; None where it can."""
+    row = await tools.store.read(_pull, job.task)
+    pull = await side.forge.pull(side.repo, row.number)
+    merged = pull.state is PullState.MERGED
+    return None if merged else await _refusal(tools, job, side, row, pull)
+
+
 def _pull(tx: Tx, task: Task) -> PullRow:
     row = pull_of(tx, task.id)
     if row is None:

@@ -15,7 +15,7 @@ from muster.knowledge.brief import Brief, brief
 from muster.knowledge.overrides import templates_of
 from muster.knowledge.prompts import Templates
 from muster.knowledge.roles import RoleFacts, role_brief
-from muster.store import papers
+from muster.store import papers, parts, projects
 from muster.store.base import Tx
 from muster.store.judgements import verdicts_of
 from muster.store.pulls import pull_of
@@ -64,6 +64,7 @@ class _Left:
     deployment: Mapping[str, Any] | None = None
     evidence: tuple[Mapping[str, Any], ...] = ()
     about: str = ""
+    repos: tuple[str, ...] = ()
 
 
 def _left(tx: Tx, job: Job) -> _Left:
@@ -78,6 +79,7 @@ def _left(tx: Tx, job: Job) -> _Left:
         deployment=papers.paper_of(tx, task.id, papers.DEPLOYMENT),
         evidence=_evidence(verdicts_of(tx, task.id)),
         about=str(about.get("about", "")),
+        repos=tuple(projects.get_project(tx, p).name for p in parts.spans(tx, task)),
     )
 
 
@@ -102,7 +104,7 @@ async def _of_role(tools: Tools, job: Job, role: Role, words: Templates) -> Brie
         deploy_command=job.settings.deploy_command,
         verify_command=job.settings.verify_command,
         evidence=left.evidence,
-        repos=(job.project.name,),
+        repos=left.repos or (job.project.name,),
         about=left.about,
     )
     schema, example = schema_of(role), example_of(role)

@@ -44,6 +44,7 @@ class TaskRequest:
     paths: tuple[str, ...]
     image: str | None = None
     acceptance: bool | None = None
+    repos: tuple[str, ...] = ()
 
 
 _TASK_KEYS = frozenset(TaskRequest.__slots__)
@@ -80,6 +81,7 @@ def task_request(body: Mapping[str, Any]) -> TaskRequest:
         paths=_paths(body),
         image=_optional(body, "image"),
         acceptance=_yes_or_no(body, "acceptance"),
+        repos=_texts(body, "repos"),
     )
 
 

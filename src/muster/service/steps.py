@@ -9,10 +9,11 @@ from muster.domain.answers import after_answer, words_of
 from muster.domain.errors import Conflict
 from muster.domain.event import NewEvent
 from muster.domain.person import Person
+from muster.domain.playbook import PARTS
 from muster.domain.task import Stage, Task
 from muster.domain.verdict import Answer, Breakpoint, BreakpointKind
 from muster.service.roles import refuse_act
-from muster.store import judgements, moves, plans, purse, tasks, workers
+from muster.store import judgements, moves, parts, plans, purse, routing, tasks, workers
 from muster.store.base import Tx
 from muster.store.moves import Fence, Move
 
@@ -25,6 +26,8 @@ def answered(tx: Tx, task: Task, item: Breakpoint, answer: str, note: str, by: s
     """
     then = after_answer(item.kind, answer, task, note=note, by=by, options=item.options)
     match then.stage:
+        case Stage.MERGING if task.step == PARTS:
+            return merge_parts(tx, task, by, answer)
         case Stage.MERGING:
             return merge_move(task, note, by, answer)
         case Stage.QUEUED if task.stage is Stage.PROPOSED:
@@ -72,6 +75,12 @@ def pay(tx: Tx, task: Task, budget: float, by: Person) -> Task:
     return tasks.get_task(tx, task.id)
 
 
+def merge_parts(tx: Tx, task: Task, by: str, answer: str = "merge") -> Move:
+    """The move of a task whose parts a person wants merged; the parts go on their way with it."""
+    parts.merge_all(tx, parts.parts_of(tx, task))
+    return Move(Fence.of(task), Stage.HANDED_ON, f"merge approved by {by}", answer=answer, by=by)
+
+
 def merge_move(task: Task, note: str, by: str, answer: str = "merge") -> Move:
     """The move of a waiting task towards its branch."""
     if not task.result_commit:
@@ -99,6 +108,8 @@ def start_move(tx: Tx, task: Task, by: str) -> Move:
 
 def again(tx: Tx, task: Task, note: str, *, by: str, restart: bool = False) -> Move:
     """The move of a task to a fresh set of tries; with `restart` from the branch as it is then."""
+    if task.step:
+        routing.forgive(tx, task.id)
     ready = not tasks.unfinished_needs(tx, task.needs)
     feedback = tasks.lessons(task.feedback)
     if note:

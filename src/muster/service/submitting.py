@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from muster.domain.errors import Invalid, NoRoom, NotFound
-from muster.domain.playbook import BEGIN, BUILT_IN, CREW
+from muster.domain.playbook import BEGIN, BUILT_IN, CREW, PLANNED, Playbook
 from muster.domain.project import ProjectSettings
-from muster.domain.task import MANAGER, PLAN, SOLO, Autonomy, Stage
+from muster.domain.task import MANAGER, PLAN, SOLO, Autonomy, Stage, Task
 from muster.domain.verdict import Checkpoint
 from muster.service import books
 from muster.service.desk import Desk
@@ -18,7 +18,7 @@ from muster.settings import resolve
 from muster.store import judgements, keys, projects, tasks
 from muster.store.acceptance import create_with_author, note_wanted
 from muster.store.base import Tx
-from muster.store.papers import BOOK, put_paper
+from muster.store.papers import BOOK, REPOS, put_paper
 from muster.store.projects import ProjectRow
 from muster.store.tasks import NewTask
 
@@ -101,11 +101,30 @@ class Submitting(Desk):
             tx, new, None if fork else self._author(wanted, settings, project)
         )
         note_wanted(tx, task.id, wanted.acceptance)
+        self._note_repos(tx, task, wanted, book)
         if book and book.name not in BUILT_IN:
             put_paper(tx, task.id, BOOK, book.as_json())
         if manual:
             judgements.ask_to_start(tx, task)
         return self._task_shape(tx, task)
+
+    def _note_repos(self, tx: Tx, task: Task, wanted: TaskRequest, book: Playbook | None) -> None:
+        """Keep which projects a task spans, its own first.
+
+        Raises:
+            Invalid: its playbook plans nothing, so that nobody would share it out.
+            NotFound: one of them is no project.
+        """
+        found = [projects.get_project(tx, ref).id for ref in wanted.repos]
+        spanned = list(dict.fromkeys((task.project_id, *found)))
+        if len(spanned) == 1:
+            return
+        if book is None or PLANNED not in book.on:
+            raise Invalid(
+                "a task of several repositories is planned by a starter",
+                hint="give it the playbook crew",
+            )
+        put_paper(tx, task.id, REPOS, {"items": spanned})
 
     def _usual_playbook(self, settings: ProjectSettings, sources: Mapping[str, str]) -> str:
         """The playbook of a task that names none."""

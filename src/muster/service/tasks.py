@@ -9,11 +9,12 @@ from muster.domain.answers import words_of
 from muster.domain.errors import Conflict, Invalid
 from muster.domain.permission import permitted
 from muster.domain.person import SOMEBODY, Person
+from muster.domain.playbook import PARTS
 from muster.domain.task import TERMINAL, Stage
 from muster.domain.verdict import BreakpointKind
 from muster.service import roles, shapes
 from muster.service.requests import amount, urgency
-from muster.service.steps import again, answered, merge_move, pay, start_move, told
+from muster.service.steps import again, answered, merge_move, merge_parts, pay, start_move, told
 from muster.service.submitting import Submitting
 from muster.service.task_pages import TaskPages
 from muster.store import judgements, keys, moves, tasks
@@ -128,6 +129,9 @@ class Tasks(TaskPages, Submitting):
 
         def write(tx: Tx) -> dict[str, Any]:
             task = tasks.get_task(tx, ref)
+            if task.stage is Stage.WAITING and task.step == PARTS:
+                roles.refuse_act(tx, task, by, f"merge {task.label}")
+                return self._task_shape(tx, moves.move(tx, merge_parts(tx, task, by.name)))
             if task.stage is not Stage.WAITING or not task.result_commit:
                 raise Conflict(
                     f"{task.label} is {task.status} and has nothing that waits to be merged",

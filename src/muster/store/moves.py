@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, delete, func, select, update
 from muster.domain.errors import Conflict, Stale
 from muster.domain.event import NewEvent
 from muster.domain.ids import new_token
+from muster.domain.playbook import BEGIN, PART, PARTS
 from muster.domain.task import (
     ACCEPTANCE,
     ACTIVE,
@@ -204,8 +205,10 @@ def _after_the_end(tx: Tx, task: Task) -> None:
     agent_verbs.close_leftovers(tx, task)
     if task.stage is Stage.FAILED:
         listing.stop(tx, task)
-    if task.stage is Stage.CANCELLED and (task.manages or task.plans):
+    if task.stage is Stage.CANCELLED and (task.manages or task.plans or task.step == PARTS):
         _cancel_workers(tx, task)
+    if task.playbook == PART and task.stage is not Stage.COMPLETED:
+        _give_up_whole(tx, task)
     author = author_of(tx, task)
     if author is not None and task.stage is not Stage.COMPLETED:
         _cancel_idle(tx, task, author)
@@ -256,6 +259,22 @@ def _cancel_workers(tx: Tx, task: Task) -> None:
     for worker in reversed(workers_of(tx, task.id)):
         # Read again: one that waited for another may have ended with it.
         cancel(tx, get_task(tx, worker.id), f"{task.label}, which {did} it, was cancelled")
+
+
+def _give_up_whole(tx: Tx, part: Task) -> None:
+    """A task of which one part fails has failed: its other parts are merged with it or not at all.
+
+    Tried again, it is planned again.
+    """
+    whole = get_task(tx, str(part.parent_id))
+    if whole.stage in TERMINAL:
+        return
+    why = f"its part {part.label} {_ended(part.stage)}"
+    for other in workers_of(tx, whole.id):
+        cancel(tx, get_task(tx, other.id), why)
+    whole = get_task(tx, whole.id)
+    if whole.stage not in TERMINAL:
+        move(tx, Move(Fence.of(whole), Stage.FAILED, why, columns={"step": BEGIN}))
 
 
 def _leave_out(tx: Tx, plan: Task, task: Task) -> None:

@@ -13,6 +13,8 @@ from muster.domain.playbook import (
     CHANGES,
     DEPLOY,
     MERGED,
+    PART,
+    PLANNED,
     Act,
 )
 from muster.domain.project import ProjectSettings
@@ -25,6 +27,7 @@ from muster.store.judgements import NewBreakpoint
 from muster.store.moves import Fence, Move, move
 from muster.store.orders import is_full, made_of
 from muster.store.papers import DEPLOYMENT, REVIEWS, paper_of
+from muster.store.parts import approved, in_parts, merged
 from muster.store.pulls import note_merged
 from muster.store.tasks import NewTask, get_task
 
@@ -45,6 +48,8 @@ def led_on(
         return _asked(tx, task, event, target, _too_often(task, event))
     if target in _ACTS:
         return _ACTS[target](tx, task, event, own)
+    if target == Role.CODING and event.type == PLANNED and (parts := in_parts(tx, task, event)):
+        return parts
     if target == Role.DEPLOYER and not own.deploy_command:
         return _nothing_to_deploy(tx, task, event)
     return _to_role(tx, task, event, target)
@@ -108,6 +113,8 @@ def _notes(tx: Tx, task: Task) -> list[dict[str, Any]]:
 
 
 def _merge(tx: Tx, task: Task, event: Event, own: ProjectSettings) -> str:
+    if task.playbook == PART:
+        return approved(tx, task, event, own)
     columns = {"step": str(Act.MERGE), "came_by": event.rev, "tries": 0}
     if is_full(task, own):
         move(
@@ -129,7 +136,10 @@ def _merge(tx: Tx, task: Task, event: Event, own: ProjectSettings) -> str:
 
 
 def _complete(tx: Tx, task: Task, event: Event, _own: ProjectSettings) -> str:
-    return _ended(tx, task, event, Stage.COMPLETED, _told(event))
+    done = _ended(tx, task, event, Stage.COMPLETED, _told(event))
+    if task.playbook == PART:
+        merged(tx, task, event)
+    return done
 
 
 def _fail(tx: Tx, task: Task, event: Event, _own: ProjectSettings) -> str:

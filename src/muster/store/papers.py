@@ -15,8 +15,10 @@ PLAN, RUBRIC, REVIEW, TESTS = "plan", "rubric", "review", "tests"
 whether a person wants acceptance tests for what comes of it."""
 
 BOOK, ANALYSIS, REVIEWS, DEPLOYMENT, ABOUT = "book", "analysis", "reviews", "deployment", "about"
+REPOS = "repos"
 """Those of a playbook: its table where it is none that comes along, what the starter found, what
-reviewers said (`items`), what was deployed, and what an audit is about."""
+reviewers said (`items`), what was deployed, what an audit is about, and which projects the task
+spans (`items`)."""
 
 _ONE = select(papers.c.content).where(
     papers.c.task_id == bindparam("task"), papers.c.kind == bindparam("of_kind")
