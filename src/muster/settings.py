@@ -207,6 +207,7 @@ PROJECT_KEYS: Mapping[str, Callable[[str, Any], Any]] = {
     "processes": _count(10, 1_000_000),
     "cpus": _number(0.1, 10_000.0),
     "merge_method": _choice("merge", "rebase"),
+    "merge_batch": _count(1, 20),
     "ports": _count(0, 1000),
     "model": _text,
     "supervisor": _model,

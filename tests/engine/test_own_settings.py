@@ -187,7 +187,7 @@ def test_a_version_is_what_needs_trust_however_it_is_written():
 def test_every_setting_that_can_loosen_something_needs_trust():
     harmless = {
         *("playbook", "max_concurrent", "max_attempts", "max_workers", "timeout_minutes"),
-        *("merge_method", "model_calls_per_hour", "fallback_after", "roll_back"),
+        *("merge_method", "merge_batch", "model_calls_per_hour", "fallback_after", "roll_back"),
         *("check_timeout_minutes", "ports", "model", "git_user_name", "git_user_email"),
     }
     assert set(PROJECT_KEYS) - NEEDS_TRUST == harmless

@@ -63,6 +63,7 @@ class ProjectSettings:
     processes: int = 512
     cpus: float | None = None
     merge_method: str = "merge"
+    merge_batch: int = 4
     ports: int = 10
     model: str | None = None
     supervisor: str | None = None

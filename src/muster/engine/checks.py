@@ -61,15 +61,19 @@ class Command:
     addopts: str = ""
 
 
-async def run_cached(tools: Tools, job: Job, command: Command, where: Path) -> CheckResult:
+async def run_cached(
+    tools: Tools, job: Job, command: Command, where: Path, *, green_alone: bool = False
+) -> CheckResult:
     """Tell how a command went before on the same files, or run it.
 
-    Two tasks that need the same one share it.
+    Two tasks that need the same one share it. With `green_alone` one that failed is run again.
     """
     kept = await _where_kept(tools, job, command)
     async with tools.lock(f"check {kept.name}"):
         known = await in_thread(_known, kept, command)
-        return known or await run_fresh(tools, job, command, where)
+        if known is None or (green_alone and known.exit_code != 0):
+            return await run_fresh(tools, job, command, where)
+        return known
 
 
 async def run_fresh(tools: Tools, job: Job, command: Command, where: Path) -> CheckResult:

@@ -75,7 +75,7 @@ async def _of_checks(
     patched = bool(plan.test_command) and not again
     case = await in_thread(_case, tools, job, plan, base, commit, changed, patched=patched)
     ridden = None if again else await in_thread(rider_of, tools, case)
-    ground = _Ground(tools, job, plan, base, commit, where, ridden)
+    ground = _Ground(tools, job, plan, base, commit, where, ridden, again)
     if plan.runs:
         await ground.lay()
     results = await ground.planned()
@@ -125,7 +125,10 @@ def _case(
 
 @dataclass(slots=True)
 class _Ground:
-    """Where an attempt's checks are run: its commits and what lies under them, two at a time."""
+    """Where an attempt's checks are run: its commits and what lies under them, two at a time.
+
+    `again`: it is the work's merge, which another one behind it may have had checked as its base.
+    """
 
     tools: Tools
     job: Job
@@ -134,6 +137,7 @@ class _Ground:
     commit: str
     where: Path
     ridden: tuple[str, Beside] | None
+    again: bool
     rode: bool = False
     told: list[Finding] = field(default_factory=list)
     layers: dict[str, str | None] = field(default_factory=dict)
@@ -160,6 +164,8 @@ class _Ground:
                 return await run_cached(self.tools, self.job, wanted, self.where)
             if check.name == RESULT and self.ridden is not None:
                 return await self._ride(wanted, *self.ridden)
+            if check.name == RESULT and self.again:
+                return await run_cached(self.tools, self.job, wanted, self.where, green_alone=True)
             return await run_fresh(self.tools, self.job, wanted, self.where)
 
     async def _ride(self, plain: Command, command: str, beside: Beside) -> CheckResult:

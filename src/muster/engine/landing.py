@@ -1,7 +1,9 @@
-"""The merge: verified work onto the project's branch, one at a time per branch."""
+"""The merge: verified work onto the project's branch, by trains of those that wait for it."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Sequence
+from functools import partial
 from pathlib import Path
 
 from muster.domain.agent import Outcome, Role
@@ -9,21 +11,21 @@ from muster.domain.errors import Conflict, GitFailed, Stale
 from muster.domain.event import NewEvent
 from muster.domain.playbook import MERGED as MERGED_PULL
 from muster.domain.task import Stage, Task
-from muster.domain.verdict import OPTIONS, BreakpointKind, Finding, Verdict, vetoed
-from muster.engine import route
+from muster.domain.verdict import Finding, Verdict
+from muster.engine import in_the_way, route
+from muster.engine.boarding import Car, outcome
 from muster.engine.conclude import show_branch
 from muster.engine.deciding import policy_of, verdict_of
-from muster.engine.evidence import as_changes, evidence
 from muster.engine.offering import offer
 from muster.engine.own_settings import complete
 from muster.engine.tools import Job, Tools, in_thread, job_at, program_name
+from muster.engine.train import Link, couple
+from muster.engine.verifying import Tried, verify
 from muster.failpoint import failpoint
+from muster.store import claims
 from muster.store.checkpoints import MERGED, NewCheckpoint, after
-from muster.store.judgements import NewBreakpoint, verdicts_of
 from muster.store.moves import Fence, Move, hold, move
 from muster.supervision.case import About, Case
-from muster.supervision.decide import newly_open
-from muster.workspace.workspaces import Conflicted, Merged
 
 _RACES_ALLOWED = 5
 
@@ -37,7 +39,7 @@ async def land(tools: Tools, task: Task) -> Task:
         return await tools.store.write(move, kept)
     job = await job_at(tools, task, str(task.base_commit))
     try:
-        return await _race(tools, job)
+        return await _ride(tools, job)
     except Stale:
         raise
     except Exception:
@@ -50,73 +52,114 @@ async def _show(tools: Tools, job: Job) -> None:
     await show_branch(tools, job, str(job.task.result_commit))
 
 
-async def _race(tools: Tools, job: Job) -> Task:
-    """Try until the branch stands still."""
-    async with tools.lock(f"branch {job.project.git_dir} {job.project.branch}"):
-        for _ in range(_RACES_ALLOWED):
-            moved = await _try(tools, job)
-            if moved is not None:
-                return moved
-    task = job.task
-    raise GitFailed(
-        f"{job.project.branch} kept moving while {task.label} was being merged",
-        hint=f"wait until it is quiet, then: muster task merge {task.label}",
-    )
+async def _ride(tools: Tools, job: Job) -> Task:
+    """Go with the trains to the branch until one has taken the task along, or put it off."""
+    rev, since = await tools.store.read(claims.began_to_merge, job.task)
+    car = Car(job, (-job.task.priority, rev), since)
+    platform = tools.platform(f"{job.project.git_dir} {job.project.branch}")
+    return await platform.ride(car, partial(_lead, tools))
 
 
-async def _try(tools: Tools, job: Job) -> Task | None:
-    """One try against the branch as it is now; None when it moved meanwhile."""
-    task = job.task
+async def _lead(tools: Tools, leader: Car[Job], waiting: Sequence[Car[Job]]) -> None:
+    """Take the first of those that wait to the branch as it is now, as far as they are good."""
+    job = leader.job
     mirror = tools.workspaces.mirror(job.repo)
     target = await in_thread(mirror.fetch, Path(job.project.git_dir), job.project.branch)
-    if task.merged_commit:
-        done = await in_thread(tools.workspaces.is_ancestor, job.repo, task.merged_commit, target)
-        if done:
-            await _show(tools, job)
-            return await _landed(tools, job, task.merged_commit)
-    outcome = await in_thread(
-        tools.workspaces.merge,
-        job.repo,
-        target,
-        str(task.result_commit),
-        job.settings.merge_method,
-        f"Merge {task.label}: {task.title}",
-        job.settings.git_user_name,
-        job.settings.git_user_email,
-    )
-    if isinstance(outcome, Conflicted):
-        return await _conflict(tools, job, outcome, target)
-    if target != task.base_commit:
-        refused = await _verify_again(tools, job, target, outcome)
-        if refused is not None:
-            return refused
-    return await _move_branch(tools, job, target, outcome.commit)
+    same = [car for car in waiting if car.job.repo == job.repo]
+    cars = [car for car in same if not await _needs_no_merge(tools, car, target)]
+    train = await couple(tools, cars[: job.settings.merge_batch], target)
+    for car, found in train.conflicts:
+        await _leaves(car, _asked(tools, car.job, in_the_way.conflict(car.job, found, target)))
+    good, bad = await verify(tools, train.links)
+    landed = await _land_each(tools, train.links[:good])
+    if landed:
+        last = train.links[landed - 1]
+        spaces = tools.workspaces
+        warm = in_thread(spaces.warm, last.job.repo, last.merged, near=target)
+        tools.aside("getting ready for the next workspace", warm)
+    if bad is not None and landed == good:
+        await _leaves(train.links[good].car, _turned_away(tools, bad))
 
 
-async def _verify_again(tools: Tools, job: Job, target: str, merged: Merged) -> Task | None:
-    """Check the merged result when the branch has moved since the base; None when it passes.
+async def _leaves(car: Car[Job], how: Awaitable[Task]) -> None:
+    """Let a car leave as its task is moved; a fault in that is for its own worker."""
+    car.left(await outcome(how))
 
-    What was open before is no news: a person has decided about it.
-    """
-    job = await job_at(tools, job.task, target)
-    changes = await in_thread(tools.workspaces.changes, job.repo, target, merged.commit)
-    if not changes:  # the branch has all of it already
-        return None
-    changed = as_changes(changes)
-    where = tools.run_dir(f"merge-{job.task.id}-{job.task.attempt}") / "checks"
-    found = await evidence(tools, job, None, target, merged.commit, changed, where)
-    cancelled = tools.wish(job.task.id).is_set()
-    known = await tools.store.read(verdicts_of, job.task.id)
-    if not cancelled and not vetoed(found) and not newly_open(known, found):
-        return None
+
+async def _needs_no_merge(tools: Tools, car: Car[Job], target: str) -> bool:
+    """Whether a crash came after the branch had moved, or a person wants the task to end."""
+    job = car.job
+    if await _has_landed(tools, job, target):
+        await _leaves(car, _landed_before(tools, job))
+    elif tools.wish(job.task.id).is_set():
+        await _leaves(car, _cancelled(tools, job))
+    return car.over
+
+
+async def _has_landed(tools: Tools, job: Job, target: str) -> bool:
+    merged = job.task.merged_commit
+    if not merged:
+        return False
+    found = await in_thread(tools.workspaces.is_ancestor, job.repo, merged, target)
+    return found
+
+
+async def _landed_before(tools: Tools, job: Job) -> Task:
     await _show(tools, job)
-    if cancelled:
-        return await tools.store.write(
-            move, Move(Fence.of(job.task), Stage.CANCELLED, "cancelled by a person")
+    return await _landed(tools, job, str(job.task.merged_commit))
+
+
+async def _land_each(tools: Tools, links: Sequence[Link]) -> int:
+    """Move the branch to one after the other, until one does not come; how many came."""
+    for n, link in enumerate(links):
+        if tools.wish(link.job.task.id).is_set():
+            await _leaves(link.car, _cancelled(tools, link.job))
+            return n
+        moved = await outcome(_move_branch(tools, link.job, link.on, link.merged))
+        if moved is None:
+            _lost_race(link)
+            return n
+        link.car.left(moved)
+        if isinstance(moved, Exception) or moved.stage is Stage.WAITING:
+            return n
+    return len(links)
+
+
+def _lost_race(link: Link) -> None:
+    """The next train tries it again, but not for ever."""
+    car, job = link.car, link.job
+    car.races += 1
+    if car.races >= _RACES_ALLOWED:
+        car.left(
+            GitFailed(
+                f"{job.project.branch} kept moving while {job.task.label} was being merged",
+                hint=f"wait until it is quiet, then: muster task merge {job.task.label}",
+            )
         )
-    verdict = _refused(tools, job, found)
+
+
+async def _turned_away(tools: Tools, tried: Tried) -> Task:
+    """What becomes of work that is no good together with what the branch has now."""
+    job = tried.job
+    if tools.wish(job.task.id).is_set():
+        return await _cancelled(tools, job)
+    if tried.fault is not None:
+        raise tried.fault
+    await _show(tools, job)
+    verdict = _refused(tools, job, tried.found)
     kept = NewCheckpoint(after(job.task.attempt), str(job.task.result_commit))
     return await tools.store.write(move, route.after_verdict(job, verdict, kept))
+
+
+async def _cancelled(tools: Tools, job: Job) -> Task:
+    ended = Move(Fence.of(job.task), Stage.CANCELLED, "cancelled by a person")
+    return await _asked(tools, job, ended)
+
+
+async def _asked(tools: Tools, job: Job, step: Move) -> Task:
+    """Show the work, then move its task: whoever hears of it finds the branch."""
+    await _show(tools, job)
+    return await tools.store.write(move, step)
 
 
 def _refused(tools: Tools, job: Job, found: tuple[Finding, ...]) -> Verdict:
@@ -134,29 +177,6 @@ def _refused(tools: Tools, job: Job, found: tuple[Finding, ...]) -> Verdict:
         commit=task.result_commit,
     )
     return verdict_of(tools, job, case, None)
-
-
-async def _conflict(tools: Tools, job: Job, outcome: Conflicted, target: str) -> Task:
-    paths = [
-        {"path": p.path, "base": p.base, "ours": p.ours, "theirs": p.theirs, "conflict": p.marked}
-        for p in outcome.paths
-    ]
-    names = ", ".join(p.path for p in outcome.paths[:5])
-    await _show(tools, job)
-    return await tools.store.write(
-        move,
-        Move(
-            Fence.of(job.task),
-            Stage.WAITING,
-            f"it conflicts with {job.project.branch} in {names}",
-            ask=NewBreakpoint(
-                BreakpointKind.CONFLICT,
-                f"{job.task.label} and {job.project.branch} changed the same lines of {names}",
-                tuple(map(str, OPTIONS[BreakpointKind.CONFLICT])),
-                {"paths": paths, "target": target, "branch": job.task.branch},
-            ),
-        ),
-    )
 
 
 async def _move_branch(tools: Tools, job: Job, target: str, merged: str) -> Task | None:
@@ -177,32 +197,9 @@ async def _move_branch(tools: Tools, job: Job, target: str, merged: str) -> Task
             show=(task.branch, str(task.result_commit)),
         )
     except Conflict as error:
-        return await _checkout_in_the_way(tools, held, error)
+        return await _asked(tools, held, in_the_way.checkout(held, error))
     failpoint("merge.after_ref")
-    if not moved:
-        return None
-    done = await _landed(tools, held, merged)
-    warm = in_thread(tools.workspaces.warm, job.repo, merged, near=target)
-    tools.aside("getting ready for the next workspace", warm)
-    return done
-
-
-async def _checkout_in_the_way(tools: Tools, job: Job, error: Conflict) -> Task:
-    await _show(tools, job)
-    return await tools.store.write(
-        move,
-        Move(
-            Fence.of(job.task),
-            Stage.WAITING,
-            error.detail,
-            ask=NewBreakpoint(
-                BreakpointKind.CHECKOUT,
-                f"{error.detail}. {error.hint}",
-                tuple(map(str, OPTIONS[BreakpointKind.CHECKOUT])),
-                {"branch": job.task.branch, "detail": error.detail, **error.extra},
-            ),
-        ),
-    )
+    return await _landed(tools, held, merged) if moved else None
 
 
 async def _landed(tools: Tools, job: Job, merged: str) -> Task:

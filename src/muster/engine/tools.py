@@ -18,6 +18,7 @@ from muster.domain.agent import Agent
 from muster.domain.errors import Invalid
 from muster.domain.project import DEFAULT_TEST_PATHS, Project, ProjectSettings
 from muster.domain.task import Autonomy, Task
+from muster.engine.boarding import Platform
 from muster.engine.turns import Turns
 from muster.own_file import OWN_FILE, OWN_FOLDERS, OwnFile, parse_own_file
 from muster.runtimes.base import Limits, Runtime
@@ -92,6 +93,7 @@ class Tools:
     look_again_seconds: float = 5.0
     wishes: dict[str, asyncio.Event] = field(default_factory=dict)
     locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    platforms: dict[str, Platform[Job]] = field(default_factory=dict)
     hints: Hints = field(default_factory=Hints)
     turns: Turns = field(default_factory=Turns)
     usual: Usual | None = None
@@ -104,6 +106,10 @@ class Tools:
     def lock(self, name: str) -> asyncio.Lock:
         """The one lock of this name."""
         return self.locks.setdefault(name, asyncio.Lock())
+
+    def platform(self, name: str) -> Platform[Job]:
+        """Where those wait that are to be merged into the branch of this name."""
+        return self.platforms.setdefault(name, Platform())
 
     def aside(self, what: str, work: Awaitable[object]) -> None:
         """Do what nobody waits for; a fault in it is only logged."""

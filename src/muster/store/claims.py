@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from muster.domain.ids import new_token
 from muster.domain.task import ACTIVE, Stage, Task
 from muster.store.base import Tx
-from muster.store.schema import tasks
+from muster.store.schema import events, tasks
 from muster.store.tasks import get_task
 
 _ACTIVE = [str(s) for s in ACTIVE]
 _CLAIMED = select(tasks.c.id, tasks.c.wish).where(tasks.c.stage.in_(_ACTIVE))
+_BEGAN = (
+    select(events.c.rev, events.c.time)
+    .where(events.c.task_id == bindparam("of_task"), events.c.type == f"task.{Stage.MERGING}")
+    .order_by(events.c.rev.desc())
+    .limit(1)
+)
 _DUE = select(func.min(func.coalesce(tasks.c.due_at, 0))).where(tasks.c.stage == str(Stage.QUEUED))
 
 
@@ -58,3 +64,9 @@ def next_due(tx: Tx) -> int | None:
     """When the next queued task is ready, as epoch milliseconds; 0 for at once."""
     value = tx.conn.execute(_DUE).scalar_one_or_none()
     return int(value) if value is not None else None
+
+
+def began_to_merge(tx: Tx, task: Task) -> tuple[int, int]:
+    """The event by which a task last came to be merged: its number, and epoch milliseconds."""
+    row = tx.conn.execute(_BEGAN, {"of_task": task.id}).one()
+    return int(row.rev), int(row.time)
