@@ -339,3 +339,9 @@ def test_a_mix_lets_files_and_folders_change_places(sample):
     made = sample.workspaces.mixed(REPO, base, work, ("tests/", "tests"))
     assert sample.files(made)["tests/a.py"] == "100644 a\n"
     assert sample.files(made)["x"] == "100644 x\n"
+
+
+def test_what_keeps_two_commits_apart_is_told_by_its_paths(sample):
+    one, other = sample.work({"a b": "1\n", "c": "c\n"}), sample.user_commits({"a b": "2\n"})
+    assert sample.workspaces.conflicting(REPO, one, other) == ("a b",)
+    assert sample.workspaces.conflicting(REPO, one, sample.commit) == ()

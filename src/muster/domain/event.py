@@ -26,7 +26,7 @@ KINDS: Mapping[str, str] = {
     "task.completed": "the work passed and is merged or needed no merge",
     "task.failed": "the task ended without passing",
     "task.cancelled": "a person ended the task",
-    "task.held": "a worker waits for others of its manager to end",
+    "task.held": "a queued task waits for others to end though there is room",
     "task.changed": "a person changed what a task may cost",
     "task.assigned": "a task begins its playbook, or somebody outside wants one done",
     "task.wished": "a person asked for a cancel, a retry or a merge",

@@ -15,6 +15,7 @@ from muster.engine.damage import mend_damage
 from muster.engine.drop import Drop
 from muster.engine.drop_folder import DropFolder
 from muster.engine.durable import Durable
+from muster.engine.foresee import Foresight
 from muster.engine.router import lead_on
 from muster.engine.tools import Tools, in_thread, job_of
 from muster.store import claims, tasks
@@ -68,6 +69,7 @@ class Daemon:
         self._loops: list[asyncio.Task[None]] = []
         self._back = LookBack(tools)
         self._drop = Drop(DropFolder(tools.settings.events), tools.store, tools.hints)
+        self.foresight = Foresight(tools)
         self.adopted = 0
         durable.register(Stage.PLANNING, lambda task: planning.plan(tools, task))
         durable.register(Stage.PREPARING, self._prepare)
@@ -89,6 +91,7 @@ class Daemon:
             asyncio.create_task(self._follow(), name="engine"),
             asyncio.create_task(self._clean(), name="janitor"),
             asyncio.create_task(self._drop.follow(), name="event files"),
+            asyncio.create_task(self.foresight.go_on(), name="foresight"),
         ]
 
     async def stop(self) -> None:
@@ -159,6 +162,8 @@ class Daemon:
                 await self._take_up(task_id)
         away = None if outlook.due is None else outlook.due / 1000 - self._tools.clock()
         some_wait = away is not None and away <= 0 and self._tools.settings.queue_processor
+        if outlook.some_kept:  # one of them may have to wait for another one
+            await self.foresight.look()
         admitted = await dispatch.admit(self._tools) if some_wait else []
         starting = [task for task in admitted if task.stage in ACTIVE]
         self._tools.turns.looked(seen, some_wait, [task.id for task in starting])

@@ -100,8 +100,7 @@ async def _has_landed(tools: Tools, job: Job, target: str) -> bool:
     merged = job.task.merged_commit
     if not merged:
         return False
-    found = await in_thread(tools.workspaces.is_ancestor, job.repo, merged, target)
-    return found
+    return await in_thread(tools.workspaces.is_ancestor, job.repo, merged, target)
 
 
 async def _landed_before(tools: Tools, job: Job) -> Task:

@@ -11,17 +11,19 @@ from sqlalchemy import Select, bindparam, func, select
 
 from muster.domain.event import NewEvent
 from muster.domain.playbook import ASSIGNED, BEGIN, role_of
+from muster.domain.plain import few
 from muster.domain.project import ProjectSettings
 from muster.domain.task import HOLDS_A_SLOT, MANAGER, PLAN, SOLO, Autonomy, Stage, Task
 from muster.domain.verdict import OPTIONS, BreakpointKind
 from muster.failpoint import failpoint
 from muster.store import judgements
 from muster.store.base import Tx
+from muster.store.foreseen import goes_first
 from muster.store.judgements import NewBreakpoint
 from muster.store.moves import Fence, Move, move
 from muster.store.purse import purse_of
 from muster.store.schema import projects, tasks
-from muster.store.tasks import get_task, with_needs
+from muster.store.tasks import get_task, put_off, with_needs
 from muster.store.workers import hold_back
 
 _READY = (
@@ -74,7 +76,8 @@ def admit(tx: Tx, limits: Limits) -> list[Task]:
     Ready means: queued, its time has come, the fleet is not paused, the list is not stopped (for
     listed tasks), and both limits leave a slot. A manager takes none: it waits for workers, which
     could not start while it held theirs; nor does a plan, which no agent works on. Of the workers
-    of one manager so many run at once, and neither they nor it start once its budget is spent.
+    of one manager so many run at once, and neither they nor it start once its budget is spent. What
+    was kept of a task's work may conflict with one at work, which it then waits for.
     Each claimed task has a fresh token and a new attempt number.
     """
     settings = judgements.queue_settings(tx)
@@ -91,7 +94,9 @@ def admit(tx: Tx, limits: Limits) -> list[Task]:
         if room <= 0:
             break
         limit = limits.per_project.get(task.project_id, limits.default)
-        if held[task.project_id] >= limit or not _may_join(tx, task, teams, limits):
+        if held[task.project_id] >= limit or _gives_way(tx, task):
+            continue
+        if not _may_join(tx, task, teams, limits):
             continue
         held[task.project_id] += 1
         claimed.append(_claim(tx, task))
@@ -121,6 +126,17 @@ def _may_join(tx: Tx, task: Task, teams: Counter[str], limits: Limits) -> bool:
     if not _is_paid_for(tx, task, limits):
         return False
     teams[task.parent_id] += 1
+    return True
+
+
+def _gives_way(tx: Tx, task: Task) -> bool:
+    """Whether what is kept of its work conflicts with that of one at work, which goes first."""
+    found = goes_first(tx, task)
+    if found is None:
+        return False
+    first, paths = found
+    why = f"waits for {first.label}, which changes the same lines of {few(paths)}"
+    put_off(tx, task, why, {"for": first.label, "paths": list(paths)})
     return True
 
 

@@ -21,6 +21,7 @@ from muster.store.feed import Feed
 MOVING = (
     *("task.", "queue.", "project.", "breakpoint.resolved", "agent.told"),
     *("pr.", "deploy.", "verify.", "audit."),
+    *("checkpoint.taken", "conflict.gone"),
 )
 """Kinds of events that may let some task go on; the engine looks when there was one."""
 

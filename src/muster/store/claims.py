@@ -20,7 +20,9 @@ _BEGAN = (
     .order_by(events.c.rev.desc())
     .limit(1)
 )
-_DUE = select(func.min(func.coalesce(tasks.c.due_at, 0))).where(tasks.c.stage == str(Stage.QUEUED))
+_DUE = select(func.min(func.coalesce(tasks.c.due_at, 0)), func.count(tasks.c.result_commit)).where(
+    tasks.c.stage == str(Stage.QUEUED)
+)
 
 
 def take_over(tx: Tx) -> list[Task]:
@@ -45,25 +47,22 @@ class Outlook:
     """What the engine has to know each time it looks.
 
     `held` are the ids of claimed tasks, `wished` of those that a person wants to end, `due` when
-    the next queued task becomes ready (epoch milliseconds; None when nothing is queued).
+    the next queued task becomes ready (epoch milliseconds; None when nothing is queued). Of some
+    that are queued work may be kept.
     """
 
     held: tuple[str, ...]
     wished: tuple[str, ...]
     due: int | None
+    some_kept: bool
 
 
 def outlook(tx: Tx) -> Outlook:
     """Claimed tasks, wishes and what is queued, in one read."""
     rows = tx.conn.execute(_CLAIMED).all()
     wished = tuple(row.id for row in rows if row.wish == "cancel")
-    return Outlook(tuple(row.id for row in rows), wished, next_due(tx))
-
-
-def next_due(tx: Tx) -> int | None:
-    """When the next queued task is ready, as epoch milliseconds; 0 for at once."""
-    value = tx.conn.execute(_DUE).scalar_one_or_none()
-    return int(value) if value is not None else None
+    due, kept = tx.conn.execute(_DUE).one()
+    return Outlook(tuple(row.id for row in rows), wished, due, bool(kept))
 
 
 def began_to_merge(tx: Tx, task: Task) -> tuple[int, int]:

@@ -328,6 +328,17 @@ def wish(tx: Tx, task_id: str, what: str) -> Task:
     return get_task(tx, task_id)
 
 
+def put_off(tx: Tx, task: Task, why: str, said: Mapping[str, Any]) -> Task:
+    """Say, once, why a queued task does not start though there is room for it."""
+    if task.reason == why:
+        return task
+    rev = tx.emit(NewEvent("task.held", task.id, said, task.project_id, task.id))
+    tx.conn.execute(
+        update(tasks).where(tasks.c.id == task.id).values(reason=why, rev=rev, updated_at=tx.now)
+    )
+    return get_task(tx, task.id)
+
+
 def set_budget(tx: Tx, task: Task, budget_usd: float) -> Task:
     """Say what a task may cost, in US dollars.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, select
 
 from muster.domain.acceptance import Writers
 from muster.domain.agent import Agent
@@ -18,7 +18,7 @@ from muster.store.acceptance import create_with_author, wanted_for
 from muster.store.base import Tx
 from muster.store.purse import workers_purse
 from muster.store.schema import events, tasks
-from muster.store.tasks import NewTask, get_task, with_needs
+from muster.store.tasks import NewTask, put_off, with_needs
 
 _OF = select(tasks).where(tasks.c.parent_id == bindparam("parent")).order_by(tasks.c.number)
 _WORKERS = _OF.where(func.coalesce(tasks.c.playbook, SOLO) != ACCEPTANCE)
@@ -163,14 +163,7 @@ def refuse_more(tx: Tx, task: Task) -> None:
 def hold_back(tx: Tx, worker: Task, most: int) -> Task:
     """Say, once, that a worker waits for others of its manager to end."""
     why = f"waits its turn: no more than {most} of its manager's workers run at a time"
-    if worker.reason == why:
-        return worker
-    said = {"worker": worker.errand or worker.label, "most": most}
-    rev = tx.emit(NewEvent("task.held", worker.id, said, worker.project_id, worker.id))
-    tx.conn.execute(
-        update(tasks).where(tasks.c.id == worker.id).values(reason=why, rev=rev, updated_at=tx.now)
-    )
-    return get_task(tx, worker.id)
+    return put_off(tx, worker, why, {"worker": worker.errand or worker.label, "most": most})
 
 
 def _tell(tx: Tx, task: Task, agent: Agent, worker: Task) -> None:

@@ -77,6 +77,23 @@ def merge(
     return _kept(mirror, made)
 
 
+def conflicting(mirror: Mirror, one: str, other: str) -> tuple[str, ...]:
+    """The paths that keep two commits from being joined, at most 50; nothing is kept of the look.
+
+    Raises:
+        Unavailable: git is older than 2.38.
+        GitFailed: a commit is not in the mirror, or the histories have nothing in common.
+    """
+    _needs_merge_tree(mirror)
+    how = ("--write-tree", "-z", "--name-only", "--no-messages")
+    args = ("merge-tree", *how, commit_id(one), commit_id(other))
+    answer = mirror.git.ask(mirror.place, *args)
+    if answer.code not in {0, 1}:
+        raise failure(args, answer)
+    _, *paths = os.fsdecode(answer.out).split("\0")
+    return tuple(filter(None, paths))[:_MOST_PATHS] if answer.code == 1 else ()
+
+
 def _kept(mirror: Mirror, commit: str) -> Merged:
     mirror.keep(f"refs/muster/merged/{commit}", commit)
     return Merged(commit)

@@ -404,6 +404,10 @@ class Workspaces:
         author = Author(author_name, author_email, when)
         return merge.merge(self.mirror(repo_id), target, work, method, message, author)
 
+    def conflicting(self, repo_id: str, one: str, other: str) -> tuple[str, ...]:
+        """The paths that keep two commits from being joined, at most 50."""
+        return merge.conflicting(self.mirror(repo_id), one, other)
+
     # --- the user's repository ---
 
     def publish(self, repo_id: str, user_git_dir: Path, branch: str, commit: str) -> bool:
