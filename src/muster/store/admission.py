@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Select, bindparam, func, select
 
 from muster.domain.event import NewEvent
-from muster.domain.playbook import ASSIGNED, BEGIN, role_of
 from muster.domain.plain import few
+from muster.domain.playbook import ASSIGNED, BEGIN, role_of
 from muster.domain.project import ProjectSettings
 from muster.domain.task import HOLDS_A_SLOT, MANAGER, PLAN, SOLO, Autonomy, Stage, Task
 from muster.domain.verdict import OPTIONS, BreakpointKind

@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
 from muster.domain.agent import Role
 from muster.domain.event import NewEvent
+from muster.domain.playbook import role_of
 from muster.domain.task import ACCEPTANCE, MANAGER, PLAN, SOLO, Stage, Task
 from muster.store.base import Tx
 from muster.store.checkpoints import checkpoints_of
@@ -132,7 +133,7 @@ def goes_first(tx: Tx, task: Task) -> tuple[Task, tuple[str, ...]] | None:
 
     Of two the more urgent one goes first, then the older one, so that no two wait for each other.
     """
-    if not task.result_commit or task.step not in {None, str(Role.CODING)}:
+    if not task.result_commit or role_of(task) is not Role.CODING:
         return None
     for row in tx.conn.execute(_OF_TASK, {"ref": task.id}):
         other = get_task(tx, row.other_id if row.task_id == task.id else row.task_id)
