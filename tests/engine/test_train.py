@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,11 @@ async def test_a_train_is_checked_as_a_whole_and_lands_in_order_each_commit_test
         assert runs(tally) == 4
         heads = git(place.repo, "rev-list", "--first-parent", "--reverse", "-3", "main").split()
         assert [task["merged_commit"] for task in done] == heads
+        # The same again after a crash, as they are of the time at which their tasks came.
+        came = (await place.service.list_events(type="task.merging"))["items"]
+        told = git(place.repo, "show", "-s", "--format=%ct", *heads).split()
+        times = [datetime.fromisoformat(event["time"]).timestamp() for event in came]
+        assert [int(second) for second in told] == list(map(int, times))
         assert git(place.repo, "status", "--porcelain") == ""
 
 
