@@ -31,7 +31,7 @@ class NewTask(Body):
     autonomy: str | None = Field(None, description="manual, confirm or full")
     agent: str | None = None
     runtime: str | None = None
-    playbook: str | None = Field(None, description="solo, manager or plan")
+    playbook: str | None = Field(None, description="solo, crew, manager, plan, or an own one")
     model: str | None = None
     budget_usd: float | None = None
     timeout_minutes: float | None = None
@@ -40,6 +40,7 @@ class NewTask(Body):
     acceptance: bool | None = Field(
         None, description="whether acceptance tests are written first; unsaid: as the project says"
     )
+    repos: list[str] | None = Field(None, description="further projects that the task may touch")
 
 
 class TaskChange(Body):

@@ -24,6 +24,7 @@ from muster.domain.task import PLAN, TaskType
 @click.option("--agent", metavar="NAME", help="A driver, a preset or an own agent.")
 @click.option("--runtime", metavar="NAME", help="Where the agent runs.")
 @click.option("--playbook", metavar="NAME", help="Which roles the task goes through.")
+@click.option("--repo", "repos", multiple=True, metavar="PROJECT", help="A further project.")
 @click.option(
     "--type", "type_", type=click.Choice([str(t) for t in TaskType]), help="What kind of change."
 )

@@ -179,7 +179,7 @@ class Muster:
         """Submit work; the same `key` makes the same task only once.
 
         `fields` may be title, type, agent, runtime, playbook, autonomy, after, priority,
-        budget_usd, model, timeout_minutes, paths, image, acceptance.
+        budget_usd, model, timeout_minutes, paths, image, acceptance, repos.
         """
         body = _given(project=project, description=description, **fields)
         return cast(Task, self._post("tasks", body=body, key=key))
