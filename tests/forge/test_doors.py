@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from contracts.forge import BRANCH, WORK
-from engine.houses import Town, git, shell, town
+from engine.houses import CALC, Town, git, shell, town
 from forge.hubs import REPO, GitHubWorld
 from forge.loopback_github import TOKEN, Hub, running_hub, signature
 from muster.api.app import make_app
@@ -28,6 +28,7 @@ OURS = "the-token-of-the-first-user-long-enough"
 SECRET = "hook-secret-of-the-test"
 HOOK = "/api/github/webhook"
 ADDS = shell("printf 'def sub(a, b):\\n    return a - b\\n' >> calc.py; echo done")
+RULES = "rules:\n- name: mine\n  when: {files: [calc.py]}\n  do: {approve: lead}\n"
 ME = {"Authorization": f"Bearer {OURS}"}
 
 
@@ -43,13 +44,15 @@ def world(hub: Hub) -> GitHubWorld:
 
 
 @asynccontextmanager
-async def house(root: Path, hub: Hub, **more: Any) -> AsyncIterator[tuple[Town, httpx.AsyncClient]]:
+async def house(
+    root: Path, hub: Hub, files: Mapping[str, str] | None = None, **more: Any
+) -> AsyncIterator[tuple[Town, httpx.AsyncClient]]:
     """A town that knows the hub, and its doors."""
     server = {
         "github_token": TOKEN, "github_owner": "team", "github_api_url": hub.enterprise_url,
         "github_webhook_secret": SECRET, **more,
     }  # fmt: skip
-    async with town(root, {"adds": ADDS}, autonomy="confirm", server=server) as place:
+    async with town(root, {"adds": ADDS}, files, autonomy="confirm", server=server) as place:
         service = place.service
         session = Session(OURS, tokens=service)
         gate = Gate(make_app(service, "0"), OURS, session, (), 3020, service)
@@ -63,7 +66,10 @@ async def house(root: Path, hub: Hub, **more: Any) -> AsyncIterator[tuple[Town, 
 async def test_work_goes_from_a_task_to_a_merge_by_the_routes(tmp_path, hub, caplog):
     caplog.set_level(logging.DEBUG)
     hub.create("team/app")
-    async with house(tmp_path, hub) as (place, client):
+    async with house(tmp_path, hub, files={**CALC, ".muster/breakpoints.yaml": RULES}) as (
+        place,
+        client,
+    ):
         client.headers.update(ME)
         git(place.repo, "remote", "add", "upstream", f"{hub.site}/team/app.git")
         hub_git = hub.rest.repos["team/app"].bare
@@ -96,8 +102,12 @@ async def test_work_goes_from_a_task_to_a_merge_by_the_routes(tmp_path, hub, cap
             assert found.status_code == 200, found.text
             assert found.json()["repo"] == "team/app"
         assert found.json()["checks"] == "none"
-        hub.set_status("team/app", task["result_commit"], "failure")
+        await _offers(place, task, "team/app")
+        anna = (await place.service.create_token({"name": "anna"}, FIRST_USER))["token"]
         merge = "/api/github/pr/team/app/1/merge"
+        no = await client.post(merge, headers={"Authorization": f"Bearer {anna}"}, json={})
+        assert (no.status_code, no.json()["code"]) == (403, "needs-role"), no.text
+        hub.set_status("team/app", task["result_commit"], "failure")
         refused = await client.post(merge, json={"method": "squash"})
         assert (refused.status_code, refused.json()["code"]) == (409, "conflict")
         hub.set_status("team/app", task["result_commit"], "success")
@@ -185,14 +195,8 @@ async def test_a_webhook_is_taken_only_when_it_is_signed_and_once(tmp_path, hub,
     hub.act("anna", "POST", f"/repos/{REPO}/pulls", row)
     async with house(tmp_path, hub) as (place, client):
         task = await place.do("adds", type="chore")
-        at = {
-            "task_id": task["id"], "project_id": task["project_id"], "forge": "github",
-            "repo": "Team/App", "number": 1, "url": "", "branch": BRANCH, "base": "main",
-            "head": "a" * 40, "state": "open", "heard": {}, "created_at": 1, "updated_at": 1,
-            "looked_at": 5,
-        }  # fmt: skip
         store = place.house.store
-        await store.write(lambda tx: tx.conn.execute(insert(pulls).values(**at)) and None)
+        await _offers(place, task, "Team/App")
 
         async def looked() -> int:
             """When it was looked at; as if it had just been, from then on."""
@@ -255,3 +259,14 @@ async def _signed(client: httpx.AsyncClient, event: str, body: bytes, key: str) 
         "X-GitHub-Delivery": key.encode("utf-8"), "X-Hub-Signature-256": signature(SECRET, body),
     }  # fmt: skip
     return await client.post(HOOK, content=body, headers=headers)
+
+
+async def _offers(place: Town, task: dict[str, Any], repo: str) -> None:
+    """Keep, as the engine does, that the first pull request of a repository offers a task."""
+    row = {
+        "task_id": task["id"], "project_id": task["project_id"], "forge": "github",
+        "repo": repo, "number": 1, "url": "", "branch": BRANCH, "base": "main",
+        "head": "a" * 40, "state": "open", "heard": {}, "created_at": 1, "updated_at": 1,
+        "looked_at": 5,
+    }  # fmt: skip
+    await place.house.store.write(lambda tx: tx.conn.execute(insert(pulls).values(**row)) and None)

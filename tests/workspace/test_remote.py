@@ -13,7 +13,7 @@ import pytest
 from forge.hub_git import Bare
 from forge.loopback_github import TOKEN, Hub, running_hub
 from muster.domain.errors import Conflict, GitFailed, Invalid, MusterError, NotAllowed, NotFound
-from muster.workspace.git import Git
+from muster.workspace.git import Git, Place
 from muster.workspace.mirror import Mirror
 from muster.workspace.remote import Server, fetch, push
 from muster.workspace.remotes import add_remote, remotes
@@ -101,12 +101,13 @@ def test_what_another_put_there_is_not_overwritten_but_can_be_built_on(own, mirr
 
 
 def test_a_push_that_was_heard_and_not_known_of_goes_on_from_there(own, mirror, server, hub, bare):
-    first = worked(own, mirror, "one\n")
-    hub.order("POST /team/app.git/git-receive-pack", cut=0, heard=True)
-    with pytest.raises(GitFailed):
-        push(mirror, server, first, BRANCH)
-    assert bare.tip(BRANCH) == first
-    other = worked(own, mirror, "two\n", "rebased")
+    for text in ("one\n", "two\n"):
+        work = worked(own, mirror, text, f"try-{text[0]}")
+        hub.order("POST /team/app.git/git-receive-pack", cut=0, heard=True)
+        with pytest.raises(GitFailed):
+            push(mirror, server, work, BRANCH)
+        assert bare.tip(BRANCH) == work
+    other = worked(own, mirror, "three\n", "rebased")
     push(mirror, server, other, BRANCH)
     assert bare.tip(BRANCH) == other
 
@@ -213,6 +214,15 @@ def test_a_server_that_talks_without_end_is_heard_to_a_bound(mirror, server, hub
         fetch(mirror, server, "main")
     assert len(told.value.detail) < 1000
     assert "\x1b" not in told.value.detail
+
+
+def test_of_what_a_command_says_only_the_end_is_kept(tmp_path):
+    program = tmp_path / "git"
+    program.write_text("#!/bin/sh\nhead -c 3000000 /dev/zero | tr '\\0' x >&2\necho the end >&2\n")
+    program.chmod(0o755)
+    said = Git(str(program)).ask(Place(tmp_path), "status", limit=10).err
+    assert said.endswith("the end\n")
+    assert len(said) <= 64 * 1024
 
 
 def test_one_that_never_answers_is_given_up(mirror, server, hub):

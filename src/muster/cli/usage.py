@@ -40,6 +40,7 @@ Commands:
   queue       Show and steer the queue.
   event       List, follow and emit events.
   metrics     Show how the work goes, in figures.
+  github      Look at GitHub, and merge pull requests there.
   token       Give people tokens of their own, with roles.
   host        List, add and remove machines reached by SSH.
   image       Make images for agents in containers.

@@ -45,7 +45,7 @@ _SETTINGS = {
 }
 _FIXED = [word for key, value in _SETTINGS.items() for word in ("-c", f"{key}={value}")]
 _MOST_SAID = 64 * 1024
-_USERINFO = re.compile(r"(\w+://)[^/\s@]+@")
+_USERINFO = re.compile(r"(\w{1,20}://)[^/\s@]+@")
 
 
 @dataclass(frozen=True, slots=True)
