@@ -270,11 +270,9 @@ def _give_up_whole(tx: Tx, part: Task) -> None:
     if whole.stage in TERMINAL:
         return
     why = f"its part {part.label} {_ended(part.stage)}"
+    move(tx, Move(Fence.of(whole), Stage.FAILED, why, columns={"step": BEGIN}))
     for other in workers_of(tx, whole.id):
-        cancel(tx, get_task(tx, other.id), why)
-    whole = get_task(tx, whole.id)
-    if whole.stage not in TERMINAL:
-        move(tx, Move(Fence.of(whole), Stage.FAILED, why, columns={"step": BEGIN}))
+        cancel(tx, get_task(tx, other.id), f"{part.label}, a part of the same task, has ended")
 
 
 def _leave_out(tx: Tx, plan: Task, task: Task) -> None:
