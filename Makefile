@@ -28,7 +28,7 @@ PYTHON := $(shell for p in python3.11 python3 python3.12 python3.13 python3.14; 
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 endif
 
-.PHONY: help demo up check fix test test-long matrix bench bench-proof clean
+.PHONY: help demo up check fix test test-long matrix bench bench-proof bench-crew clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -69,6 +69,9 @@ bench: $(DEV) ## measure what the documents claim
 
 bench-proof: $(DEV) ## planted defects: how many get through, and how many good changes are stopped
 	@$(PY) -m benchmarks.proof $(ARGS)
+
+bench-crew: $(DEV) ## walk every playbook with scripted agents, the server killed after each of its events
+	@PYTHONPATH=tests:. $(PY) -m walks $(ARGS)
 
 clean: ## remove the environment, the caches and everything else that was made here
 	@rm -rf $(VENV) build dist .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

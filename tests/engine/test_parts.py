@@ -53,7 +53,8 @@ async def test_when_one_part_cannot_be_merged_none_is(tmp_path):
         await place.service.merge_task(task["id"])
         part = await place.until(theirs, "waiting")
         assert "conflicts with main" in part["reason"]
-        other = await place.service.get_task(ours)
+        while (other := await place.service.get_task(ours))["stage"] == "merging":
+            await place.service.wait_change(place.service.current_rev(), 1)
         assert (other["stage"], place.main()) == ("handed_on", before)
 
 
