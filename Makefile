@@ -12,7 +12,7 @@ PY := $(VENV)/bin/python
 RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
 # How many tests run side by side; ARGS narrows `make test` down: make test ARGS="tests/store -k lease".
-JOBS ?= 3
+JOBS ?= 4
 ARGS ?=
 SOURCES := src tests $(wildcard benchmarks) scripts
 

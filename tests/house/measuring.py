@@ -5,7 +5,8 @@ servers, command lines, and a supervisor with its forks for each house. So only 
 that show lines which nobody else shows: all that these tests start, and the servers of others.
 
 A measured line costs twice what it costs otherwise. So of a test with many examples only the first
-are measured: what the others execute, they have executed.
+are measured: what the others execute, they have executed. And all workers load all tests: one of
+them is measured while it does.
 """
 
 from __future__ import annotations
@@ -71,15 +72,26 @@ def example() -> None:
     """An example begins; after the first ones this process is not measured until its test ends."""
     global _seen  # noqa: PLW0603 - one process runs one test at a time
     _seen += 1
-    if _seen == EXAMPLES and (running := Coverage.current()):
+    if _seen == EXAMPLES:
+        rest()
+
+
+def rest() -> None:
+    """Measure this process no more until it goes on."""
+    if not _resting and (running := Coverage.current()):
         # Its own `stop` and `start` would also have every program measured that is started later.
         collector: Any = running._collector
         collector.stop()
         _resting.append(collector)
 
 
+def is_first() -> bool:
+    """Whether what all workers do alike is measured here: in the first, or in the only process."""
+    return os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0"
+
+
 def go_on() -> None:
-    """The test is over: measure again."""
+    """Measure again."""
     global _seen  # noqa: PLW0603 - as above
     _seen = 0
     while _resting:

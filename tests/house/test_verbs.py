@@ -143,7 +143,7 @@ def test_setup_names_its_parts_when_it_is_asked_for_one_it_does_not_know(tmp_pat
     assert "chromium axe claude codex" in said.stderr
 
 
-def _ci(tmp_path: Path, makefile: str) -> tuple[int, str]:
+def _ci(tmp_path: Path, makefile: str, **env: str) -> tuple[int, str]:
     """Run .ci/run on a tree whose verbs are stand-ins."""
     (tmp_path / ".ci").mkdir()
     (tmp_path / "scripts").mkdir()
@@ -153,7 +153,7 @@ def _ci(tmp_path: Path, makefile: str) -> tuple[int, str]:
     (tmp_path / "scripts" / "ci-setup").write_text("#!/bin/sh\nexit 0\n")
     (tmp_path / "scripts" / "ci-setup").chmod(0o755)
     (tmp_path / "Makefile").write_text(makefile)
-    done = run("bash", ".ci/run", cwd=tmp_path)
+    done = run("bash", ".ci/run", cwd=tmp_path, **env)
     return done.returncode, done.stdout
 
 
@@ -169,3 +169,40 @@ def test_a_red_check_fails_ci_but_does_not_hide_the_tests(tmp_path: Path) -> Non
     status, said = _ci(tmp_path, "check:\n\t@false\ntest:\n\t@echo the tests ran\n")
     assert status == 1
     assert "the tests ran" in said
+
+
+SHOWS_ITS_FOLDER = """check:
+	@true
+test:
+	@echo "folder=$${TMPDIR:-none} kind=$$(stat -f -c %T "$${TMPDIR:-/}")"
+"""
+
+
+def _mount(tmp_path: Path, text: str) -> str:
+    """A PATH on which `mount` is this script."""
+    program = tmp_path / "programs" / "mount"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{text}\n")
+    program.chmod(0o755)
+    return f"{program.parent}:{os.defpath}:/usr/sbin:/sbin"
+
+
+@pytest.mark.needs_root
+def test_ci_keeps_the_tests_files_in_memory_and_lets_go_of_it(tmp_path: Path) -> None:
+    status, said = _ci(tmp_path, SHOWS_ITS_FOLDER)
+    assert status == 0
+    folder = said.split("folder=")[1].split()[0]
+    assert f"folder={folder} kind=tmpfs" in said
+    assert f"the tests' files: {folder}" in said
+    assert not Path(folder).exists()
+
+
+def test_where_memory_cannot_be_mounted_ci_has_the_disk(tmp_path: Path) -> None:
+    refuses = _mount(tmp_path, 'echo "$*" >>"$(dirname "$0")/asked"; exit 1')
+    status, said = _ci(tmp_path, SHOWS_ITS_FOLDER, PATH=refuses)
+    assert status == 0
+    assert "folder=none" in said
+    assert "on the disk" in said
+    asked = (tmp_path / "programs" / "asked").read_text().split()
+    assert asked[:2] == ["-t", "tmpfs"]
+    assert not Path(asked[-1]).exists()
