@@ -20,6 +20,7 @@ VERBS = (
     "matrix",
     "bench",
     "bench-proof",
+    "bench-crew",
     "clean",
 )
 UGLY = '"""A file that is not formatted."""\nimport sys\nimport os\nx = [ os.sep,sys.path ]\n'
