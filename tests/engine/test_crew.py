@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from engine.crews import BROKEN, CHANGES, FILES, ISSUES, TESTS, crew, ran
 from engine.houses import town
+from muster.domain.errors import Invalid
 
 STORY = (
     "task.assigned",
@@ -158,3 +161,45 @@ async def test_an_order_from_outside_makes_the_task_that_it_wants(tmp_path):
         assert deployed["status"] == "completed", deployed["reason"]
         assert deployed["crew"]["deployment"]["commit"] == place.main()
         assert (await order("audit.requested", about="the totals"))["status"] == "completed"
+
+
+async def test_what_somebody_says_counts_only_where_the_task_may_end_its_step_with_it(tmp_path):
+    agents = crew(tmp_path, reviewer=None)
+    async with town(tmp_path, agents, FILES, test_command=TESTS, autonomy="confirm") as place:
+        books = tmp_path / "home" / "playbooks"
+        books.mkdir()
+        (books / "slow.yaml").write_text(SLOW)
+        made = await place.submit(None, "write it", playbook="slow")
+        task = await place.until_offered(made["id"])
+
+        async def say(kind: str) -> dict:
+            await place.service.emit_event({"type": kind, "task": made["id"], "payload": {}})
+            while True:
+                seen = place.service.current_rev()
+                task = await place.service.get_task(made["id"])
+                if task["crew"]["events"][-1]["type"] == kind:
+                    return task
+                await place.service.wait_change(seen, 5)
+
+        task = await say("verify.passed")
+        assert (task["stage"], task["crew"]["events"][-1]["state"]) == ("handed_on", "refused")
+        with pytest.raises(Invalid, match="only muster itself says"):
+            await say("pr.merged")
+        assert (await say("ci.finished"))["crew"]["events"][-1]["led_to"] == "a person says merge"
+
+
+async def test_a_playbook_with_a_fault_is_refused_with_its_line(tmp_path):
+    async with town(tmp_path, crew(tmp_path), FILES, test_command=TESTS) as place:
+        books = tmp_path / "home" / "playbooks"
+        books.mkdir()
+        (books / "odd.yaml").write_text("on:\n  task.assigned: wizard\n")
+        with pytest.raises(Invalid, match=r"odd\.yaml, line 2: 'wizard' is no role") as refused:
+            await place.submit(None, "write it", playbook="odd")
+        assert "starter" in refused.value.hint
+
+
+SLOW = """
+on: {task.assigned: coding, pr.changes.requested: coding, ci.finished: merge, pr.merged: complete}
+waits_for: [pr.created, pr.updated, ci.finished]
+limits: {pr.changes.requested: 1}
+"""

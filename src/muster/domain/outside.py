@@ -9,7 +9,7 @@ from typing import Any
 
 from muster.domain.errors import Invalid
 from muster.domain.event import KINDS
-from muster.domain.playbook import ORDERS, ROUTED
+from muster.domain.playbook import ORDERS, ROUTED, SEEN
 from muster.domain.telling import refuse_deep, text
 
 _NAMES = {"task": ("task", "task_id"), "project": ("project", "project_id")}
@@ -49,7 +49,7 @@ def outside_fact(body: Mapping[str, Any]) -> OutsideFact:
 
 
 def _refuse_of_muster(kind: str, task: str) -> None:
-    if kind in ROUTED:
+    if kind in ROUTED and kind not in SEEN:
         if not task and kind not in ORDERS:
             raise Invalid(
                 f"'{kind}' is about a task, and none is named", hint="name the task that it is of"

@@ -47,6 +47,10 @@ ORDERS = frozenset({ASSIGNED, DEPLOY, AUDIT})
 """Events that make a task where none is named, or where the one that is named has ended."""
 
 
+SEEN = frozenset({PLANNED, OFFERED, OFFERED_AGAIN, REVIEWED, MERGED, CLOSED})
+"""Events that muster itself makes or sees at a forge: nobody's word stands for them."""
+
+
 class Act(StrEnum):
     """What muster itself does at an event."""
 

@@ -23,6 +23,7 @@ from muster.domain.playbook import (
     MERGED,
     ORDERS,
     ROUTED,
+    SAYS,
     Playbook,
 )
 from muster.domain.project import ProjectSettings
@@ -105,8 +106,11 @@ def is_due(tx: Tx) -> bool:
     """Whether an event waits to be taken in, or to lead on."""
     cursor = int(tx.conn.execute(_CURSOR).scalar_one())
     ahead = int(tx.conn.execute(_NEWEST).scalar_one()) - cursor
-    if ahead > _FAR or (ahead and _taken(tx, cursor)[0]):
-        return True
+    if ahead:
+        found, until = _taken(tx, cursor)
+        # What leads nowhere is passed over now and then, and where it hides what comes after it.
+        if found or ahead > _FAR or until < cursor + ahead:
+            return True
     return any(_may_lead(tx, rev) for rev in tx.conn.execute(_READY).scalars().all())
 
 
@@ -183,6 +187,19 @@ def _became(tx: Tx, event: Event, settings: Settings) -> Routed:
     return Routed("done", led_on(tx, task, event, target, settings(task.project_id), spent=spent))
 
 
+def _may_come(tx: Tx, event: Event, task: Task) -> bool:
+    """Whether what somebody outside says is what the task's step may end with, or waits for.
+
+    What is said of pull requests is about these, wherever the task stands.
+    """
+    if event.type not in ROUTED or event.type in ORDERS or event.type.startswith("pr."):
+        return True
+    book = book_of(tx, task)
+    return event.type in SAYS.get(task.step or "", ()) or (
+        book is not None and event.type in book.waits_for
+    )
+
+
 def _is_anew(event: Event, task: Task) -> bool:
     """Whether an order about a task is for another one: this one has ended, or did not say it."""
     return task.stage in TERMINAL or (event.cause is None and event.type != ASSIGNED)
@@ -194,6 +211,8 @@ def _why_not(tx: Tx, event: Event, task: Task, target: str | None) -> str:
         return f"{task.label} has {task.stage} already"
     if target is None:
         return f"nothing in the playbook '{task.playbook}' follows {event.type}"
+    if event.cause is None and not _may_come(tx, event, task):
+        return f"{task.label} is at '{task.step}', which does not end with {event.type}"
     return _is_of_the_past(tx, event, task)
 
 
