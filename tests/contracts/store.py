@@ -220,6 +220,15 @@ class StoreContract:
         assert sum(t.project_id == project for t in claimed) == 1
         assert await store.write(admission.admit, Limits(3, {project: 1}, 5)) == []
 
+    async def test_tasks_of_a_project_at_its_limit_hide_no_others(self, store, project):
+        for _ in range(210):  # more than are read at a time
+            await add_task(store, project)
+        limits = Limits(9, {project: 1}, 5)
+        assert len(await store.write(admission.admit, limits)) == 1
+        await add_task(store, await add_project(store, "other"))
+        (claimed,) = await store.write(admission.admit, limits)
+        assert claimed.project_id != project
+
     async def test_only_agents_hold_slots(self, store, project):
         await add_task(store, project)
         await add_task(store, project)

@@ -75,7 +75,10 @@ class Foresight:
             async with self._one:
                 found = await self.tools.store.read(foreseen.under_way)
                 for project, state in found.items():
-                    await self._compare(project, state)
+                    try:
+                        await self._compare(project, state)
+                    except MusterError as error:  # such as a repository that is away
+                        log.info("conflicts in %s cannot be foreseen: %s", project, error)
                 self._forget({task.id for state in found.values() for task in state.tasks})
         except Exception:  # no task may have to wait for want of a look
             log.exception("conflicts could not be foreseen; it is tried again")
