@@ -51,6 +51,13 @@ def test_marked_and_unmarked_events_are_told_apart(
     assert (asked.path, asked.query["type"], asked.query["task"]) == (path, "a.b", "MU-1")
 
 
+def test_the_next_page_is_one_of_the_same_events(run: Run, server: Loopback) -> None:
+    server.routes["GET", "/api/events/pending"] = Answer(body=canned.page(canned.event(), next=9))
+    same = ["--limit", "7", "--type", "a.b", "--task", "MU-1", "--pending"]
+    said = run("event", "list", *same).err
+    assert f"muster event list --after 9 {' '.join(same)}" in said
+
+
 def test_a_payload_comes_from_the_line_or_from_a_file(
     run: Run, server: Loopback, tmp_path: Path
 ) -> None:

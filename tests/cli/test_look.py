@@ -18,6 +18,7 @@ from tests.client.loopback import TOKEN, Answer, Asked, Loopback, frame
 
 from muster.cli import look
 from muster.cli.look import Ink
+from muster.cli.task_page import attempts
 
 AGENT = "coding-1f3a9c02"
 
@@ -176,6 +177,16 @@ def test_columns_are_aligned_whatever_the_letters(run: Run, server: Loopback) ->
     head, first, second = run("task", "list").out.splitlines()
     assert look.width(first[: first.index("日")]) == look.width(second[: second.rindex("b (b")])
     assert head.index("TITLE") == look.width(first[: first.index("日")])
+
+
+@pytest.mark.parametrize(
+    ("attempt", "tries", "said"),
+    [(0, 0, ""), (2, 0, "attempt 2"), (2, 2, "attempt 2 of 3"), (7, 1, "attempt 7, try 1 of 3")],
+)
+def test_attempts_are_counted_beside_the_tries_of_a_step(
+    attempt: int, tries: int, said: str
+) -> None:
+    assert attempts({**canned.task(), "attempt": attempt, "tries": tries}) == said
 
 
 def test_a_page_says_how_to_see_the_next(run: Run, server: Loopback) -> None:

@@ -57,6 +57,10 @@ async def test_a_task_is_offered_reviewed_and_merged_at_github(tmp_path):
         assert place.main() == hub.rest.repos[REPO].bare.tip("main") == task["merged_commit"]
         assert task["crew"]["deployment"]["commit"] == task["merged_commit"]
         assert task["crew"]["pull"]["url"].endswith(f"/{REPO}/pull/1")
+        (merged,) = (await place.service.list_events(None, 10, type="pr.merged"))["items"]
+        assert merged["payload"] == {
+            "number": 1, "branch": "main", "commit": task["merged_commit"]
+        }  # fmt: skip
         opened = [line for line in asked(hub) if line.endswith("/pulls")]
         assert opened == [f"POST /repos/{REPO}/pulls"]
 

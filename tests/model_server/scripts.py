@@ -3,6 +3,8 @@
 A script is a list of steps, chosen by the newest marker `[[script:NAME]]` in what the user said.
 The step's number is the count of assistant turns after that marker, so that no state is kept here:
 a retry gets the same answer, and parallel or resumed conversations do not disturb each other.
+A script whose name has a space needs no marker: it answers where the name itself is said, the last
+such script where several are.
 
 A step may hold:
     text         what the model says
@@ -17,6 +19,7 @@ A step may hold:
     cut          true: the connection ends in the middle of the answer
     stop_reason  for example "refusal"
     usage        {input_tokens, output_tokens}; else derived from the sizes
+    heard        {WORD: pattern}: what the pattern's group found in what was said stands for WORD
     error        more fields of the error's object, beside `status`
 """
 
@@ -53,14 +56,25 @@ def texts(content: Any) -> str:
 def choose(scripts: Scripts, messages: Sequence[Mapping[str, Any]]) -> tuple[str, Step]:
     """The script that the newest marker names, and its step for this point of the conversation."""
     for back, message in enumerate(reversed(messages)):
-        found = MARKER.findall(texts(message.get("content"))) if message["role"] == "user" else []
+        said = texts(message.get("content")) if message["role"] == "user" else ""
+        found = MARKER.findall(said) or [name for name in scripts if " " in name and name in said]
         if found:
             name = found[-1]
             after = messages[len(messages) - back :]
             number = sum(1 for m in after if m["role"] == "assistant")
             steps = scripts.get(name, [{"text": f"There is no script {name}."}])
-            return name, steps[number] if number < len(steps) else OVER
+            return name, _filled_in(steps[number], said) if number < len(steps) else OVER
     return "", {"text": "Nothing is scripted."}
+
+
+def _filled_in(step: Step, said: str) -> Step:
+    """A step with what it wants to have heard."""
+    text = json.dumps(step)
+    for word, pattern in step.get("heard", {}).items():
+        found = re.search(pattern, said)
+        text = text.replace(word, json.dumps(found.group(1))[1:-1]) if found else text
+    filled: Step = json.loads(text)
+    return filled
 
 
 def folder_of(body: Mapping[str, Any]) -> str:

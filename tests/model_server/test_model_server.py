@@ -23,6 +23,8 @@ SCRIPTS = {
     "other": [{"text": "Other."}],
     "limit": [{"status": 429, "headers": {"retry-after": 5}, "message": "slow down"}],
     "cut": [{"text": "never whole", "cut": True}],
+    "You are": [{"text": "I am."}],
+    "You are a reader": [{"text": "I read PAGE.", "heard": {"PAGE": "page (\\d+)"}}],
 }
 WRITE = {
     "name": "create_file",
@@ -79,6 +81,15 @@ def test_steps_are_counted_after_the_newest_marker_and_a_retry_gets_the_same_ans
     assert over["content"] == [{"type": "text", "text": "Done."}]
     newer = [*first, ASSISTANT, user("now [[script:other]]")]
     assert json.loads(ask(server, newer)[2])["content"][0]["text"] == "Other."
+
+
+def test_words_choose_a_script_of_their_name_and_are_heard_by_its_steps(server):
+    def said(words: str) -> str:
+        return json.loads(ask(server, [user(words)])[2])["content"][0]["text"]
+
+    assert said("You are something else.") == "I am."
+    assert said("You are a reader of page 12.") == "I read 12."
+    assert said("You are a reader. [[script:other]]") == "Other."
 
 
 def test_a_stream_carries_the_same_message(server):

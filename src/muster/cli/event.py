@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from itertools import islice
 from typing import Any
 
@@ -18,6 +19,7 @@ from muster.client.shapes import Event
 from muster.domain.errors import Invalid
 
 _PAYLOAD_COLUMNS = 100
+_USUAL = 100
 
 
 @group("event")
@@ -30,7 +32,7 @@ def event() -> None:
 
 @command("list")
 @click.option("--after", type=click.IntRange(min=0), default=0, help="Only after this number.")
-@click.option("--limit", type=click.IntRange(1, 200), default=100, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 200), default=_USUAL, show_default=True)
 @click.option("--type", "type_", metavar="TYPE", help="Only this type.")
 @click.option("--task", metavar="TASK", help="Only about this task.")
 @click.option(
@@ -55,7 +57,11 @@ def list_(
     ]
     out.say(line, table(ink, ["REV", "WHEN", "TYPE", "SUBJECT", "PAYLOAD"], rows))
     if page["next"]:
-        out.tell(line, f"There are more: muster event list --after {some(page['next'])}")
+        same = {"limit": str(limit) if limit != _USUAL else None, "type": type_, "task": task}
+        options = [word for name, value in same.items() if value for word in (f"--{name}", value)]
+        options += [] if pending is None else ["--pending" if pending else "--processed"]
+        more = shlex.join(["--after", some(page["next"]), *options])
+        out.tell(line, f"There are more: muster event list {more}")
 
 
 @command()

@@ -38,10 +38,20 @@ def task_page(ink: Ink, task: TaskDetail) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+def attempts(task: TaskDetail) -> str:
+    """Which attempt a task is at, with the tries of its step where they are counted anew."""
+    number, tries = task["attempt"], task["tries"]
+    if not number:
+        return ""
+    if not tries:
+        return f"attempt {number}"
+    again = "" if tries == number else f", try {tries}"
+    return f"attempt {number}{again} of {task['max_attempts']}"
+
+
 def _head(ink: Ink, task: TaskDetail) -> str:
     title = f"{ink.paint('bold', some(task['label']))}  {ink.paint('bold', some(task['title']))}"
-    attempts = f"attempt {task['attempt']} of {task['max_attempts']}" if task["attempt"] else ""
-    state = [ink.state(task["status"]), attempts, some(task["project"]), some(task["type"])]
+    state = [ink.state(task["status"]), attempts(task), some(task["project"]), some(task["type"])]
     live = task.get("live_agent")
     size = f"+{task['added']} -{task['removed']} in {task['files_changed']} files"
     commits = [f"{name} {some(task.get(f'{name}_commit'))[:10]}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from muster.cli.look import Ink, some
 from muster.cli.out import Progress
-from muster.cli.task_page import answer_command
+from muster.cli.task_page import answer_command, attempts
 from muster.client import Muster, Patience
 from muster.client.shapes import Event, Task, TaskDetail
 from muster.domain.plain import plain
@@ -115,7 +115,7 @@ class _Watch:
         if task["stage"] != task["status"]:
             parts.append(some(task["stage"]))
         if task["attempt"]:
-            parts.append(f"attempt {task['attempt']} of {task['max_attempts']}")
+            parts.append(attempts(task))
         if task["reason"]:
             parts.append(some(task["reason"]))
         text = " · ".join(parts)

@@ -29,6 +29,7 @@ from muster.failpoint import failpoint
 from muster.store import claims
 from muster.store.checkpoints import MERGED, NewCheckpoint, after
 from muster.store.moves import Fence, Move, hold, move
+from muster.store.pulls import PullRow, pull_of
 from muster.supervision.case import About, Case
 
 _RACES_ALLOWED = 5
@@ -247,6 +248,7 @@ async def _move_branch(tools: Tools, job: Job, target: str, merged: str) -> Task
 async def _landed(tools: Tools, job: Job, merged: str) -> Task:
     """Complete the task, or hand it on where its playbook goes on from a merge."""
     task = job.task
+    offered = await tools.store.read(pull_of, task.id) if task.step else None
     return await complete(
         tools,
         Move(
@@ -254,7 +256,7 @@ async def _landed(tools: Tools, job: Job, merged: str) -> Task:
             Stage.HANDED_ON if task.step else Stage.COMPLETED,
             f"merged into {job.project.branch}",
             columns={"merged_commit": merged},
-            events=_told(job, merged),
+            events=_told(job, merged, offered),
             cause=task.came_by,
             checkpoint=NewCheckpoint(MERGED, merged),
         ),
@@ -263,10 +265,11 @@ async def _landed(tools: Tools, job: Job, merged: str) -> Task:
     )
 
 
-def _told(job: Job, merged: str) -> tuple[NewEvent, ...]:
+def _told(job: Job, merged: str, offered: PullRow | None) -> tuple[NewEvent, ...]:
     task = job.task
     said = {"branch": job.project.branch, "commit": merged}
     landed = NewEvent("merge.landed", task.id, said, task.project_id, task.id, task.came_by)
     if not task.step:
         return (landed,)
-    return (landed, NewEvent(MERGED_PULL, task.id, said, task.project_id, task.id, task.came_by))
+    said_of = said | {"number": offered.number} if offered else said
+    return (landed, NewEvent(MERGED_PULL, task.id, said_of, task.project_id, task.id, task.came_by))
