@@ -116,6 +116,23 @@ def rules(text: str = "stuck") -> dict[str, Any]:
     }  # fmt: skip
 
 
+def playbooks(text: str = "careful") -> dict[str, Any]:
+    table = {
+        "on": {"task.assigned": "coding", "pr.created": text}, "limits": {"pr.created": 5},
+        "reviewers": 2, "waits_for": [text],
+    }  # fmt: skip
+    fault = {"line": 3, "what": text, "remedy": text}
+    shared = {"source": "home", "file": f"{text}.yaml", "about": text}
+    return {
+        "project": text, "next": None,
+        "items": [
+            {"name": text, **shared, "table": table, "faults": []},
+            {"name": f"{text}-2", **shared, "table": None, "faults": [fault]},
+            {"name": "plan", **shared, "source": "built in", "table": None, "faults": []},
+        ],
+    }  # fmt: skip
+
+
 def step(text: str = "retry") -> dict[str, Any]:
     return {"step": text, "kind": text, "agent": text, "commit": "c" * 40, "reasons": [text]}
 
@@ -178,10 +195,35 @@ def detail(text: str = "Add a retry", **changes: Any) -> dict[str, Any]:
             "visible": [text], "hidden": [text], "judges": ["MU-1"],
         },
         "crew": {
-            "step": "reviewer", "rounds": 1, "pull": {"number": 1, "url": text}, "analysis": None,
-            "reviews": [{"by": text, "summary": text}], "deployment": None,
-            "events": [{"event": 4, "type": "pr.created", "state": "done", "led_to": text}],
-            "cause": None, "caused": [],
+            "step": "reviewer", "rounds": 1, "way": [
+                {"step": "coding", "state": "done"}, {"step": "reviewer", "state": "now"},
+                {"step": text, "state": "ahead"},
+            ],
+            "pull": {
+                "number": 1, "url": text, "branch": text, "base": text, "head": "c" * 40,
+                "forge": text, "repo": text, "state": "open", "merged_commit": None,
+            },
+            "analysis": {
+                "decision": "plan", "analysis": text, "by": text, "risks": [text],
+                "plan": [{"title": text, "details": text, "files": [text]}],
+                "repos": [], "audit_about": "",
+            },
+            "reviews": [{
+                "verdict": "request_changes", "by": text, "summary": text, "round": 0,
+                "comments": [
+                    {"path": text, "line": 3, "text": text, "severity": "must"},
+                    {"path": text, "line": None, "text": text, "severity": "nit"},
+                ],
+            }],
+            "deployment": {
+                "deployed": True, "commit": text, "version": text, "environment": text,
+                "url": text, "notes": text, "by": text,
+            },
+            "events": [{
+                "event": 4, "type": "pr.created", "state": "done", "led_to": text, "time": MORNING,
+            }],
+            "cause": {"id": "tsk_8", "label": "MU-8", "title": text, "status": "failed"},
+            "caused": [{"id": "tsk_9", "label": "MU-9", "title": text, "status": "proposed"}],
         },
     }  # fmt: skip
     return {**task(text), **more, **changes}

@@ -182,6 +182,7 @@ def usual_routes(text: str | None = None) -> dict[tuple[str, str], Route]:
         "projects/sample": Answer(body=canned.project(*own)),
         "projects/prj_1": Answer(body=canned.project(*own)),
         "projects/sample/breakpoint-rules": Answer(body=canned.rules(*own)),
+        "projects/sample/playbooks": Answer(body=canned.playbooks(*own)),
         "projects/sample/reliability": Answer(body=canned.reliability(*own)),
         "tasks": Answer(body=canned.page(task)),
         "tasks/MU-1": Answer(body=canned.detail(*own)),

@@ -87,6 +87,7 @@ ROUTES: dict[str, Callable[[Muster], Any]] = {
     ),
     "POST /api/github/ensure-remote/team%2Fapp": lambda m: m.ensure_remote("team/app"),
     "GET /api/breakpoints": lambda m: m.list_breakpoints(open_only=False),
+    "GET /api/projects/sample/playbooks": lambda m: m.list_playbooks("sample"),
     "GET /api/projects/sample/breakpoint-rules": lambda m: m.breakpoint_rules("sample"),
     "GET /api/projects/sample/reliability": lambda m: m.reliability("sample", 0.1),
     "GET /api/breakpoints/bp_1": lambda m: m.get_breakpoint("bp_1"),

@@ -53,6 +53,7 @@ class FakeFleet:
         self.projects: dict[str, dict[str, Any]] = {}
         self.tasks: dict[str, dict[str, Any]] = {}
         self.acceptance: dict[str, dict[str, Any]] = {}
+        self.crews: dict[str, dict[str, Any]] = {}
         self.asks: dict[str, dict[str, Any]] = {}
         self.details: dict[str, dict[str, list[dict[str, Any]]]] = {}
         self.diffs: dict[str, dict[str, Any]] = {}
@@ -348,7 +349,7 @@ class FakeFleet:
         return {
             "workers": [t for t in team if t["playbook"] != "acceptance"],
             "authors": [t for t in team if t["playbook"] == "acceptance"],
-            "crew": None,
+            "crew": self.crews.get(task_id),
         }
 
     async def task_diff(self, ref: str) -> dict[str, Any]:

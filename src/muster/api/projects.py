@@ -36,6 +36,11 @@ def projects_routes(service: Service) -> APIRouter:
         """The rules of breakpoints that are in force, and where each comes from."""
         return await service.breakpoint_rules(ref)
 
+    @router.get("/{ref}/playbooks")
+    async def list_playbooks(ref: str) -> Any:
+        """The playbooks that its tasks may ask for, each with its table or its faults."""
+        return await service.list_playbooks(ref)
+
     @router.post("/{ref}/try")
     async def try_policy(ref: str, body: bodies.Policy | None = None) -> Any:
         """Decide the past again, with other settings or rules; nothing is changed."""

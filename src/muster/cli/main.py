@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "inbox": ("muster.cli.breakpoint", "inbox", "List what waits for a person."),
     "breakpoint": ("muster.cli.breakpoint", "breakpoint_", "List, show and answer questions."),
     "queue": ("muster.cli.queue", "queue", "Show and steer the queue."),
+    "playbook": ("muster.cli.playbook", "playbook", "List, show and check ways through roles."),
     "event": ("muster.cli.event", "event", "List, follow and emit events."),
     "metrics": ("muster.cli.metrics", "metrics", "Show how the work goes, in figures."),
     "github": ("muster.cli.github", "github", "Look at GitHub, and merge pull requests there."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from muster.cli.crew_page import crew_parts
 from muster.cli.look import Ink, ago, between, duration, facts, indented, money, some, table
 from muster.cli.outcome import confidence_lines, outcome_line
 from muster.cli.plan_page import plan_table
@@ -31,6 +32,7 @@ def task_page(ink: Ink, task: TaskDetail) -> str:
         _head(ink, task),
         _description(ink, task),
         plan_table(ink, task) or _workers(ink, task),
+        *crew_parts(ink, task),
         *_attempts(ink, task),
         _question(ink, task["breakpoint"]),
         _next(ink, task),

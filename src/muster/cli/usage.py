@@ -38,6 +38,7 @@ Commands:
   inbox       List what waits for a person.
   breakpoint  List, show and answer questions.
   queue       Show and steer the queue.
+  playbook    List, show and check ways through roles.
   event       List, follow and emit events.
   metrics     Show how the work goes, in figures.
   github      Look at GitHub, and merge pull requests there.

@@ -34,6 +34,7 @@ from muster.client.shapes import (
     Metrics,
     NewToken,
     Outcome,
+    Playbooks,
     PolicyTrial,
     Project,
     Projects,
@@ -484,6 +485,10 @@ class Muster:
     def breakpoint_rules(self, project: str) -> BreakpointRules:
         """The rules of breakpoints that are in force for a project."""
         return cast(BreakpointRules, self._get("projects", project, "breakpoint-rules"))
+
+    def list_playbooks(self, project: str) -> Playbooks:
+        """The playbooks that tasks of a project may ask for."""
+        return cast(Playbooks, self._get("projects", project, "playbooks"))
 
     def reliability(self, project: str, target: float = 0.05) -> Reliability:
         """How well confidences foretold what became of a project's work."""

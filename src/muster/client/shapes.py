@@ -307,6 +307,29 @@ class BreakpointRules(TypedDict):
     next: str | None
 
 
+class Playbook(TypedDict):
+    """A playbook that tasks may ask for; `source` is `built in`, `home` or `project`.
+
+    `table` has `on`, `limits`, `reviewers` and `waits_for`; None where there are faults, or none is
+    needed.
+    """
+
+    name: str
+    source: str
+    file: str | None
+    about: str
+    table: dict[str, Any] | None
+    faults: list[dict[str, Any]]
+
+
+class Playbooks(TypedDict):
+    """The playbooks that tasks of a project may ask for."""
+
+    project: str
+    items: list[Playbook]
+    next: str | None
+
+
 class Step(TypedDict):
     """What was decided, by whom the task is tried next, and from which work on."""
 
@@ -433,10 +456,14 @@ class Acceptance(TypedDict):
 
 
 class Crew(TypedDict):
-    """Where a task stands in its playbook; `events` are those that led it there, oldest first."""
+    """Where a task stands in its playbook; `events` are those that led it there, oldest first.
+
+    `way` are its steps, each with a `state`: done, now, ahead.
+    """
 
     step: str
     rounds: int
+    way: list[dict[str, Any]]
     pull: dict[str, Any] | None
     analysis: dict[str, Any] | None
     reviews: list[dict[str, Any]]

@@ -186,6 +186,34 @@ BUILT_IN: Mapping[str, Playbook] = {
 }
 
 
+_ASIDE = frozenset({Act.ASK, Act.BUG, Act.FAIL})
+
+
+def straight_way(book: Playbook, step: str) -> tuple[str, ...]:
+    """The roles and merges after a step where nothing goes wrong, each once; its end is left out.
+
+    From the step `begin` it is the whole way.
+    """
+    way = [step]
+    while (following := _straight_on(book, way)) is not None:
+        way.append(following)
+    return tuple(way[1:])
+
+
+def _straight_on(book: Playbook, way: list[str]) -> str | None:
+    said = SAYS.get(way[-1], (ASSIGNED,))
+    if not any(event in book.on for event in said) and said:
+        # Somebody outside has the next word.
+        said = tuple(event for event in book.on if event not in ROUTED)
+    for event in said:
+        step = book.on.get(event)
+        if step == Act.COMPLETE:
+            return None
+        if step is not None and step not in way and step not in _ASIDE:
+            return step
+    return None
+
+
 def faults_of(book: Playbook) -> Iterator[tuple[str, str]]:
     """What is wrong with a table, as the event it is about (or empty) and what to say of it.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from muster.domain.errors import Invalid
@@ -15,6 +16,15 @@ from muster.supervision.rules_yaml import LARGEST
 _MOST = 100
 
 
+@dataclass(frozen=True, slots=True)
+class BookFile:
+    """Where a playbook's text is: `source` is `home` or `project`, `where` names the file."""
+
+    source: str
+    where: str
+    text: str
+
+
 def book_named(name: str, settings: Settings, project: ProjectRow) -> Playbook:
     """The playbook of this name; the project's own before the home's.
 
@@ -23,17 +33,34 @@ def book_named(name: str, settings: Settings, project: ProjectRow) -> Playbook:
     """
     if name in BUILT_IN and name != PART:
         return BUILT_IN[name]
-    of_project = texts_of(project)
-    if name in of_project:
-        return playbook_of(of_project[name], name, f"{FOLDER}/{name}.yaml")
-    folder = settings.home / "playbooks"
-    if name in names_in(folder):
-        path = folder / f"{name}.yaml"
-        with path.open("rb") as file:
-            text = file.read(LARGEST + 1).decode("utf-8", "replace")
-        return playbook_of(text, name, str(path))
+    found = file_of(name, settings, project)
+    if found is not None:
+        return playbook_of(found.text, name, found.where)
     known = ", ".join(names(settings, project))
     raise Invalid(f"there is no playbook '{name[:60]}'", hint=f"playbooks: {known}")
+
+
+def file_of(name: str, settings: Settings, project: ProjectRow) -> BookFile | None:
+    """The file that holds the playbook of this name; None for those that come along.
+
+    Raises:
+        Invalid: it cannot be read.
+    """
+    of_project = texts_of(project)
+    if name in of_project:
+        return BookFile("project", f"{FOLDER}/{name}.yaml", of_project[name])
+    folder = settings.home / "playbooks"
+    if name not in names_in(folder):
+        return None
+    path = folder / f"{name}.yaml"
+    try:
+        with path.open("rb") as file:
+            text = file.read(LARGEST + 1).decode("utf-8", "replace")
+    except OSError as error:
+        raise Invalid(
+            f"{path} cannot be read: {error.strerror}", hint="make it a file that you may read"
+        ) from error
+    return BookFile("home", str(path), text)
 
 
 def names(settings: Settings, project: ProjectRow) -> list[str]:

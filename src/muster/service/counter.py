@@ -13,6 +13,7 @@ from muster.service.forge_hooks import ForgeHooks
 from muster.service.managing import Managing
 from muster.service.outcomes import Outcomes
 from muster.service.people import People
+from muster.service.playbooks import Playbooks
 from muster.service.projects import Projects
 from muster.service.queue import Queue
 from muster.service.terminals import Terminals
@@ -32,6 +33,7 @@ class Service(
     ForgeHooks,
     Outcomes,
     People,
+    Playbooks,
     Projects,
     Queue,
     Watching,

@@ -13,6 +13,7 @@ from muster.domain.project import ProjectSettings
 from muster.domain.queue import QueueSettings
 from muster.domain.task import Task
 from muster.domain.verdict import Breakpoint, Checkpoint, Severity, Verdict
+from muster.service.crew_trail import crew_line
 from muster.store.projects import ProjectRow
 from muster.store.rows import decision_json, finding_json
 
@@ -261,6 +262,8 @@ _STATE = {
 
 def trail_shape(event: Event) -> dict[str, Any] | None:
     """An event as one line of the decision trail; None for events that do not belong there."""
+    if (line := crew_line(event)) is not None:
+        return _footprint(event, *line)
     told = _TOLD.get(event.type)
     if told is None:
         return None
@@ -278,6 +281,10 @@ def trail_shape(event: Event) -> dict[str, Any] | None:
         text = f"Was {'right' if payload.get('right') else 'wrong'}: {payload.get('why', '')}"
     if event.type == "agent.ended" and payload.get("outcome") != "completed":
         state = "fail"
+    return _footprint(event, state, text)
+
+
+def _footprint(event: Event, state: str, text: str) -> dict[str, Any]:
     return {
         "rev": event.rev,
         "time": moment(event.time),

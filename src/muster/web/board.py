@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from muster.domain.task import DEFAULT_PRIORITY, Status
+from muster.domain.task import DEFAULT_PRIORITY, Stage, Status
 from muster.domain.verdict import BreakpointKind
 from muster.web import decisions
 from muster.web.counter import Row
@@ -52,6 +52,10 @@ _COLUMN_OF_QUESTION = {
     BreakpointKind.PROBLEM: "working",
     BreakpointKind.QUESTION: "working",
     BreakpointKind.PERMISSION: "working",
+}
+_CHECKING: Mapping[str, tuple[str, str]] = {
+    Stage.MERGING: ("merge", "judging the evidence"),
+    Stage.HANDED_ON: ("next", "waits for what comes next"),
 }
 _QUEUE_ORDER = {Status.QUEUED: 0, Status.PROPOSED: 1, Status.BLOCKED: 2}
 
@@ -130,8 +134,8 @@ def _tail(standing: Standing) -> tuple[str, str, str]:
             said = plain(live["last_line"]) if live else ""
             return verb, "run", said or ("making a workspace" if verb == "prep" else "started")
         case State.REVIEW:
-            verb = "merge" if task["stage"] == "merging" else "check"
-            return verb, "rev", plain(task["reason"]) or "judging the evidence"
+            verb, doing = _CHECKING.get(task["stage"], ("check", "judging the evidence"))
+            return verb, "rev", plain(task["reason"]) or doing
         case _:
             return "", "", ""
 

@@ -33,6 +33,7 @@ FILTERS: tuple[Callable[..., Any], ...] = (
     phrases.mark,
     phrases.agent_name,
     phrases.plain,
+    phrases.step_word,
     phrases.visible,
     pictured,
     phrases.humane,

@@ -20,6 +20,17 @@ _MARKS = {
     "rehearsal": "RH",
 }
 _NAMES = {"claude": "Claude Code", "codex": "Codex", "gemini": "Gemini", "opencode": "OpenCode"}
+_STEPS = {
+    "begin": "to begin",
+    "starter": "analysis",
+    "coding": "coding",
+    "reviewer": "review",
+    "merge": "merge",
+    "deployer": "deployment",
+    "verifier": "verification",
+    "auditor": "audit",
+    "manager": "managing",
+}
 # Terminal escapes, control characters, and the marks that reorder text on a screen.
 _UNSEEN = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]?"
@@ -98,6 +109,11 @@ def mark(agent: str | None) -> str:
 def agent_name(agent: str | None) -> str:
     """An agent program's name."""
     return _NAMES.get(agent or "", (agent or "agent").replace("-", " ").capitalize())
+
+
+def step_word(step: str | None) -> str:
+    """A step of a playbook in a word."""
+    return _STEPS.get(step or "", plain(step))
 
 
 def plain(text: Any) -> str:

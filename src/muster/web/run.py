@@ -12,6 +12,7 @@ from muster.domain.task import Status
 from muster.web import decisions, patch
 from muster.web.board import standing_of
 from muster.web.counter import Row
+from muster.web.crew import crew_view
 from muster.web.parts import Painter, Part, by_id
 from muster.web.phrases import humane, visible
 from muster.web.plan import graph
@@ -170,6 +171,7 @@ class Run:
         yield painter.part(
             "t-gate", "part_gate.html", **common, ask=self.asked, verdict=next(iter(verdicts), None)
         )
+        yield painter.part("t-crew", "part_crew.html", **common, crew=crew_view(self.task))
         yield painter.part("t-team", "part_team.html", **common, **self._team())
         yield painter.part("t-budget", "part_budget.html", **common)
         yield painter.part("t-points", "part_checkpoints.html", **common)
