@@ -140,6 +140,21 @@ async def test_each_role_is_told_what_those_before_it_have_left(tmp_path):
         assert "./ask" in told["verifier 7"]
 
 
+async def test_a_fix_up_that_changes_nothing_is_refused_and_told_once_more_what_is_wanted(tmp_path):
+    agents = crew(tmp_path, reviewer_1=CHANGES)
+    (tmp_path / "says" / "nothing-2").touch()
+    async with town(tmp_path, agents, FILES, test_command=TESTS) as place:
+        made = await place.submit(None, "write it", playbook="crew")
+        task = await place.until(made["id"])
+        assert task["status"] == "completed", task["reason"]
+        refused = next(v for v in task["verdicts"] if v["attempt"] == 4)
+        assert "review.unanswered" in [f["code"] for f in refused["findings"]]
+        third = next(a for a in task["agents"] if a["attempt"] == 5)
+        told = (place.run_dir(third["id"]) / "brief.md").read_text()
+        assert "Say why." in told
+        assert "nothing was changed" in told
+
+
 async def test_an_order_from_outside_makes_the_task_that_it_wants(tmp_path):
     agents = crew(tmp_path, auditor=ISSUES)
     async with town(tmp_path, agents, FILES, test_command=TESTS, deploy_command="true") as place:

@@ -34,6 +34,7 @@ from muster.store.reports import REPORTING
 from muster.supervision.case import Case, tried_of
 from muster.supervision.evidence import Changes
 from muster.supervision.licences import judge_licences
+from muster.supervision.reported import answered
 from muster.supervision.reports import Report
 from muster.supervision.scope import judge_scope
 from muster.supervision.validate import promised, validate
@@ -83,6 +84,10 @@ async def examine(tools: Tools, job: Job, agent: Agent) -> tuple[Work, list[Find
     if task.writes_tests:
         fit = await fitness(tools, job, agent, work.commit, work.changed, findings)
         return work, fit
+    if work.commit and (task.feedback or {}).get("reviews"):
+        spaces, ends = tools.workspaces, (work.commit, str(task.result_commit))
+        was = await in_thread(lambda: [spaces.tree(job.repo, commit) for commit in ends])
+        findings += answered(*was)
     if work.commit is None or vetoed(findings):
         return work, findings
     where = tools.run_dir(agent.id) / "checks"

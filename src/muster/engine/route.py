@@ -33,7 +33,7 @@ def after_verdict(
     task, decision = job.task, verdict.decision
     columns: dict[str, Any] = {"result_commit": point.commit if point else task.result_commit}
     if decision.feedback:
-        columns["feedback"] = dict(decision.feedback)
+        columns["feedback"] = {**_asked_before(task), **decision.feedback}
     if not decision.counts:
         columns["tries"] = max(0, task.tries - 1)
     stage = _stage(decision, job)
@@ -64,6 +64,12 @@ def after_verdict(
         checkpoint=point,
         cause=task.came_by,
     )
+
+
+def _asked_before(task: Task) -> dict[str, Any]:
+    """What reviewers want stays to be done, whatever else speaks against an attempt at it."""
+    wanted = (task.feedback or {}).get("reviews")
+    return {"reviews": wanted} if wanted else {}
 
 
 def _as_plan(task: Task, verdict: Verdict) -> dict[str, Any]:

@@ -58,6 +58,14 @@ def _small(report: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def answered(tree: str, before: str) -> list[Finding]:
+    """What speaks against a fix-up that leaves all as its reviewers saw it."""
+    if tree != before:
+        return []
+    text = "The reviewers asked for changes, and nothing was changed."
+    return [Finding("review.unanswered", Severity.VETO, text)]
+
+
 def decide_step(case: Case) -> Decision:
     """The one next step where a playbook leads on: what passes needs nobody's word to go on.
 
