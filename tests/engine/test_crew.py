@@ -218,3 +218,24 @@ on: {task.assigned: coding, pr.changes.requested: coding, ci.finished: merge, pr
 waits_for: [pr.created, pr.updated, ci.finished]
 limits: {pr.changes.requested: 1}
 """
+
+
+async def test_a_repositorys_own_playbook_counts_once_its_settings_are_trusted(tmp_path):
+    files = {**FILES, ".muster/playbooks/mine.yaml": SLOW}
+    async with town(tmp_path, crew(tmp_path), files, test_command=TESTS) as place:
+        with pytest.raises(Invalid, match="there is no playbook 'mine'"):
+            await place.submit(None, "write it", playbook="mine")
+        await place.service.add_project({"path": str(place.repo), "trust": True})
+        made = await place.submit(None, "write it", playbook="mine")
+        assert (await place.until_offered(made["id"]))["playbook"] == "mine"
+
+
+async def test_the_crew_is_the_usual_playbook_where_the_server_says_so(tmp_path):
+    agents, on = crew(tmp_path), {"multi_agent_events": True}
+    async with town(tmp_path, agents, FILES, server=on, test_command=TESTS) as place:
+        made = await place.submit(None, "write it")
+        await place.until(made["id"])
+        found = await place.service.list_events(None, 100, task=made["id"])
+        assert [e["type"] for e in found["items"] if e["type"] == "task.assigned"]
+        solo = await place.do(None, "write it too", playbook="solo")
+        assert (solo["status"], solo["crew"]) == ("completed", None)

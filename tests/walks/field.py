@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -68,8 +68,11 @@ class Came:
 class Ground:
     """One home with its repository and its server."""
 
-    def __init__(self, root: Path, walk: Walk) -> None:
-        """Make a home whose agents say what the walk wants; no server runs yet."""
+    def __init__(self, root: Path, walk: Walk, config: Sequence[str] = ()) -> None:
+        """Make a home whose agents say what the walk wants; no server runs yet.
+
+        `config` are further lines of its settings.
+        """
         self.root, self.walk, self.home = root, walk, root / "home"
         prepare_home(self.home)
         asyncio.run(put_database(self.home))
@@ -80,6 +83,7 @@ class Ground:
             *('autonomy = "full"', 'runtime = "process"', 'evidence = "none"'),
             *("disk_floor_mb = 1", f"test_command = {json.dumps(TESTS)}"),
             *('deploy_command = "true"', 'role_agents = "reviewer=judge,verifier=judge"'),
+            *config,
         ]
         for name, agent in crew(root, **walk.says).items():
             lines += [f"[agents.{name}]", 'driver = "command"']
@@ -184,9 +188,9 @@ def _all_events(client: Muster) -> list[Any]:
 
 
 @contextlib.contextmanager
-def ground(root: Path, walk: Walk) -> Iterator[Ground]:
+def ground(root: Path, walk: Walk, config: Sequence[str] = ()) -> Iterator[Ground]:
     """A home for one walk; at the end its server is gone."""
-    made = Ground(root, walk)
+    made = Ground(root, walk, config)
     try:
         yield made
     finally:
