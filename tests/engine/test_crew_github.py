@@ -92,3 +92,16 @@ async def test_checks_that_fail_there_are_put_to_a_person_and_nothing_is_merged(
         assert task["status"] == "waiting"
         assert "checks of github failed" in task["reason"]
         assert not hub.pulls(REPO)[0]["merged"]
+
+
+async def test_a_pull_request_of_a_cancelled_task_is_closed(tmp_path):
+    async with hosted(tmp_path, crew(tmp_path), autonomy="confirm") as (place, hub):
+        made = await place.submit(None, "write it", playbook="crew")
+        await place.until(made["id"], "waiting")
+        await place.service.cancel_task(made["id"])
+        for _ in range(2):
+            await pull_watch.look(place.house.tools, every=0)
+        assert [pull["state"] for pull in hub.pulls(REPO)] == ["closed"]
+        assert "MU-1 was cancelled" in hub.comments(REPO)[-1]["body"]
+        task = await place.service.get_task(made["id"])
+        assert task["crew"]["pull"]["state"] == "closed"

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Sequence
 
 from muster.domain.errors import MusterError
+from muster.domain.plain import plain_line
+from muster.domain.task import Stage
 from muster.engine.forge_side import bring_home, fetch, side_of
 from muster.engine.tools import Tools, job_of
 from muster.forge.base import Pull, PullState, Review
@@ -39,6 +41,9 @@ async def _look_at(tools: Tools, row: PullRow) -> None:
     if side is None:
         await tools.store.write(pull_news.put_off, row.task_id)
         return
+    if task.stage is Stage.CANCELLED:
+        why = f"{task.label} was cancelled: {plain_line(task.reason, 300)}"
+        await side.forge.close_pull(side.repo, row.number, why)
     pull = await side.forge.pull(side.repo, row.number)
     reviews = await side.forge.reviews(side.repo, row.number)
     if pull.head != row.head and pull.state is PullState.OPEN:

@@ -47,10 +47,15 @@ class Seen:
 
 
 def to_look_at(tx: Tx, before: int) -> list[PullRow]:
-    """Open pull requests at forges that nobody has looked at since a time, longest first."""
+    """Open pull requests at forges that nobody has looked at since a time, longest first.
+
+    Those of tasks that have ended are let be, but for cancelled ones, whose are to be closed.
+    """
     query = (
         select(pulls)
+        .join(tasks, tasks.c.id == pulls.c.task_id)
         .where(pulls.c.state == "open", pulls.c.forge != LOCAL, pulls.c.looked_at < before)
+        .where(tasks.c.stage.not_in([str(Stage.COMPLETED), str(Stage.FAILED)]))
         .order_by(pulls.c.looked_at)
         .limit(_MOST)
     )
