@@ -22,12 +22,16 @@ on:
 limits: {pr.changes.requested: 5}
 reviewers: 2
 """
+ODD = dict.fromkeys(("by", "summary", "url", "head", "about", "reason", "why"), "\x1b[2Jx") | {
+    "steps": 3, "tasks": ["\x1b[2J", 7], "number": {"a": 7}, "notes": ["\x1b[2J"],
+}  # fmt: skip
 
 
 async def test_a_walked_task_shows_its_steps_and_reads_well(tmp_path):
     agents = crew(tmp_path, reviewer_1=CHANGES)
     books = tmp_path / "home" / "playbooks"
-    async with town(tmp_path, agents, FILES, test_command=TESTS, deploy_command="true") as place:
+    files = {**FILES, ".muster/playbooks/theirs.yaml": OWN.partition("\n")[2]}
+    async with town(tmp_path, agents, files, test_command=TESTS, deploy_command="true") as place:
         books.mkdir()
         (books / "two.yaml").write_text(OWN)
         (books / "bad.yaml").write_text(OWN.replace("merge\n", "merg\n"))
@@ -35,6 +39,8 @@ async def test_a_walked_task_shows_its_steps_and_reads_well(tmp_path):
         made = await place.submit(None, "write it", playbook="crew")
         found = await place.service.list_playbooks("repo")
         task = await place.until(made["id"])
+        await place.service.add_project({"path": str(place.repo), "trust": True})
+        trusted = (await place.service.list_playbooks("repo"))["items"]
     roles = ("starter", "coding", "reviewer", "merge", "deployer", "verifier")
     assert task["crew"]["way"] == [{"step": step, "state": "done"} for step in roles]
     assert [line["text"] for line in task["trail"] if line["type"] == "pr.created"] == [
@@ -45,6 +51,8 @@ async def test_a_walked_task_shows_its_steps_and_reads_well(tmp_path):
     assert told["verify.passed"]["state"] == "ok"
     items = {item["name"]: item for item in found["items"]}
     assert list(items) == ["solo", "manager", "crew", "plan", "bad", "dir", "two"]
+    theirs = next(item for item in trusted if item["name"] == "theirs")
+    assert (theirs["source"], theirs["about"]) == ("project", "coding → reviewer → merge")
     assert items["two"]["about"] == "Two read each change."
     assert (items["two"]["source"], items["two"]["table"]["reviewers"]) == ("home", 2)
     assert [fault["line"] for fault in items["bad"]["faults"]] == [8]
@@ -58,6 +66,8 @@ def test_the_way_ahead_is_the_one_on_which_nothing_goes_wrong():
     assert straight_way(CREW_BOOK, "coding") == rest
     assert straight_way(CREW_BOOK, "auditor") == ()
     assert straight_way(PART_BOOK, BEGIN)[0] == "coding"
+    asks = Playbook("mine", {"task.assigned": "coding", "pr.created": "ask"})
+    assert straight_way(asks, BEGIN) == ("coding",)
 
 
 def test_the_way_goes_on_from_what_somebody_outside_says():
@@ -67,12 +77,14 @@ def test_the_way_goes_on_from_what_somebody_outside_says():
 
 
 @pytest.mark.parametrize("kind", sorted(ROUTED))
-@pytest.mark.parametrize("odd", [{}, {"steps": 3, "by": ["x"], "summary": {"a": "\x1b[2J"}}])
+@pytest.mark.parametrize("odd", [{}, ODD])
 def test_every_event_of_a_playbook_reads_as_a_line_whatever_it_says(kind, odd):
     line = trail_shape(Event(4, 0, kind, "MU-1", odd))
     assert line is not None
     assert line["text"][0].isupper()
     assert "None" not in line["text"]
+    assert "  " not in line["text"]
+    assert " :" not in line["text"]
     assert "\x1b" not in line["text"]
 
 

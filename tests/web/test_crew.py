@@ -65,6 +65,8 @@ async def test_what_roles_and_forges_write_is_text(fleet, read):
         ("http://127.0.0.1:8080/x", True),
         ("javascript:alert(1)", False),
         ("JaVaScRiPt:alert(1)", False),
+        ("javascript://forge.example/%0aalert(1)", False),
+        ("ftp://forge.example/1", False),
         ("data:text/html,x", False),
         ("//forge.example/1", False),
         ("https:///1", False),

@@ -7,6 +7,7 @@ from typing import Any
 
 from muster.domain.event import Event
 from muster.domain.plain import plain_line
+from muster.domain.playbook import PLANNED
 
 _LONGEST = 500
 _Line = tuple[str, str]
@@ -18,11 +19,12 @@ def crew_line(event: Event) -> _Line | None:
 
     Who emits such an event from outside says in it what they like: nothing is taken to be there.
     """
-    told = _TOLD.get(event.type)
-    if told is None or (event.type == "task.plan.created" and "steps" not in event.payload):
+    told, said = _TOLD.get(event.type), event.payload
+    is_plan = event.type == PLANNED and said.get("tasks") and "steps" not in said
+    if told is None or is_plan:
         return None
     state, words = told
-    return state, words(event.payload)
+    return state, words(said)
 
 
 def _some(said: Mapping[str, Any], *names: str) -> str:
@@ -43,7 +45,8 @@ def _line(words: str, *names: str) -> Callable[[Mapping[str, Any]], str]:
 
 def _of_pull(words: str, *names: str) -> Callable[[Mapping[str, Any]], str]:
     def told(said: Mapping[str, Any]) -> str:
-        return _line(words.replace("#", f"#{_some(said, 'number')}".rstrip("#")), *names)(said)
+        number = _some(said, "number")
+        return _line(words.replace(" #", f" #{number}" if number else ""), *names)(said)
 
     return told
 
@@ -60,9 +63,9 @@ def _deployed(said: Mapping[str, Any]) -> str:
 
 
 def _planned(said: Mapping[str, Any]) -> str:
-    steps = said["steps"]
+    steps = said.get("steps")
     many = len(steps) if isinstance(steps, list) else 0
-    words = f"Planned in {many} steps" if many != 1 else "Planned in 1 step"
+    words = f"Planned in {many} step{'s' if many > 1 else ''}" if many else "Planned"
     return _line(words, "summary")(said)
 
 
