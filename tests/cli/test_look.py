@@ -102,7 +102,7 @@ def test_a_bare_task_has_no_empty_parts(run: Run, server: Loopback) -> None:
         "x", description="x", agents=[], verdicts=[], breakpoint=None, status="queued", attempt=0,
         reason="", needs_labels=[], paths=[], base_commit=None, result_commit=None, agent=None,
         runtime=None, files_changed=0, started_at=None, budget_usd=None, cost_usd=0.0,
-        parent=None, workers=[],
+        parent=None, workers=[], crew=None,
     )  # fmt: skip
     server.routes["GET", "/api/tasks/MU-1"] = Answer(body=bare)
     page = run("task", "show", "MU-1").out

@@ -33,10 +33,11 @@ def root() -> Iterator[None]:
     """The root logger as it was before."""
     logger = logging.getLogger()
     handlers, level = list(logger.handlers), logger.level
+    logging.getLogger("uvicorn.error").setLevel(logging.NOTSET)  # a server of another test set it
     yield
     logging.captureWarnings(capture=False)
     logger.handlers, logger.level = handlers, level
-    for name in ("muster", "uvicorn", *(f"muster.{room}" for room in ROOMS)):
+    for name in ("muster", "uvicorn", "uvicorn.error", *(f"muster.{room}" for room in ROOMS)):
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 

@@ -14,7 +14,9 @@ PAGE = (ROOT / "docs" / "evidence.md").read_text("utf-8")
 def test_every_code_of_a_finding_is_explained() -> None:
     sources = (ROOT / "src" / "muster" / "supervision").glob("*.py")
     text = "".join(path.read_text("utf-8") for path in sources)
-    codes = set(re.findall(r'"((?:tests|change|agent|plan|worker|manager|review)\.[a-z_]+)"', text))
+    codes = set(
+        re.findall(r'"((?:tests|change|agent|plan|worker|manager|review|role)\.[a-z_]+)"', text)
+    )
     codes |= {
         f"{kind}.{end}"
         for kind in ("lint", "type")

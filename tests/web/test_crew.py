@@ -7,7 +7,7 @@ from tests.client import canned
 
 from muster.web.crew import web_address
 
-EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}\x1b]0;t\x07"
+EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>{{907*911}}\x1b]0;t\x07"
 
 
 def _crewed(fleet, text, **changes):

@@ -30,7 +30,7 @@ PATHS = [
     "/tasks/tsk_0513",
     "/login",
 ]
-EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}\x1b]0;t\x07"
+EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>{{907*911}}\x1b]0;t\x07"
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -488,7 +488,7 @@ async def test_no_text_from_outside_becomes_markup(path):
     assert page.all("img") == []
     assert [s for s in page.all("script") if "src" not in s.attributes] == []
     assert "\x1b" not in html
-    assert "49" not in re.sub(r"\d{3,}|\d\d:\d\d|[0-9a-f]{8,}", "", page.text)
+    assert str(907 * 911) not in page.text
 
 
 async def test_an_error_page_does_not_repeat_markup_either():
