@@ -44,13 +44,15 @@ def player_of(
     coder: Player,
     others: Iterable[Player],
     *,
+    wrote: Iterable[Player] = (),
     same_program: bool = False,
     used: Iterable[str] = (),
 ) -> str:
     """The name of the agent that plays a role beside this coder.
 
     Who is named plays, whatever its program: a person said so. A judge who is not named has another
-    program than the coder; of those the first that is not among the `used`, who judged before.
+    program than the coder, and than all who `wrote` of the change before; of those the first that
+    is not among the `used`, who judged before.
 
     Raises:
         Invalid: nobody may judge; the hint says how to name somebody.
@@ -59,7 +61,8 @@ def player_of(
         return named[role]
     if role not in JUDGES:
         return coder.name
-    able = [player for player in others if player.program != coder.program]
+    programs = {coder.program, *(player.program for player in wrote)}
+    able = [player for player in others if player.program not in programs]
     before = set(used)
     fresh = [player for player in able if player.name not in before]
     chosen = next(iter(fresh or able), None)

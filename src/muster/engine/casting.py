@@ -13,6 +13,7 @@ from muster.domain.errors import Invalid
 from muster.domain.playbook import role_of
 from muster.engine.tools import Job, Tools, in_thread, program_name
 from muster.store.base import Tx
+from muster.store.judgements import verdicts_of
 from muster.store.papers import REVIEWS, paper_of
 
 _DO_THE_TASK = frozenset({Role.CODING, Role.MANAGER})
@@ -31,15 +32,18 @@ async def cast(tools: Tools, job: Job) -> Job:
     used = await tools.store.read(_judged_before, job) if role is Role.REVIEWER else ()
     bare = replace(job, player=None if job.task.agent else named.get(Role.CODING))
     coder = _player(tools, job, program_name(tools, bare))
+    names = await tools.store.read(_wrote, job)
+    known = {*tools.agent_names(), *job.agents}
+    wrote = [_player(tools, job, name) for name in names if name in known]
     same = job.settings.same_program == "on"
 
     def choose() -> str:
         own = (_player(tools, job, n) for n in dict.fromkeys((*tools.settings.agents, *job.agents)))
         try:
-            return player_of(role, named, coder, own, used=used)
+            return player_of(role, named, coder, own, wrote=wrote, used=used)
         except Invalid:
             others = _installed(tools, job)
-            return player_of(role, named, coder, others, same_program=same, used=used)
+            return player_of(role, named, coder, others, wrote=wrote, same_program=same, used=used)
 
     chosen = await in_thread(choose)
     return bare if chosen == coder.name else replace(job, player=chosen)
@@ -49,6 +53,12 @@ def _judged_before(tx: Tx, job: Job) -> tuple[str, ...]:
     """Who has read this state of the pull request before, as they are named."""
     items = (paper_of(tx, job.task.id, REVIEWS) or {"items": []})["items"]
     return tuple(str(one["by"]) for one in items if one["round"] == job.task.rounds)
+
+
+def _wrote(tx: Tx, job: Job) -> tuple[str, ...]:
+    """Who left work that was judged, whoever the coder is by now."""
+    cases = [v.case for v in verdicts_of(tx, job.task.id) if v.case and v.case.get("commit")]
+    return tuple(dict.fromkeys(str(case["agent"]) for case in cases))
 
 
 def _player(tools: Tools, job: Job, name: str) -> Player:

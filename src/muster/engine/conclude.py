@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from muster.engine.closing import close_aside
 from muster.engine.deciding import about, is_chosen, may_split, past_of, policy_of, verdict_of
 from muster.engine.evidence import as_changes, evidence
 from muster.engine.handed_in import result_of
-from muster.engine.holding import Work, overseen
+from muster.engine.holding import Overseen, Work, overseen
 from muster.engine.managed import examine_workers
 from muster.engine.points import point_of, snapshot
 from muster.engine.reporting import hand_on, judge
@@ -31,7 +32,7 @@ from muster.store.base import Tx
 from muster.store.checkpoints import after
 from muster.store.moves import Fence, Move, move
 from muster.store.reports import REPORTING
-from muster.supervision.case import Case, tried_of
+from muster.supervision.case import Case, Policy, tried_of
 from muster.supervision.evidence import Changes
 from muster.supervision.licences import judge_licences
 from muster.supervision.reported import answered
@@ -58,7 +59,10 @@ async def conclude(tools: Tools, task: Task) -> Task:
     past = await tools.store.read(past_of, task) if task.attempt > 1 else []
     sure = None if agent.role in REPORTING else await sure_of(tools, job, findings)
     case = _case(tools, job, agent, work, findings, past, sure)
-    seen = await overseen(tools, job, agent, case, work, past)
+    if agent.role in REPORTING and agent.outcome is not Outcome.HELD:
+        seen = Overseen(case)  # rules hold work, and a person is asked about the merge
+    else:
+        seen = await overseen(tools, job, agent, case, work, past)
     verdict = verdict_of(tools, job, seen.case, agent.id)
     point = point_of(tools, agent, after(task.attempt), commit) if commit else None
     step = route.after_verdict(job, verdict, point, seen.rules, seen.events)
@@ -84,8 +88,8 @@ async def examine(tools: Tools, job: Job, agent: Agent) -> tuple[Work, list[Find
     if task.writes_tests:
         fit = await fitness(tools, job, agent, work.commit, work.changed, findings)
         return work, fit
-    if work.commit and (task.feedback or {}).get("reviews"):
-        spaces, ends = tools.workspaces, (work.commit, str(task.result_commit))
+    if work.commit and task.result_commit and (task.feedback or {}).get("reviews"):
+        spaces, ends = tools.workspaces, (work.commit, task.result_commit)
         was = await in_thread(lambda: [spaces.tree(job.repo, commit) for commit in ends])
         findings += answered(*was)
     if work.commit is None or vetoed(findings):
@@ -174,7 +178,7 @@ def _case(
     retry_at = (task.feedback or {}).get("ending", {}).get("retry_at")
     return Case(
         findings=tuple(found),
-        policy=policy_of(tools, job),
+        policy=_policy(tools, job, agent),
         outcome=agent.outcome or Outcome.FAILED,
         tries=task.tries,
         about=about(task),
@@ -191,6 +195,12 @@ def _case(
         sure=sure,
         past=tuple(tried for each in past if (tried := tried_of(each)) is not None),
     )
+
+
+def _policy(tools: Tools, job: Job, agent: Agent) -> Policy:
+    """Nobody takes over from who judges: it might be who wrote what is judged."""
+    policy = policy_of(tools, job)
+    return replace(policy, fallback_agents=()) if agent.role in REPORTING else policy
 
 
 async def _again(tools: Tools, task: Task, agent: Agent) -> Task:
@@ -214,7 +224,7 @@ async def _cancelled(tools: Tools, task: Task, agent: Agent, commit: str | None)
             Fence.of(task),
             Stage.CANCELLED,
             "cancelled by a person",
-            columns={"result_commit": commit},
+            columns={} if agent.role in REPORTING else {"result_commit": commit},
         ),
     )
     close_aside(tools, task, agent.id)

@@ -15,10 +15,10 @@ from muster.engine.forge_side import Side, bring_home, fetch
 from muster.engine.tools import Job, Tools, in_thread, job_at, program_name
 from muster.failpoint import failpoint
 from muster.forge.base import ChecksState, Pull, PullState
-from muster.store import projects
+from muster.store import projects, routing
 from muster.store.base import Tx
 from muster.store.checkpoints import NewCheckpoint, after
-from muster.store.judgements import NewBreakpoint
+from muster.store.judgements import NewBreakpoint, verdicts_of
 from muster.store.moves import Fence, Move
 from muster.store.pulls import PullRow, pull_of
 from muster.supervision.case import About, Case
@@ -60,6 +60,12 @@ async def refusal_there(tools: Tools, job: Job, side: Side) -> Move | None:
     return None if merged else await _refusal(tools, job, side, row, pull)
 
 
+def _judged(tx: Tx, task: Task) -> str | None:
+    """The newest work of the task's coder that was judged; what people pushed was not."""
+    cases = [verdict.case for verdict in verdicts_of(tx, task.id) if verdict.case]
+    return next((str(c["commit"]) for c in reversed(cases) if c.get("commit")), None)
+
+
 def _pull(tx: Tx, task: Task) -> PullRow:
     row = pull_of(tx, task.id)
     if row is None:
@@ -83,6 +89,8 @@ async def _refusal(tools: Tools, job: Job, side: Side, row: PullRow, pull: Pull)
         return Move(Fence.of(job.task), Stage.CANCELLED, "cancelled by a person")
     if checks is not None:
         return _asked(job, checks)
+    if await tools.store.read(routing.wants_changes, job.task.id):
+        return Move(Fence.of(job.task), Stage.HANDED_ON, "changes are asked for")
     return await _upon_the_branch(tools, job, side, row)
 
 
@@ -119,7 +127,8 @@ async def _upon_the_branch(tools: Tools, job: Job, side: Side, row: PullRow) -> 
     if isinstance(made, Conflicted):
         return in_the_way.conflict(job, made, target)
     task = job.task
-    if target == task.base_commit and row.head == task.result_commit:
+    judged = await tools.store.read(_judged, task)
+    if target == task.base_commit and row.head == judged:
         return None
     changes = await in_thread(tools.workspaces.changes, job.repo, target, made.commit)
     at = await job_at(tools, task, target)

@@ -43,7 +43,7 @@ def after_verdict(
                 columns |= RESTART
             if decision.commit:
                 columns["result_commit"] = decision.commit
-            if decision.agent:
+            if decision.agent and task.step not in REPORTING:
                 columns["agent"] = decision.agent
         case Step.SPLIT:
             columns |= _as_plan(task, verdict)

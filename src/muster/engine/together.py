@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from muster.domain.playbook import Act
 from muster.domain.task import Stage, Task
 from muster.engine.tools import Tools
 from muster.failpoint import failpoint
 from muster.store import tasks
 from muster.store.base import Tx
 from muster.store.moves import Fence, Move, move
-from muster.store.parts import is_landed, parts_of
+from muster.store.parts import is_landed, merge_all, parts_of
 
 Land = Callable[[Task], Awaitable[Task]]
 Refusal = Callable[[Task], Awaitable[Move | None]]
@@ -28,6 +29,8 @@ async def land_together(tools: Tools, part: Task, land: Land, refusal: Refusal) 
         if part.stage is not Stage.MERGING:
             return part
         if not any(map(is_landed, team)):
+            if all(_may_go(each) for each in team):
+                part, team = await tools.store.write(_wake, part)
             if any(each.stage is not Stage.MERGING for each in team):
                 return await tools.store.write(move, _step_back(part))
             for each in team:
@@ -42,6 +45,17 @@ async def land_together(tools: Tools, part: Task, land: Land, refusal: Refusal) 
 def _team(tx: Tx, part: Task) -> tuple[Task, list[Task]]:
     whole = tasks.get_task(tx, str(part.parent_id))
     return tasks.get_task(tx, part.id), parts_of(tx, whole)
+
+
+def _may_go(part: Task) -> bool:
+    rests = part.stage is Stage.HANDED_ON and part.step == Act.MERGE
+    return rests or part.stage is Stage.MERGING
+
+
+def _wake(tx: Tx, part: Task) -> tuple[Task, list[Task]]:
+    """Take those along that stepped back while this one was no further."""
+    merge_all(tx, _team(tx, part)[1])
+    return _team(tx, part)
 
 
 async def _wait(tools: Tools, part: Task) -> Task:

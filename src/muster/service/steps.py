@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from muster.domain.agent import Role
 from muster.domain.answers import after_answer, words_of
 from muster.domain.errors import Conflict
 from muster.domain.event import NewEvent
 from muster.domain.person import Person
-from muster.domain.playbook import PARTS
-from muster.domain.task import Stage, Task
+from muster.domain.playbook import BEGIN, PART, PARTS, Act
+from muster.domain.task import TERMINAL, Stage, Task
 from muster.domain.verdict import Answer, Breakpoint, BreakpointKind
 from muster.service.roles import refuse_act
 from muster.store import judgements, moves, parts, plans, purse, routing, tasks, workers
@@ -83,6 +84,11 @@ def merge_parts(tx: Tx, task: Task, by: str, answer: str = "merge") -> Move:
 
 def merge_move(task: Task, note: str, by: str, answer: str = "merge") -> Move:
     """The move of a waiting task towards its branch."""
+    if task.step not in {None, str(Role.CODING), str(Act.MERGE)}:
+        raise Conflict(
+            f"{task.label} is at '{task.step}', where nothing is merged",
+            hint=f"muster task retry {task.label} has the role try again",
+        )
     if not task.result_commit:
         raise Conflict(
             f"{task.label} has nothing to merge", hint="retry it, or end it with fail or cancel"
@@ -106,8 +112,24 @@ def start_move(tx: Tx, task: Task, by: str) -> Move:
     )
 
 
+def _refuse_alone(tx: Tx, task: Task) -> None:
+    """Raise `Conflict` where a task is not tried again by itself: it and its parts go together."""
+    if task.step == PARTS and task.stage not in TERMINAL:
+        raise Conflict(
+            f"{task.label} waits with its parts, which are done",
+            hint="merge or cancel it; or retry one of its parts",
+        )
+    whole = tasks.get_task(tx, str(task.parent_id)) if task.playbook == PART else None
+    if whole is not None and whole.stage in TERMINAL:
+        raise Conflict(
+            f"{task.label} is a part of {whole.label}, which has {whole.stage}",
+            hint=f"muster task retry {whole.label} plans all of it again",
+        )
+
+
 def again(tx: Tx, task: Task, note: str, *, by: str, restart: bool = False) -> Move:
     """The move of a task to a fresh set of tries; with `restart` from the branch as it is then."""
+    _refuse_alone(tx, task)
     if task.step:
         routing.forgive(tx, task.id)
     ready = not tasks.unfinished_needs(tx, task.needs)
@@ -115,6 +137,10 @@ def again(tx: Tx, task: Task, note: str, *, by: str, restart: bool = False) -> M
     if note:
         feedback["note"] = note
     columns: dict[str, Any] = {"tries": 0, "feedback": feedback or None, "due_at": None}
+    if task.step == PARTS:
+        columns["step"] = BEGIN
+    if task.step == Act.MERGE:
+        columns["rounds"] = task.rounds + 1  # opinions of before are about what was before
     if restart:
         columns |= {"base_commit": None, "result_commit": None, "merged_commit": None}
     return Move(

@@ -8,7 +8,8 @@ as to run it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -86,6 +87,21 @@ class Tx:
         if event.type.startswith(MOVING):
             self.moved = self.rev
         return self.rev
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Do what is in the block whole or not at all, whatever becomes of the transaction."""
+        self.flush()
+        kept = (self.rev, self.moved, self._counted, len(self.written))
+        try:
+            with self.conn.begin_nested():
+                yield
+                self.flush()
+        except BaseException:
+            self.rev, self.moved, self._counted, told = kept
+            del self.written[told:]
+            self._unwritten = []
+            raise
 
     def flush(self) -> None:
         """Write the events that were appended; a store does so before it commits."""

@@ -27,7 +27,7 @@ from muster.store.judgements import NewBreakpoint
 from muster.store.moves import Fence, Move, move
 from muster.store.orders import is_full, made_of
 from muster.store.papers import DEPLOYMENT, REVIEWS, paper_of
-from muster.store.parts import approved, in_parts, merged
+from muster.store.parts import approved, in_parts, merged, reopened
 from muster.store.pulls import note_merged
 from muster.store.tasks import NewTask, get_task
 
@@ -60,6 +60,8 @@ def _to_role(tx: Tx, task: Task, event: Event, role: str) -> str:
     columns |= _with_commit(tx, task, event)
     if event.type == CHANGES:
         columns["rounds"] = task.rounds + 1
+        if task.playbook == PART:
+            reopened(tx, task)
     if role != task.step or event.type == CHANGES:
         columns["feedback"] = _told_before(tx, task, event)
     move(
@@ -96,20 +98,23 @@ def _told_before(tx: Tx, task: Task, event: Event) -> Mapping[str, Any] | None:
     if note := (task.feedback or {}).get("note"):
         told["note"] = note
     if event.type == CHANGES:
-        told["reviews"] = _notes(tx, task)
+        told["reviews"] = _notes(tx, task, event)
     return told or None
 
 
-def _notes(tx: Tx, task: Task) -> list[dict[str, Any]]:
-    """What reviewers want changed of the pull request as it is."""
+def _notes(tx: Tx, task: Task, event: Event) -> list[dict[str, Any]]:
+    """What is wanted changed of the pull request as it is; of who wrote no review, their word."""
     items = (paper_of(tx, task.id, REVIEWS) or {"items": []})["items"]
-    wanted = [one for one in items if one["verdict"] == "request_changes"]
-    last = wanted[-1]["round"] if wanted else None
-    return [
+    found = [
         {"by": one["by"], "summary": one["summary"], "comments": one["comments"]}
-        for one in wanted
-        if one["round"] == last
+        for one in items
+        if one["verdict"] == "request_changes" and one["round"] == task.rounds
     ]
+    if found:
+        return found
+    said = plain_line(str(event.payload.get("summary") or ""), 4000)
+    by = plain_line(str(event.payload.get("by") or "somebody outside"), 80)
+    return [{"by": by, "summary": said, "comments": []}]
 
 
 def _merge(tx: Tx, task: Task, event: Event, own: ProjectSettings) -> str:
@@ -179,6 +184,8 @@ def _asked(tx: Tx, task: Task, event: Event, target: str, why: str) -> str:
     # From a merge another try leads to the coder, whom the reviewer's notes are for.
     step = str(Act.MERGE) if merges else target
     columns = {"step": step, "came_by": event.rev, **_with_commit(tx, task, event)}
+    if merges:
+        columns["feedback"] = _told_before(tx, task, event)
     moved = Move(Fence.of(task), Stage.WAITING, why, columns=columns, ask=ask, cause=event.rev)
     move(tx, moved)
     return "a person is asked"
@@ -261,7 +268,8 @@ def _depth(tx: Tx, task: Task) -> int:
 
 def _about_bug(tx: Tx, task: Task, event: Event) -> str:
     record = paper_of(tx, task.id, DEPLOYMENT) or {}
-    checks = [c for c in event.payload.get("checks", []) if isinstance(c, Mapping)]
+    said = event.payload.get("checks")
+    checks = [c for c in said if isinstance(c, Mapping)] if isinstance(said, list) else []
     lines = [
         f"- {plain_line(str(c.get('name')), 200)}: {plain_line(str(c.get('detail')), 500)}"
         for c in checks

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from muster.domain.agent import Role
 from muster.domain.event import Event
 from muster.domain.playbook import ASSIGNED, AUDIT, BEGIN, CREW, DEPLOY
 from muster.domain.project import ProjectSettings
@@ -11,18 +13,22 @@ from muster.domain.task import DEFAULT_PRIORITY, PRIORITIES, Autonomy, Stage, Ta
 from muster.failpoint import failpoint
 from muster.store import judgements
 from muster.store.base import Tx
-from muster.store.moves import Fence, Move, move
+from muster.store.moves import Fence, Move, hold, move
 from muster.store.papers import ABOUT, BOOK, paper_of, put_paper
 from muster.store.projects import get_project
 from muster.store.tasks import NewTask, create_task, get_task
 
+_FIRST = {DEPLOY: str(Role.DEPLOYER), AUDIT: str(Role.AUDITOR)}
 _LONGEST_TITLE, _LONGEST = 200, 64_000
 
 
-def ordered(tx: Tx, event: Event, ended: Task | None) -> Task | str:
+def ordered(
+    tx: Tx, event: Event, ended: Task | None, settings: Callable[[str], ProjectSettings]
+) -> Task | str:
     """The task that an order wants, at rest until its event leads it on; or why there is none.
 
-    `ended` is the task that the order names, if it names one.
+    Under `manual` it is proposed instead, at the role that the order is for. `ended` is the task
+    that the order names, if it names one.
     """
     project_id = ended.project_id if ended else event.project_id
     if project_id is None or get_project(tx, project_id).removed:
@@ -30,13 +36,16 @@ def ordered(tx: Tx, event: Event, ended: Task | None) -> Task | str:
     wanted = _wanted(event, ended)
     if isinstance(wanted, str):
         return wanted
+    manual = settings(project_id).autonomy is Autonomy.MANUAL
+    if manual and event.type == DEPLOY and not settings(project_id).deploy_command:
+        return "the project has no deploy_command, so nothing can be deployed"
     made = create_task(
         tx,
         NewTask(
             project_id=project_id,
-            stage=Stage.QUEUED,
+            stage=Stage.PROPOSED if manual else Stage.QUEUED,
             playbook=CREW,
-            step=BEGIN,
+            step=_FIRST.get(event.type, BEGIN) if manual else BEGIN,
             cause_id=ended.id if ended else None,
             cause=event.rev,
             **wanted,
@@ -45,6 +54,11 @@ def ordered(tx: Tx, event: Event, ended: Task | None) -> Task | str:
     failpoint("route.order_made")
     if event.type == AUDIT:
         put_paper(tx, made.id, ABOUT, {"about": _text(event, "about")})
+    if manual:
+        commit = _text(event, "commit") or (ended.merged_commit if ended else None)
+        judgements.ask_to_start(tx, made)
+        columns = {"came_by": event.rev, "merged_commit": commit or None}
+        return hold(tx, Fence.of(get_task(tx, made.id)), columns)
     return move(tx, Move(Fence.of(made), Stage.HANDED_ON, event.type, cause=event.rev))
 
 

@@ -14,7 +14,7 @@ from muster.domain.verdict import OPTIONS, BreakpointKind
 from muster.failpoint import failpoint
 from muster.store.base import Tx
 from muster.store.judgements import NewBreakpoint
-from muster.store.moves import Fence, Move, hold, move
+from muster.store.moves import Fence, Move, cancel, hold, move
 from muster.store.orders import is_full
 from muster.store.papers import ANALYSIS, REPOS, paper_of, put_paper
 from muster.store.projects import get_project
@@ -31,9 +31,10 @@ def spans(tx: Tx, task: Task) -> tuple[str, ...]:
 
 
 def parts_of(tx: Tx, task: Task) -> list[Task]:
-    """The parts of a task that are not given up, oldest first."""
+    """The parts of a task as it was planned last that are not given up, oldest first."""
+    mine = f"-{task.attempt}"
     team = [t for t in workers_of(tx, task.id) if t.playbook == PART]
-    return [part for part in team if part.stage not in _GONE]
+    return [p for p in team if p.stage not in _GONE and str(p.errand).endswith(mine)]
 
 
 def in_parts(tx: Tx, task: Task, event: Event) -> str | None:
@@ -83,6 +84,8 @@ def _part(tx: Tx, task: Task, event: Event, project: str, what: str) -> NewTask:
         model=task.model,
         budget_usd=task.budget_usd,
         timeout_minutes=task.timeout_minutes,
+        paths=task.paths,
+        image=task.image,
         parent_id=task.id,
         errand=f"{name}-{task.attempt}",
         step=BEGIN,
@@ -99,10 +102,13 @@ def approved(tx: Tx, part: Task, event: Event, own: ProjectSettings) -> str:
     else:
         part = hold(tx, Fence.of(part), columns)
     whole = get_task(tx, str(part.parent_id))
-    team = parts_of(tx, whole)
+    if whole.stage in TERMINAL:
+        cancel(tx, part, f"{whole.label}, which it is a part of, has {whole.stage}")
+        return f"{whole.label} has {whole.stage}"
+    team = [t for t in parts_of(tx, whole) if t.stage is not Stage.COMPLETED]
     waits = [t.label for t in team if t.step != Act.MERGE or t.stage is not Stage.HANDED_ON]
-    if waits:
-        return f"merged with {', '.join(waits)}"
+    if waits or whole.stage is Stage.WAITING:
+        return f"merged with {', '.join(waits) or whole.label}"
     if is_full(whole, own):
         merge_all(tx, team, event.rev)
         return "all parts are merged"
@@ -123,9 +129,19 @@ def _ask(tx: Tx, whole: Task, team: Sequence[Task], event: Event) -> None:
     move(tx, Move(Fence.of(whole), Stage.WAITING, why, ask=ask, cause=event.rev))
 
 
+def reopened(tx: Tx, part: Task) -> None:
+    """Take back the question about the whole: one of its parts is changed once more."""
+    whole = get_task(tx, str(part.parent_id))
+    if whole.stage is Stage.WAITING and whole.step == PARTS:
+        why = f"{part.label} is changed once more"
+        move(tx, Move(Fence.of(whole), Stage.HANDED_ON, why, answer="changed", by="the playbook"))
+
+
 def merge_all(tx: Tx, team: Sequence[Task], cause: int | None = None) -> None:
-    """Send all parts on their way to their branches."""
+    """Send all approved parts that rest on their way to their branches."""
     for part in team:
+        if part.stage is not Stage.HANDED_ON or part.step != Act.MERGE or is_landed(part):
+            continue
         why = "all parts are approved"
         move(tx, Move(Fence.of(part), Stage.MERGING, why, cause=cause))
 

@@ -87,8 +87,11 @@ def offered(tx: Tx, step: Move, offer: Offer) -> Task:
     """
     task = move(tx, step)
     known = pull_of(tx, task.id)
-    number = known.number if known else offer.number or _next(tx, offer.repo)
-    values = {"head": offer.head, "state": "open", "updated_at": tx.now, "looked_at": tx.now}
+    number = offer.number or (known.number if known else _next(tx, offer.repo))
+    values: dict[str, Any] = {"head": offer.head, "state": "open", "url": offer.url}
+    values |= {"number": number, "updated_at": tx.now, "looked_at": tx.now}
+    if known and known.number != number:  # that one was closed
+        values["heard"] = {}
     if known:
         tx.conn.execute(_CHANGE, {**values, "task": task.id})
     else:
@@ -99,8 +102,6 @@ def offered(tx: Tx, step: Move, offer: Offer) -> Task:
                 "project_id": task.project_id,
                 "forge": offer.forge,
                 "repo": offer.repo,
-                "number": number,
-                "url": offer.url,
                 "branch": offer.branch,
                 "base": offer.base,
                 "heard": {},

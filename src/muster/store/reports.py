@@ -116,7 +116,9 @@ def _disagreement(task: Task, reviews: Sequence[Mapping[str, Any]]) -> dict[str,
         tuple(map(str, OPTIONS[kind])),
         {"reasons": said, "reviews": [dict(one) for one in reviews]},
     )
-    columns = {"step": str(Act.MERGE)}
+    wanted = [one for one in reviews if one["verdict"] == "request_changes"]
+    notes = [{name: one[name] for name in ("by", "summary", "comments")} for one in wanted]
+    columns = {"step": str(Act.MERGE), "feedback": {"reviews": notes}}
     return {"to": Stage.WAITING, "ask": ask, "reason": "its reviewers disagree", "columns": columns}
 
 

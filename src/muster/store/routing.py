@@ -7,12 +7,15 @@ nothing happens twice.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import bindparam, func, insert, or_, select, update
 
+from muster.domain.agent import Role
+from muster.domain.errors import MusterError
 from muster.domain.event import KINDS, Event, NewEvent
 from muster.domain.playbook import (
     APPROVED,
@@ -20,10 +23,15 @@ from muster.domain.playbook import (
     BEGIN,
     BUILT_IN,
     CHANGES,
+    CLOSED,
     MERGED,
+    OFFERED,
+    OFFERED_AGAIN,
     ORDERS,
+    REVIEWED,
     ROUTED,
     SAYS,
+    Act,
     Playbook,
 )
 from muster.domain.project import ProjectSettings
@@ -35,19 +43,23 @@ from muster.store.onward import led_on
 from muster.store.orders import ordered
 from muster.store.papers import BOOK, paper_of
 from muster.store.pulls import pull_of
-from muster.store.schema import counters, events, routes, tasks
+from muster.store.schema import agents, counters, events, routes, tasks
 from muster.store.tasks import get_task
+
+log = logging.getLogger("muster.store")
 
 _AT_ONCE = 500
 _FAR = 5000
 """Events after which the cursor moves on, though nothing among them leads anywhere."""
 _CURSOR = select(counters.c.value).where(counters.c.name == "routed")
 _NEWEST = select(counters.c.value).where(counters.c.name == "rev")
-_SEEN = (
+_SEEN = (  # what agents say themselves leads nowhere
     select(events.c.rev, events.c.type, events.c.task_id)
     .join(tasks, tasks.c.id == events.c.task_id, isouter=True)
+    .join(agents, agents.c.id == events.c.subject, isouter=True)
     .where(
         events.c.rev > bindparam("cursor"),
+        agents.c.id.is_(None),
         or_(tasks.c.step.is_not(None), events.c.type.in_(sorted(ORDERS))),
     )
     .order_by(events.c.rev)
@@ -75,9 +87,14 @@ _TIMES = (
 )
 
 _MERGES = select(func.count()).where(
+    routes.c.task_id == bindparam("task"), routes.c.type == MERGED, routes.c.state != "refused"
+)
+_MERGED_BEFORE = _MERGES.where(routes.c.state != "pending")
+_OF_PULLS = frozenset({OFFERED, OFFERED_AGAIN, REVIEWED, APPROVED, CHANGES, CLOSED})
+_PENDING = select(func.count()).where(
     routes.c.task_id == bindparam("task"),
-    routes.c.type == MERGED,
-    routes.c.state.in_(["done", "past"]),
+    routes.c.type == bindparam("kind"),
+    routes.c.state == "pending",
 )
 
 Settings = Callable[[str], ProjectSettings]
@@ -135,7 +152,8 @@ def _is_its_turn(task: Task, kind: str) -> bool:
     if task.stage in TERMINAL or task.stage is Stage.HANDED_ON:
         return True
     # A person at the forge may decide what a person is asked here.
-    return task.stage is Stage.WAITING and kind in {"pr.merged", CHANGES}
+    at_merge = {OFFERED_AGAIN} if task.step == Act.MERGE else set()
+    return task.stage is Stage.WAITING and kind in {MERGED, CHANGES, *at_merge}
 
 
 def route(tx: Tx, settings: Settings) -> list[Routed]:
@@ -144,18 +162,53 @@ def route(tx: Tx, settings: Settings) -> list[Routed]:
     found, until = _taken(tx, cursor)
     for row in found:
         kept = {"rev": row.rev, "type": row.type, "task_id": row.task_id, "at": tx.now}
-        tx.conn.execute(insert(routes), {**kept, "state": "pending", "led_to": ""})
+        why, about = _heard(tx, get_event(tx, row.rev))
+        tx.conn.execute(insert(routes), {**kept, "state": "pending", "led_to": about})
+        if why:
+            _keep(tx, get_event(tx, row.rev), Routed("refused", why))
     tx.conn.execute(update(counters).where(counters.c.name == "routed").values(value=until))
     failpoint("route.taken_in")
     pending = tx.conn.execute(_READY).scalars().all()
-    done = [_lead(tx, get_event(tx, rev), settings) for rev in pending if _may_lead(tx, rev)]
+    done = [_lead(tx, rev, settings) for rev in pending if _may_lead(tx, rev)]
     failpoint("route.before_commit")
     return done
 
 
-def _lead(tx: Tx, event: Event, settings: Settings) -> Routed:
-    """Let one event lead on, and keep what became of it."""
-    became = _became(tx, event, settings)
+def _heard(tx: Tx, event: Event) -> tuple[str, str]:
+    """Why what somebody outside says does not count now that it is heard, else what it is about.
+
+    An opinion is about the pull request as it is then; a kind of a playbook's own is about work
+    that rests, or is just being offered.
+    """
+    if event.cause is not None or event.task_id is None or event.type in ORDERS:
+        return "", ""
+    task = get_task(tx, event.task_id)
+    if event.type in {APPROVED, CHANGES}:
+        pull = pull_of(tx, task.id)
+        if pull is None or pull.state != "open":
+            return f"{task.label} has no open pull request", ""
+        return "", pull.head
+    offering = task.stage is Stage.MERGING and task.step == Role.CODING
+    if event.type in ROUTED or task.stage in {Stage.HANDED_ON, Stage.WAITING} or offering:
+        return "", ""
+    return f"{task.label} is {task.stage}, and what was said is about no work that rests", ""
+
+
+def _lead(tx: Tx, rev: int, settings: Settings) -> Routed:
+    """Let one event lead on; a fault in that is its own, and refuses it."""
+    event = get_event(tx, rev)
+    try:
+        with tx.whole():
+            return _keep(tx, event, _became(tx, event, settings))
+    except MusterError as fault:
+        return _keep(tx, event, Routed("refused", f"{fault.detail} ({fault.hint})"))
+    except Exception as fault:  # one event must not hold up all tasks
+        log.exception("event %d could not lead on", rev)
+        return _keep(tx, event, Routed("refused", f"{type(fault).__name__}: {fault}"))
+
+
+def _keep(tx: Tx, event: Event, became: Routed) -> Routed:
+    """Keep what became of an event."""
     tx.conn.execute(
         update(routes)
         .where(routes.c.rev == event.rev)
@@ -218,9 +271,11 @@ def _why_not(tx: Tx, event: Event, task: Task, target: str | None) -> str:
 
 def _ordered(tx: Tx, event: Event, ended: Task | None, settings: Settings) -> Routed:
     """Make the task that an order from outside wants, and let the order lead it on."""
-    made = ordered(tx, event, ended)
+    made = ordered(tx, event, ended, settings)
     if isinstance(made, str):
         return Routed("refused", made)
+    if made.stage is Stage.PROPOSED:
+        return Routed("done", f"{made.label} is proposed", made.id)
     book = book_of(tx, made)
     step = book.follows(event.type) if book else None
     if step is None:
@@ -234,17 +289,38 @@ def _is_of_the_past(tx: Tx, event: Event, task: Task) -> str:
     if event.type == ASSIGNED:
         return "" if task.step == BEGIN else f"{task.label} has begun already"
     if event.type == MERGED:
-        merged = tx.conn.execute(_MERGES, {"task": task.id}).scalar_one()
+        merged = tx.conn.execute(_MERGED_BEFORE, {"task": task.id}).scalar_one()
         return f"{task.label} was merged before" if merged else ""
-    if event.type not in {APPROVED, CHANGES}:
-        return ""
+    return _is_of_a_past_pull(tx, event, task) if event.type in _OF_PULLS else ""
+
+
+def _is_of_a_past_pull(tx: Tx, event: Event, task: Task) -> str:
+    """Why something about a pull request does not count: it is merged, or has changed."""
+    if tx.conn.execute(_MERGES, {"task": task.id}).scalar_one():
+        return f"{task.label} is merged"
     pull = pull_of(tx, task.id)
-    head = event.payload.get("head")
+    if event.type == CLOSED and pull is not None and pull.state == "open":
+        return "another pull request has taken its place"
+    if event.type not in {APPROVED, CHANGES, OFFERED_AGAIN}:
+        return ""
+    head = event.payload.get("head") or _about(tx, event)
     if pull is None:
         return f"{task.label} has no pull request"
     if head is not None and head != pull.head:
         return "the pull request has changed since"
     return ""
+
+
+def _about(tx: Tx, event: Event) -> str | None:
+    """The head that an opinion was about when it was heard."""
+    query = select(routes.c.led_to).where(routes.c.rev == event.rev)
+    return tx.conn.execute(query).scalar_one() or None
+
+
+def wants_changes(tx: Tx, task_id: str) -> bool:
+    """Whether somebody asks for changes of a task that has not come to rest since."""
+    asked = {"task": task_id, "kind": CHANGES}
+    return bool(tx.conn.execute(_PENDING, asked).scalar_one())
 
 
 def forgive(tx: Tx, task_id: str) -> None:
