@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from muster.domain.agent import Outcome
 from muster.domain.ids import new_id
 from muster.domain.task import Task
-from muster.domain.verdict import Step, Verdict
-from muster.engine.tools import Job, Tools
+from muster.domain.verdict import Finding, Step, Verdict
+from muster.engine.tools import Job, Tools, program_name
 from muster.store import judgements
 from muster.store.base import Tx
 from muster.supervision.case import About, Case, Policy, case_json
@@ -57,6 +58,24 @@ def policy_of(tools: Tools, job: Job) -> Policy:
         split_after=own.split_after,
         accept_at=own.accept_at,
     )
+
+
+def refused_at_merge(tools: Tools, job: Job, found: tuple[Finding, ...]) -> Verdict:
+    """The verdict on work that passed alone, and not merged onto the branch as it is."""
+    task = job.task
+    case = Case(
+        findings=found,
+        policy=policy_of(tools, job),
+        outcome=Outcome.COMPLETED,
+        tries=task.tries,
+        about=About.MERGE,
+        label=task.label,
+        branch=job.project.branch,
+        agent=program_name(tools, job),
+        base=task.base_commit,
+        commit=task.result_commit,
+    )
+    return verdict_of(tools, job, case, None)
 
 
 def verdict_of(tools: Tools, job: Job, case: Case, agent_id: str | None) -> Verdict:

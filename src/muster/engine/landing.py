@@ -6,23 +6,22 @@ from collections.abc import Awaitable, Sequence
 from functools import partial
 from pathlib import Path
 
-from muster.domain.agent import Outcome, Role
+from muster.domain.agent import Role
 from muster.domain.errors import Conflict, GitFailed, Stale
 from muster.domain.event import NewEvent
 from muster.domain.playbook import MERGED as MERGED_PULL
 from muster.domain.playbook import PART
 from muster.domain.task import Stage, Task
-from muster.domain.verdict import Finding, Verdict
 from muster.engine import in_the_way, route
 from muster.engine.boarding import Car, outcome
 from muster.engine.conclude import show_branch
-from muster.engine.deciding import policy_of, verdict_of
+from muster.engine.deciding import refused_at_merge
 from muster.engine.forge_side import Side, side_of
 from muster.engine.merging_there import merge_there, refusal_there
 from muster.engine.offering import offer
 from muster.engine.own_settings import complete
 from muster.engine.together import land_together
-from muster.engine.tools import Job, Tools, in_thread, job_at, program_name
+from muster.engine.tools import Job, Tools, in_thread, job_at
 from muster.engine.train import Link, couple
 from muster.engine.verifying import Tried, verify
 from muster.failpoint import failpoint
@@ -30,7 +29,6 @@ from muster.store import claims
 from muster.store.checkpoints import MERGED, NewCheckpoint, after
 from muster.store.moves import Fence, Move, hold, move
 from muster.store.pulls import PullRow, pull_of
-from muster.supervision.case import About, Case
 
 _RACES_ALLOWED = 5
 
@@ -189,7 +187,7 @@ async def _turned_away(tools: Tools, tried: Tried) -> Task:
 
 def _turned_away_move(tools: Tools, tried: Tried) -> Move:
     job = tried.job
-    verdict = _refused(tools, job, tried.found)
+    verdict = refused_at_merge(tools, job, tried.found)
     kept = NewCheckpoint(after(job.task.attempt), str(job.task.result_commit))
     return route.after_verdict(job, verdict, kept)
 
@@ -203,23 +201,6 @@ async def _asked(tools: Tools, job: Job, step: Move) -> Task:
     """Show the work, then move its task: whoever hears of it finds the branch."""
     await _show(tools, job)
     return await tools.store.write(move, step)
-
-
-def _refused(tools: Tools, job: Job, found: tuple[Finding, ...]) -> Verdict:
-    task = job.task
-    case = Case(
-        findings=found,
-        policy=policy_of(tools, job),
-        outcome=Outcome.COMPLETED,
-        tries=task.tries,
-        about=About.MERGE,
-        label=task.label,
-        branch=job.project.branch,
-        agent=program_name(tools, job),
-        base=task.base_commit,
-        commit=task.result_commit,
-    )
-    return verdict_of(tools, job, case, None)
 
 
 async def _move_branch(tools: Tools, job: Job, target: str, merged: str) -> Task | None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
-from muster.domain.agent import Outcome
 from muster.domain.errors import Conflict
 from muster.domain.task import Stage, Task
 from muster.domain.verdict import OPTIONS, BreakpointKind, vetoed
 from muster.engine import in_the_way, route
-from muster.engine.deciding import policy_of, verdict_of
+from muster.engine.deciding import refused_at_merge
 from muster.engine.evidence import as_changes, evidence
 from muster.engine.forge_side import Side, bring_home, fetch
-from muster.engine.tools import Job, Tools, in_thread, job_at, program_name
+from muster.engine.tools import Job, Tools, in_thread, job_at
 from muster.failpoint import failpoint
 from muster.forge.base import ChecksState, Pull, PullState
 from muster.store import projects, routing
@@ -21,7 +20,6 @@ from muster.store.checkpoints import NewCheckpoint, after
 from muster.store.judgements import NewBreakpoint, verdicts_of
 from muster.store.moves import Fence, Move
 from muster.store.pulls import PullRow, pull_of
-from muster.supervision.case import About, Case
 from muster.workspace.workspaces import Conflicted
 
 _LOOK = 5.0
@@ -136,20 +134,8 @@ async def _upon_the_branch(tools: Tools, job: Job, side: Side, row: PullRow) -> 
     found = await evidence(tools, at, None, target, made.commit, as_changes(changes), where)
     if not vetoed(found):
         return None
-    case = Case(
-        findings=found,
-        policy=policy_of(tools, at),
-        outcome=Outcome.COMPLETED,
-        tries=task.tries,
-        about=About.MERGE,
-        label=task.label,
-        branch=job.project.branch,
-        agent=program_name(tools, at),
-        base=task.base_commit,
-        commit=task.result_commit,
-    )
     kept = NewCheckpoint(after(task.attempt), str(task.result_commit))
-    return route.after_verdict(at, verdict_of(tools, at, case, None), kept)
+    return route.after_verdict(at, refused_at_merge(tools, at, found), kept)
 
 
 def _asked(job: Job, why: str) -> Move:

@@ -9,7 +9,6 @@ from muster.domain.agent import Role
 from muster.domain.event import Event
 from muster.domain.plain import plain_line
 from muster.domain.playbook import (
-    BEGIN,
     CHANGES,
     DEPLOY,
     MERGED,
@@ -25,11 +24,11 @@ from muster.store.base import Tx
 from muster.store.events import events_after
 from muster.store.judgements import NewBreakpoint
 from muster.store.moves import Fence, Move, move
-from muster.store.orders import is_full, made_of
+from muster.store.orders import comes_of, is_full, made_of
 from muster.store.papers import DEPLOYMENT, REVIEWS, paper_of
 from muster.store.parts import approved, in_parts, merged, reopened
 from muster.store.pulls import note_merged
-from muster.store.tasks import NewTask, get_task
+from muster.store.tasks import get_task
 
 _MOST_TOLD = 30
 _OF_THE_STORY = ("pr.", "deploy.", "verify.", "audit.", "verdict.")
@@ -229,23 +228,14 @@ def _bug(tx: Tx, task: Task, event: Event, own: ProjectSettings) -> str:
     made = made_of(
         tx,
         task,
-        NewTask(
-            project_id=task.project_id,
-            title=f"Mend what {task.label} broke: {task.title}"[:200],
+        comes_of(
+            task,
+            event.rev,
+            title=f"Mend what {task.label} broke: {task.title}",
             description=_about_bug(tx, task, event),
             type=TaskType.BUG,
-            priority=min(9, task.priority + 1),
+            priority=task.priority + 1,
             stage=Stage.QUEUED if full else Stage.PROPOSED,
-            autonomy=task.autonomy,
-            agent=task.agent,
-            runtime=task.runtime,
-            playbook=task.playbook,
-            model=task.model,
-            budget_usd=task.budget_usd,
-            timeout_minutes=task.timeout_minutes,
-            step=BEGIN,
-            cause_id=task.id,
-            cause=event.rev,
         ),
         asked=not full,
     )

@@ -111,6 +111,31 @@ def made_of(tx: Tx, cause: Task, new: NewTask, *, asked: bool) -> Task:
     return get_task(tx, made.id)
 
 
+def comes_of(
+    task: Task, event: int | None, *, title: str, description: str, type: TaskType, priority: int,
+    stage: Stage,
+) -> NewTask:  # fmt: skip
+    """A task that is made because of another one: done by whom that is, where and for how much."""
+    return NewTask(
+        project_id=task.project_id,
+        title=title[:_LONGEST_TITLE],
+        description=description,
+        type=type,
+        priority=min(max(PRIORITIES), max(0, priority)),
+        stage=stage,
+        autonomy=task.autonomy,
+        agent=task.agent,
+        runtime=task.runtime,
+        playbook=task.playbook,
+        model=task.model,
+        budget_usd=task.budget_usd,
+        timeout_minutes=task.timeout_minutes,
+        step=BEGIN,
+        cause_id=task.id,
+        cause=event,
+    )
+
+
 def is_full(task: Task, own: ProjectSettings) -> bool:
     """Whether nobody is asked where evidence speaks."""
     return (task.autonomy or own.autonomy) is Autonomy.FULL

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from muster.domain.event import Event, NewEvent
 from muster.domain.plain import plain_line
-from muster.domain.playbook import BEGIN, MERGED, PART, PARTS, Act
+from muster.domain.playbook import MERGED, PART, PARTS, Act
 from muster.domain.project import ProjectSettings
 from muster.domain.task import TERMINAL, Stage, Task
 from muster.domain.verdict import OPTIONS, BreakpointKind
@@ -15,7 +16,7 @@ from muster.failpoint import failpoint
 from muster.store.base import Tx
 from muster.store.judgements import NewBreakpoint
 from muster.store.moves import Fence, Move, cancel, hold, move
-from muster.store.orders import is_full
+from muster.store.orders import comes_of, is_full
 from muster.store.papers import ANALYSIS, REPOS, paper_of, put_paper
 from muster.store.projects import get_project
 from muster.store.tasks import NewTask, create_task, get_task
@@ -70,27 +71,23 @@ def _touched(tx: Tx, task: Task) -> list[tuple[str, str]]:
 def _part(tx: Tx, task: Task, event: Event, project: str, what: str) -> NewTask:
     name = get_project(tx, project).name
     words = f"Your part is in the repository {name}. {plain_line(what, 2000)}".strip()
-    return NewTask(
-        project_id=project,
-        title=f"{task.title} ({name})"[:200],
+    new = comes_of(
+        task,
+        event.rev,
+        title=f"{task.title} ({name})",
         description=f"{task.description}\n\n{words}",
         type=task.type,
         priority=task.priority,
         stage=Stage.QUEUED,
-        autonomy=task.autonomy,
-        agent=task.agent,
-        runtime=task.runtime,
+    )
+    return replace(
+        new,
+        project_id=project,
         playbook=PART,
-        model=task.model,
-        budget_usd=task.budget_usd,
-        timeout_minutes=task.timeout_minutes,
         paths=task.paths,
         image=task.image,
         parent_id=task.id,
         errand=f"{name}-{task.attempt}",
-        step=BEGIN,
-        cause_id=task.id,
-        cause=event.rev,
     )
 
 

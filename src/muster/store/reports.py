@@ -12,7 +12,6 @@ from muster.domain.playbook import (
     APPROVED,
     AUDIT,
     AUDITED,
-    BEGIN,
     CHANGES,
     DEPLOYED,
     NOT_DEPLOYED,
@@ -28,11 +27,11 @@ from muster.failpoint import failpoint
 from muster.store.base import Tx
 from muster.store.judgements import NewBreakpoint
 from muster.store.moves import Move, move
-from muster.store.orders import made_of
+from muster.store.orders import comes_of, made_of
 from muster.store.papers import ABOUT, ANALYSIS, DEPLOYMENT, REVIEWS, paper_of, put_paper
 from muster.store.pulls import pull_of
 from muster.store.routing import book_of
-from muster.store.tasks import NewTask, get_task
+from muster.store.tasks import get_task
 
 _PRIORITY = {"high": 2, "medium": 0, "low": -2}
 
@@ -147,23 +146,14 @@ def _audited(tx: Tx, task: Task, said: Said) -> Kept:
 
 
 def _proposed(tx: Tx, task: Task, issue: Mapping[str, Any]) -> Task:
-    new = NewTask(
-        project_id=task.project_id,
+    new = comes_of(
+        task,
+        task.came_by,
         title=issue["title"],
         description=issue["description"],
         type=TaskType(issue["type"]),
-        priority=min(9, max(0, task.priority + _PRIORITY[issue["severity"]])),
+        priority=task.priority + _PRIORITY[issue["severity"]],
         stage=Stage.PROPOSED,
-        autonomy=task.autonomy,
-        agent=task.agent,
-        runtime=task.runtime,
-        playbook=task.playbook,
-        model=task.model,
-        budget_usd=task.budget_usd,
-        timeout_minutes=task.timeout_minutes,
-        step=BEGIN,
-        cause_id=task.id,
-        cause=task.came_by,
     )
     return made_of(tx, task, new, asked=True)
 
