@@ -239,3 +239,25 @@ async def test_the_crew_is_the_usual_playbook_where_the_server_says_so(tmp_path)
         assert [e["type"] for e in found["items"] if e["type"] == "task.assigned"]
         solo = await place.do(None, "write it too", playbook="solo")
         assert (solo["status"], solo["crew"]) == ("completed", None)
+
+
+async def test_bugs_of_bugs_end_with_a_question(tmp_path):
+    agents = crew(tmp_path, verifier=BROKEN)
+    async with town(tmp_path, agents, FILES, test_command=TESTS, deploy_command="true") as place:
+        book = tmp_path / "home" / "playbooks"
+        book.mkdir()
+        (book / "once.yaml").write_text(ONCE)
+        made = await place.submit(None, "write it", playbook="once")
+        first = await place.until(made["id"])
+        (bug,) = first["crew"]["caused"]
+        task = await place.until(bug["id"])
+        assert (first["status"], task["status"]) == ("failed", "waiting")
+        assert "2. in a row" in task["reason"]
+        assert task["crew"]["caused"] == []
+
+
+ONCE = """
+on: {task.assigned: coding, pr.created: merge, pr.updated: merge, pr.merged: deployer,
+     deploy.completed: verifier, deploy.failed: ask, verify.passed: complete, verify.failed: bug}
+limits: {verify.failed: 1}
+"""

@@ -254,3 +254,19 @@ async def test_a_pull_request_that_was_closed_gives_way_to_the_next_one(tmp_path
         await place.service.merge_task(made["id"])
         assert (await place.until(made["id"]))["status"] == "completed"
         assert [pull["merged"] != "" for pull in hub.pulls(REPO)] == [False, True]
+
+
+async def test_commits_of_somebody_else_on_the_branch_there_are_put_to_a_person(tmp_path):
+    agents = held(crew(tmp_path, reviewer_1=CHANGES), "reviewer", tmp_path / "go")
+    async with hosted(tmp_path, agents) as (place, hub):
+        made = await place.submit(None, "write it", playbook="crew")
+        task = await when(place, made["id"], lambda t: t["crew"]["step"] == "reviewer")
+        bare = hub.rest.repos[REPO].bare.path
+        git(tmp_path, "clone", "-q", "-b", task["branch"], str(bare), str(tmp_path / "anna"))
+        commit(tmp_path / "anna", {"anna.txt": "mine\n"})
+        git(tmp_path / "anna", "push", "-q", "origin", f"HEAD:{task['branch']}")
+        (tmp_path / "go").touch()
+        task = await place.until(made["id"])
+        assert task["status"] == "waiting"
+        assert "could not be offered" in task["breakpoint"]["question"]
+        assert "anna.txt" in hub.files(REPO, task["branch"])

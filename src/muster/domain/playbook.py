@@ -78,7 +78,7 @@ SAYS: Mapping[str, tuple[str, ...]] = {
 """Which events each step may end with; those of a step that ends the task, or asks, are none."""
 
 STEPS = tuple(map(str, SAYS))
-DEFAULT_LIMIT = 3
+DEFAULT_LIMIT, MOST_LIMIT = 3, 50
 MOST_REVIEWERS = 5
 
 

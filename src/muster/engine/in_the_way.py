@@ -1,4 +1,4 @@
-"""What a person is asked when accepted work cannot come onto its branch."""
+"""What a person is asked when accepted work cannot come to where it goes."""
 
 from __future__ import annotations
 
@@ -27,6 +27,22 @@ def conflict(job: Job, outcome: Conflicted, target: str) -> Move:
             f"{job.task.label} and {job.project.branch} changed the same lines of {names}",
             tuple(map(str, OPTIONS[BreakpointKind.CONFLICT])),
             {"paths": paths, "target": target, "branch": job.task.branch},
+        ),
+    )
+
+
+def offer(job: Job, error: Conflict) -> Move:
+    """The forge does not take the work: its branch there has what is none of it."""
+    kind = BreakpointKind.PROBLEM
+    return Move(
+        Fence.of(job.task),
+        Stage.WAITING,
+        error.detail,
+        ask=NewBreakpoint(
+            kind,
+            f"The work of {job.task.label} could not be offered: {error.detail}. {error.hint}",
+            tuple(map(str, OPTIONS[kind])),
+            {"branch": job.task.branch, "detail": error.detail},
         ),
     )
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from muster.domain.errors import Conflict
 from muster.domain.plain import plain_line
 from muster.domain.task import Stage, Task
+from muster.engine import in_the_way
 from muster.engine.conclude import show_branch
 from muster.engine.forge_side import Side, push, side_of
 from muster.engine.tools import Job, Tools, job_of
@@ -11,7 +13,7 @@ from muster.failpoint import failpoint
 from muster.forge.base import NewPull
 from muster.store.base import Tx
 from muster.store.judgements import verdicts_of
-from muster.store.moves import Fence, Move
+from muster.store.moves import Fence, Move, move
 from muster.store.papers import ANALYSIS, paper_of
 from muster.store.pulls import LOCAL, Offer, offered
 
@@ -25,7 +27,10 @@ async def offer(tools: Tools, task: Task) -> Task:
     await show_branch(tools, job, commit)
     failpoint("offer.shown")
     side = await side_of(tools, job)
-    made = await _at_the_forge(tools, job, side, commit) if side else _local(job, commit)
+    try:
+        made = await _at_the_forge(tools, job, side, commit) if side else _local(job, commit)
+    except Conflict as no:  # such as commits of somebody else on its branch there
+        return await tools.store.write(move, in_the_way.offer(job, no))
     failpoint("offer.made")
     step = Move(
         Fence.of(task),

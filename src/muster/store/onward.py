@@ -12,6 +12,7 @@ from muster.domain.playbook import (
     CHANGES,
     DEPLOY,
     MERGED,
+    MOST_LIMIT,
     PART,
     PLANNED,
     Act,
@@ -43,7 +44,10 @@ def led_on(
     """
     if event.type == MERGED and event.payload.get("commit"):
         note_merged(tx, task.id, str(event.payload["commit"]))
-    if spent and target != Act.BUG:
+    if spent and target == Act.BUG:
+        why = f"{_told(event)}; it is the {bugs_before(tx, task) + 1}. in a row of one task"
+        return _asked(tx, task, event, task.step or "", why)
+    if spent:
         return _asked(tx, task, event, target, _too_often(task, event))
     if target in _ACTS:
         return _ACTS[target](tx, task, event, own)
@@ -219,11 +223,7 @@ def _all(tx: Tx, task: Task) -> list[Event]:
 
 
 def _bug(tx: Tx, task: Task, event: Event, own: ProjectSettings) -> str:
-    """Make a bug of a deployment that is not as it should be; bugs of bugs of bugs ask a person."""
-    depth = _depth(tx, task)
-    if depth >= MOST_BUGS:
-        why = f"{_told(event)}; it is the {depth}. bug in a row of one task"
-        return _asked(tx, task, event, task.step or "", why)
+    """Make a bug of a deployment that is not as it should be."""
     full = is_full(task, own)
     made = made_of(
         tx,
@@ -244,13 +244,10 @@ def _bug(tx: Tx, task: Task, event: Event, own: ProjectSettings) -> str:
     return made.label
 
 
-MOST_BUGS = 3
-"""How many bugs may come of each other in a row before a person is asked."""
-
-
-def _depth(tx: Tx, task: Task) -> int:
+def bugs_before(tx: Tx, task: Task) -> int:
+    """How many bugs in a row led to a task, itself among them."""
     depth = 0
-    while task.cause_id and task.type is TaskType.BUG and depth <= MOST_BUGS:
+    while task.cause_id and task.type is TaskType.BUG and depth < MOST_LIMIT:
         depth += 1
         task = get_task(tx, task.cause_id)
     return depth

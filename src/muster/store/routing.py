@@ -24,6 +24,7 @@ from muster.domain.playbook import (
     BUILT_IN,
     CHANGES,
     CLOSED,
+    DEFAULT_LIMIT,
     MERGED,
     OFFERED,
     OFFERED_AGAIN,
@@ -39,7 +40,7 @@ from muster.domain.task import TERMINAL, Stage, Task
 from muster.failpoint import failpoint
 from muster.store.base import Tx
 from muster.store.events import get_event
-from muster.store.onward import led_on
+from muster.store.onward import bugs_before, led_on
 from muster.store.orders import ordered
 from muster.store.papers import BOOK, paper_of
 from muster.store.pulls import pull_of
@@ -235,7 +236,10 @@ def _became(tx: Tx, event: Event, settings: Settings) -> Routed:
     if why or book is None or target is None:
         return Routed("refused", why)
     limit = book.limit(event.type)
-    times = int(tx.conn.execute(_TIMES, {"task": task.id, "kind": event.type}).scalar_one())
+    if target == Act.BUG:
+        times, limit = bugs_before(tx, task), limit or DEFAULT_LIMIT
+    else:
+        times = int(tx.conn.execute(_TIMES, {"task": task.id, "kind": event.type}).scalar_one())
     spent = limit is not None and times >= limit
     return Routed("done", led_on(tx, task, event, target, settings(task.project_id), spent=spent))
 

@@ -24,6 +24,7 @@ from typing import Any
 from muster.domain.errors import Invalid
 from muster.domain.playbook import (
     BUILT_IN,
+    MOST_LIMIT,
     MOST_REVIEWERS,
     ROUTED,
     STEPS,
@@ -34,7 +35,6 @@ from muster.supervision.condition import Fault, Given
 from muster.supervision.rules_yaml import values_of
 
 FOLDER = ".muster/playbooks"
-MOST_LIMIT = 50
 _MOST_EVENTS = 100
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
 _EVENT = re.compile(r"[a-z][a-z0-9_]{0,40}(\.[a-z0-9_]{1,40}){1,4}")
