@@ -30,14 +30,22 @@ SECRET = "env-5Kf8nB2qZ-value"
 
 @pytest.fixture
 def root() -> Iterator[None]:
-    """The root logger as it was before."""
-    logger = logging.getLogger()
-    handlers, level = list(logger.handlers), logger.level
-    logging.getLogger("uvicorn.error").setLevel(logging.NOTSET)  # a server of another test set it
+    """The loggers as a server finds them, and in the end as they were before.
+
+    Tests that run a server here in uvicorn's own way leave its loggers apart from all others.
+    """
+    logger, ours = logging.getLogger(), ("muster", *(f"muster.{room}" for room in ROOMS))
+    theirs = [logging.getLogger(name) for name in ("uvicorn", "uvicorn.error")]
+    before = [(each, list(each.handlers), each.level, each.propagate) for each in (logger, *theirs)]
+    for each in theirs:
+        each.handlers, each.propagate = [], True
+        each.setLevel(logging.NOTSET)
     yield
     logging.captureWarnings(capture=False)
-    logger.handlers, logger.level = handlers, level
-    for name in ("muster", "uvicorn", "uvicorn.error", *(f"muster.{room}" for room in ROOMS)):
+    for each, handlers, level, propagate in before:
+        each.handlers, each.propagate = handlers, propagate
+        each.setLevel(level)
+    for name in ours:
         logging.getLogger(name).setLevel(logging.NOTSET)
 
 
